@@ -1,0 +1,29 @@
+"""All benches and their subjects, in the order of the report."""
+
+import apply_async
+import balance
+import idle
+import imap
+import map as map_bench
+import metg
+import parse_stdlib
+import roundtrip
+import sha256
+import spinning
+import startup
+from harness import Subject
+
+MODULES = (
+    roundtrip,
+    imap,
+    map_bench,
+    apply_async,
+    metg,
+    balance,
+    sha256,
+    parse_stdlib,
+    startup,
+    spinning,
+    idle,
+)
+SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)

@@ -1,0 +1,38 @@
+//! Rung 0: the kernel, as manyhands uses it.
+//!
+//! Every system call of the project is made here, behind safe functions with owned types: no
+//! descriptor is a bare integer, no mapping outlives its owner, no process is named by a number
+//! that may have been given to another. Linux 5.10 or later.
+//!
+//! | module | what it wraps |
+//! | --- | --- |
+//! | [`clock`] | the monotonic clock |
+//! | [`cpu`] | how many cores and how much memory this process may use |
+//! | [`event`] | eventfd: waking a thread that polls |
+//! | [`futex`] | waiting on a word of shared memory |
+//! | [`jobcontrol`] | handing stop, continue and end on to process groups |
+//! | [`launch`] | starting a program with chosen descriptors |
+//! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
+//! | [`poll`] | waiting for several descriptors at once |
+//! | [`process`] | pidfds, exit states, process groups |
+//! | [`signals`] | the signal mask of a thread, ignored signals |
+//! | [`socket`] | messages that carry descriptors |
+//! | [`stdio`] | redirecting the three standard descriptors |
+//!
+//! What this crate refuses to do: it holds no policy. It knows no pool, no worker and no Python,
+//! starts no thread, and never retries what a caller should decide on.
+
+pub mod clock;
+pub mod cpu;
+pub mod event;
+pub mod futex;
+pub mod jobcontrol;
+pub mod launch;
+pub mod memory;
+pub mod poll;
+pub mod process;
+pub mod signals;
+pub mod socket;
+pub mod stdio;
+
+mod cgroup;

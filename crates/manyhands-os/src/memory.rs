@@ -1,0 +1,328 @@
+//! Anonymous shared memory: sealed memfd segments that are mapped once and reserved in steps.
+//!
+//! A [`Segment`] is created sparse: it has a size but no pages. [`Segment::reserve`] makes the
+//! kernel allocate pages for a range, or says that it cannot; after that, touching the range can
+//! no longer end in SIGBUS. [`Segment::release`] gives pages back. The size is sealed when the
+//! segment is made, so that no process that holds the descriptor can cut off what others have
+//! mapped; [`Segment::attach`] refuses a descriptor without those seals.
+//!
+//! A segment has no name in any file system: it is gone when the last process that holds it is.
+//! Core dumps leave it out. What lies in it, and who may touch which byte when, is the business of
+//! the rung above: this module hands out an address, never a reference.
+#![expect(unsafe_code, reason = "mapping and unmapping memory")]
+
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, OFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals,
+    fcntl_setfl, fstat, ftruncate, memfd_create,
+};
+use rustix::io::{Errno, pread, retry_on_intr, write};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+use rustix::param::page_size;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::{self, NonNull};
+
+/// Nobody may change the size, and nobody may lift that.
+const SIZE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+/// As above, and nobody may write.
+const BLOB_SEALS: SealFlags = SIZE_SEALS.union(SealFlags::WRITE);
+
+/// Shared memory of a fixed size, mapped readable and writable in this process.
+#[derive(Debug)]
+pub struct Segment {
+    fd: OwnedFd,
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a segment owns its mapping, which belongs to the process and to no thread, and hands out
+// only its address; the descriptor is a plain number. Nothing in it is bound to a thread.
+unsafe impl Send for Segment {}
+// SAFETY: `&Segment` gives the address, the length, and system calls that the kernel serialises.
+// Access through the address is the caller's own unsafe code, with its own rules.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    /// Makes a segment of `len` bytes, rounded up to whole pages, all zero and none of them
+    /// allocated yet. `name` shows in `/proc/<pid>/maps` and need not be unique.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when `len` is zero or `name` is longer than 249 bytes or holds a NUL byte, `EMFILE`
+    /// and `ENFILE` without descriptors, `ENOMEM` without address space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let segment = manyhands_os::memory::Segment::create("example", 1 << 20)?;
+    /// segment.reserve(0, 4096)?;
+    /// assert_eq!(segment.len(), 1 << 20);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn create(name: &str, len: usize) -> io::Result<Self> {
+        let len = len.checked_next_multiple_of(page_size()).ok_or(Errno::NOMEM)?;
+        let fd = memfd(name)?;
+        ftruncate(&fd, u64::try_from(len).map_err(|_| Errno::NOMEM)?)?;
+        fcntl_add_seals(&fd, SIZE_SEALS)?;
+        Self::map(fd, len)
+    }
+
+    /// Maps a segment that another process made with [`Segment::create`].
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the descriptor is no memfd of a fixed size or has size zero; the errors of
+    /// mapping as in [`Segment::create`].
+    pub fn attach(fd: OwnedFd) -> io::Result<Self> {
+        if !fcntl_get_seals(&fd)?.contains(SIZE_SEALS) {
+            return Err(invalid("shared memory without a sealed size: it could be cut off in use"));
+        }
+        let len = usize::try_from(fstat(&fd)?.st_size).map_err(|_| Errno::INVAL)?;
+        Self::map(fd, len)
+    }
+
+    fn map(fd: OwnedFd, len: usize) -> io::Result<Self> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
+        // SAFETY: with a null address and no MAP_FIXED the kernel chooses a range that nothing
+        // else uses, so no existing memory changes; the size is sealed, so the file stays behind it.
+        let base = unsafe { mmap(ptr::null_mut(), len, access, flags, &fd, 0) }?;
+        let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        let segment = Self { fd, base, len };
+        // SAFETY: the range is the mapping made above; keeping it out of core dumps changes no
+        // content.
+        unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxDontDump) }?;
+        Ok(segment)
+    }
+
+    /// Allocates the pages of a range (those that are missing), so that touching it cannot fail
+    /// later. Content that is there stays.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` and `ENOMEM` when the kernel has no room for the pages, `EINVAL` when the range is
+    /// empty or reaches beyond the segment. Then the range is as it was.
+    pub fn reserve(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.allocate(FallocateFlags::empty(), offset, len)
+    }
+
+    /// Gives a range back: its whole pages are freed, and all of it reads as zero from now on.
+    /// Touching it again without [`Segment::reserve`] may end in SIGBUS when memory is short.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the range is empty or reaches beyond the segment.
+    pub fn release(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.allocate(FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len)
+    }
+
+    fn allocate(&self, flags: FallocateFlags, offset: usize, len: usize) -> io::Result<()> {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(invalid("a range that reaches beyond the shared memory"));
+        }
+        // Both fit: the size of a file is an i64.
+        Ok(retry_on_intr(|| fallocate(&self.fd, flags, offset as u64, len as u64))?)
+    }
+
+    /// Where the mapping begins in this process; it is valid for [`Segment::len`] bytes as long as
+    /// the segment lives. Aligned to a page.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// The size in bytes; never zero.
+    #[expect(clippy::len_without_is_empty, reason = "a segment is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The descriptor, to be sent to another process.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: the range is exactly what `map` made and nobody else unmaps it; whoever kept the
+        // address was told that it ends with the segment.
+        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+        debug_assert!(unmapped.is_ok(), "unmapping a whole mapping: {unmapped:?}");
+    }
+}
+
+/// Makes an empty anonymous file for text that several processes write to its end.
+///
+/// # Errors
+///
+/// `EMFILE` and `ENFILE` without descriptors, `ENOMEM`.
+pub fn create_log(name: &str) -> io::Result<File> {
+    let fd = memfd(name)?;
+    fcntl_setfl(&fd, OFlags::APPEND)?;
+    Ok(File::from(fd))
+}
+
+/// Puts bytes into an anonymous file that can no longer change, to be sent where a message is too
+/// small for them.
+///
+/// # Errors
+///
+/// `ENOSPC` and `ENOMEM` without room, `EMFILE` and `ENFILE` without descriptors.
+pub fn create_blob(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let fd = memfd(name)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = retry_on_intr(|| write(&fd, rest))?;
+        rest = &rest[written..];
+    }
+    fcntl_add_seals(&fd, BLOB_SEALS)?;
+    Ok(fd)
+}
+
+/// Reads what [`create_blob`] put into the file.
+///
+/// # Errors
+///
+/// `EINVAL` when the descriptor is no sealed blob, `ENOMEM` without room.
+pub fn read_blob(fd: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    if !fcntl_get_seals(fd)?.contains(BLOB_SEALS) {
+        return Err(invalid("a blob that is not sealed: it could change while it is read"));
+    }
+    let len = usize::try_from(fstat(fd)?.st_size).map_err(|_| Errno::INVAL)?;
+    let mut bytes = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        filled += match retry_on_intr(|| pread(fd, &mut bytes[filled..], filled as u64))? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => count,
+        };
+    }
+    Ok(bytes)
+}
+
+/// An anonymous file that can be sealed and never executed, where the kernel knows that (6.3).
+fn memfd(name: &str) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => Ok(memfd_create(name, flags)?),
+        outcome => Ok(outcome?),
+    }
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::FdFlags;
+    use std::io::Write;
+    use std::os::unix::fs::FileExt;
+
+    fn pages_in_use(segment: &Segment) -> u64 {
+        fstat(segment.fd()).unwrap().st_blocks.unsigned_abs() * 512 / page_size() as u64
+    }
+
+    #[test]
+    fn is_sparse_until_reserved_and_after_release() {
+        let segment = Segment::create("test", 64 << 30).unwrap();
+        assert_eq!(pages_in_use(&segment), 0);
+        segment.reserve(page_size(), 3 * page_size()).unwrap();
+        assert_eq!(pages_in_use(&segment), 3);
+        segment.release(page_size(), 3 * page_size()).unwrap();
+        assert_eq!(pages_in_use(&segment), 0);
+    }
+
+    #[test]
+    fn two_mappings_show_the_same_bytes() {
+        let ours = Segment::create("test", 1).unwrap();
+        ours.reserve(0, ours.len()).unwrap();
+        let theirs = Segment::attach(ours.fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!((ours.len(), theirs.len()), (page_size(), page_size()));
+        assert_ne!(ours.as_ptr(), theirs.as_ptr());
+        // SAFETY: offset 7 lies inside the first page, which is mapped, reserved, and used by this
+        // thread alone.
+        unsafe { ours.as_ptr().wrapping_add(7).write_volatile(42) };
+        // SAFETY: as above, in the other mapping.
+        assert_eq!(unsafe { theirs.as_ptr().wrapping_add(7).read_volatile() }, 42);
+    }
+
+    #[test]
+    fn reserving_keeps_what_is_there() {
+        let segment = Segment::create("test", 2 * page_size()).unwrap();
+        segment.reserve(0, page_size()).unwrap();
+        // SAFETY: the first byte of a mapped and reserved page, used by this thread alone.
+        unsafe { segment.as_ptr().write_volatile(9) };
+        segment.reserve(0, 2 * page_size()).unwrap();
+        // SAFETY: as above.
+        assert_eq!(unsafe { segment.as_ptr().read_volatile() }, 9);
+    }
+
+    #[test]
+    fn the_size_cannot_change() {
+        let segment = Segment::create("test", 1).unwrap();
+        assert_eq!(ftruncate(segment.fd(), 0), Err(Errno::PERM));
+        assert_eq!(ftruncate(segment.fd(), 1 << 20), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn ranges_outside_are_refused() {
+        let segment = Segment::create("test", page_size()).unwrap();
+        for (offset, len) in [(0, page_size() + 1), (page_size(), 1), (usize::MAX, 1), (0, 0)] {
+            let error = segment.reserve(offset, len).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "({offset}, {len})");
+            assert!(segment.release(offset, len).is_err(), "({offset}, {len})");
+        }
+    }
+
+    #[test]
+    fn nonsense_sizes_and_names_are_refused() {
+        for (name, len) in [("test", 0), ("test", usize::MAX), ("a\0b", 1), (&*"x".repeat(300), 1)]
+        {
+            assert!(Segment::create(name, len).is_err(), "({name:?}, {len})");
+        }
+    }
+
+    #[test]
+    fn a_file_that_can_be_cut_off_is_refused() {
+        let unsealed = memfd("test").unwrap();
+        ftruncate(&unsealed, 4096).unwrap();
+        assert_eq!(Segment::attach(unsealed).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn descriptors_close_on_exec() {
+        let segment = Segment::create("test", 1).unwrap();
+        assert_eq!(rustix::io::fcntl_getfd(segment.fd()), Ok(FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn a_blob_comes_back_and_cannot_change() {
+        for bytes in [vec![], vec![5; 3_000_000]] {
+            let fd = create_blob("test", &bytes).unwrap();
+            assert_eq!(read_blob(fd.as_fd()).unwrap(), bytes);
+            assert_eq!(rustix::io::pwrite(&fd, b"x", 0), Err(Errno::PERM));
+        }
+    }
+
+    #[test]
+    fn a_log_is_written_at_its_end_by_everyone_and_can_be_emptied() {
+        let log = create_log("test").unwrap();
+        let other = log.try_clone().unwrap();
+        (&log).write_all(b"one ").unwrap();
+        (&other).write_all(b"two ").unwrap();
+        let mut bytes = [0; 16];
+        assert_eq!(log.read_at(&mut bytes, 0).unwrap(), 8);
+        log.set_len(0).unwrap();
+        (&other).write_all(b"three").unwrap();
+        assert_eq!(log.read_at(&mut bytes, 0).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_blob_that_could_change_is_refused() {
+        let segment = Segment::create("test", 1).unwrap();
+        assert_eq!(read_blob(segment.fd()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

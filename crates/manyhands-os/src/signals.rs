@@ -1,0 +1,204 @@
+//! The signal mask of a thread, and signals that a whole process ignores.
+//!
+//! A helper thread blocks every signal, so that handlers run in the threads of the user's own
+//! program. Faults that the thread itself commits are left open: blocked, they would kill the
+//! process without the report that a fault handler writes.
+#![expect(unsafe_code, reason = "signal masks and dispositions belong to the C library")]
+
+use std::io;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use crate::process::Signal;
+
+/// Faults of the thread itself.
+const FAULTS: [i32; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+
+/// All signals but faults are blocked in this thread until this is dropped.
+#[must_use = "dropping it unblocks the signals"]
+pub struct Blocked {
+    before: libc::sigset_t,
+    /// A mask belongs to a thread: the guard must not move to another.
+    not_send: PhantomData<*const ()>,
+}
+
+impl std::fmt::Debug for Blocked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blocked").finish_non_exhaustive()
+    }
+}
+
+/// Blocks all signals but faults in the calling thread. A thread that is started meanwhile begins
+/// with them blocked: hold the guard around the start of a helper thread, and no signal ever
+/// reaches that thread.
+///
+/// # Examples
+///
+/// ```
+/// let blocked = manyhands_os::signals::block_all();
+/// let helper = std::thread::spawn(|| "no signal handler runs here");
+/// drop(blocked);
+/// # helper.join().unwrap();
+/// ```
+pub fn block_all() -> Blocked {
+    let mut all = filled_set();
+    for fault in FAULTS {
+        // SAFETY: `all` is a valid set, and the number is one of a signal: the call cannot fail.
+        unsafe { libc::sigdelset(&raw mut all, fault) };
+    }
+    Blocked { before: set_mask(&all), not_send: PhantomData }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        set_mask(&self.before);
+    }
+}
+
+/// Installs a mask for this thread and returns the one before.
+fn set_mask(mask: &libc::sigset_t) -> libc::sigset_t {
+    let mut before = empty_set();
+    // SAFETY: both point to valid sets, which the call reads and writes; SIG_SETMASK is a known
+    // way, so it cannot fail.
+    let code = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, &raw mut before) };
+    debug_assert_eq!(code, 0, "pthread_sigmask with valid arguments");
+    before
+}
+
+/// A set of no signals.
+pub(crate) fn empty_set() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the call initialises the set that it is given and cannot fail.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: initialised by the call above.
+    unsafe { set.assume_init() }
+}
+
+/// A set of all signals.
+fn filled_set() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the call initialises the set that it is given and cannot fail.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    // SAFETY: initialised by the call above.
+    unsafe { set.assume_init() }
+}
+
+/// A set of these signals.
+pub(crate) fn set_of(signals: &[i32]) -> libc::sigset_t {
+    let mut set = empty_set();
+    for signal in signals {
+        // SAFETY: `set` is a valid set; a number that is no signal is refused without effect.
+        unsafe { libc::sigaddset(&raw mut set, *signal) };
+    }
+    set
+}
+
+/// What this process does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// What the kernel does by itself.
+    Default,
+    /// Nothing.
+    Ignored,
+    /// A handler of the program.
+    Handled,
+}
+
+/// What this process does with a signal at present.
+///
+/// # Errors
+///
+/// `EINVAL` for a number that the C library keeps for itself.
+pub fn disposition(signal: Signal) -> io::Result<Disposition> {
+    let mut current = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: a null action changes nothing; `current` has room for the answer.
+    if unsafe { libc::sigaction(signal.as_raw(), ptr::null(), current.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: filled by the successful call above.
+    let current = unsafe { current.assume_init() };
+    Ok(match current.sa_sigaction {
+        libc::SIG_DFL => Disposition::Default,
+        libc::SIG_IGN => Disposition::Ignored,
+        _ => Disposition::Handled,
+    })
+}
+
+/// Lets this process ignore a signal; programs that it executes inherit that.
+///
+/// # Errors
+///
+/// `EINVAL` for SIGKILL, SIGSTOP and what the C library keeps for itself.
+pub fn ignore(signal: Signal) -> io::Result<()> {
+    set_plain(signal, libc::SIG_IGN)
+}
+
+/// Gives a signal back its meaning of the kernel's own.
+///
+/// # Errors
+///
+/// Those of [`ignore`].
+pub fn restore_default(signal: Signal) -> io::Result<()> {
+    set_plain(signal, libc::SIG_DFL)
+}
+
+fn set_plain(signal: Signal, handler: libc::sighandler_t) -> io::Result<()> {
+    let action = libc::sigaction {
+        sa_sigaction: handler,
+        sa_mask: empty_set(),
+        sa_flags: 0,
+        sa_restorer: None,
+    };
+    // SAFETY: `action` is a whole, valid action without a handler function; the old one is not
+    // asked for.
+    if unsafe { libc::sigaction(signal.as_raw(), &raw const action, ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The blocked signals of this thread as the kernel shows them.
+    fn blocked() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    }
+
+    fn bit(signal: i32) -> u64 {
+        1 << (signal - 1)
+    }
+
+    #[test]
+    fn blocks_all_but_faults_and_gives_back_what_was() {
+        let before = blocked();
+        let guard = block_all();
+        let during = blocked();
+        assert_eq!(during & bit(libc::SIGINT), bit(libc::SIGINT));
+        assert_eq!(during & bit(libc::SIGTERM), bit(libc::SIGTERM));
+        assert_eq!(during & bit(libc::SIGSEGV), 0);
+        assert_eq!(std::thread::spawn(blocked).join().unwrap(), during);
+        drop(guard);
+        assert_eq!(blocked(), before);
+    }
+
+    #[test]
+    fn a_signal_is_ignored_and_restored() {
+        // SIGURG: its default is to do nothing, so the other tests of this process cannot notice.
+        assert_eq!(disposition(Signal::URG).unwrap(), Disposition::Default);
+        ignore(Signal::URG).unwrap();
+        assert_eq!(disposition(Signal::URG).unwrap(), Disposition::Ignored);
+        restore_default(Signal::URG).unwrap();
+        assert_eq!(disposition(Signal::URG).unwrap(), Disposition::Default);
+    }
+
+    #[test]
+    fn what_cannot_be_ignored_is_an_error() {
+        assert_eq!(ignore(Signal::KILL).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

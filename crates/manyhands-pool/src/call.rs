@@ -1,0 +1,331 @@
+//! A call: one `map`, one iterator or one submitted task, and the state of all of its items.
+//!
+//! ```text
+//! fed      items given to the engine (indexes 0..fed)
+//! settled  items that have ended: answered, or failed by the engine
+//! taken    items whose result the user has
+//! taken <= settled <= fed;  complete = sealed and settled == fed
+//! ```
+//!
+//! Results are kept as *runs*: consecutive items whose replies lie in one buffer, so that a million tiny
+//! results cost no bookkeeping each. It never looks into a reply but for its first byte.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use manyhands_os::process::ExitStatus;
+
+/// Names a call of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub(crate) u64);
+
+impl CallId {
+    /// The number of the call, unique in its pool.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// In which order results are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By index.
+    Index,
+    /// As they arrive.
+    Arrival,
+}
+
+/// What is fixed when a call is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct CallSpec {
+    /// Id of the callable's code.
+    pub function: u64,
+    /// Kind of its items (below [`crate::wire::CONTROL`]).
+    pub kind: u32,
+    /// The order in which results are taken.
+    pub order: Order,
+    /// The first failure cancels everything that has not started.
+    pub stop_on_failure: bool,
+    /// What is pushed together runs in one worker, in sequence, and is never split.
+    pub whole: bool,
+    /// The call appears among [`crate::Need::Completions`] when it is complete.
+    pub notify: bool,
+}
+
+/// How a worker ended, and which seat it sat on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// The seat: stable over replacements, counted from 0.
+    pub seat: usize,
+    /// Its process id, if it ever had one.
+    pub pid: Option<i32>,
+    /// How it ended, if that could be learned.
+    pub status: Option<ExitStatus>,
+    /// More words, where the status does not tell the reason.
+    pub reason: Option<String>,
+}
+
+/// Why the engine ended an item without a reply.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// Its worker died while it ran.
+    Died(Arc<Death>),
+    /// It was cancelled before it started.
+    Cancelled,
+    /// It could not be encoded; whoever fed it knows why.
+    Unsent,
+    /// The pool was terminated.
+    Terminated,
+    /// No worker can be started: the initializer failed. Its reply, or its death.
+    Initializer(Arc<InitFailure>),
+    /// The item does not fit in memory; the message says how much was asked for.
+    Memory(Arc<str>),
+}
+
+/// How an initializer failed.
+#[derive(Debug, Clone)]
+pub enum InitFailure {
+    /// It raised: the reply's bytes.
+    Raised(Vec<u8>),
+    /// It took its worker with it.
+    Died(Arc<Death>),
+    /// Workers could not be launched at all.
+    Launch(String),
+}
+
+/// Results of consecutive items.
+#[derive(Debug)]
+pub struct Run {
+    /// Index of the first item.
+    pub first: u64,
+    /// How many items.
+    pub count: u32,
+    /// Their results.
+    pub body: Body,
+}
+
+/// What a run holds.
+#[derive(Debug)]
+pub enum Body {
+    /// One record per item, one after the other.
+    Replies(Vec<u8>),
+    /// All of them failed alike.
+    Failed(Failure),
+}
+
+impl Run {
+    fn bytes(&self) -> usize {
+        match &self.body {
+            Body::Replies(bytes) => bytes.len(),
+            Body::Failed(_) => 0,
+        }
+    }
+}
+
+/// A call's figures at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Items fed.
+    pub fed: u64,
+    /// Items that have ended.
+    pub settled: u64,
+    /// Items whose result was taken.
+    pub taken: u64,
+    /// Nothing more will be fed.
+    pub sealed: bool,
+    /// An item has failed and the call stops on failure.
+    pub failed: bool,
+    /// Bytes of requests that have not been answered.
+    pub bytes_in_flight: usize,
+    /// Bytes of results that wait to be taken.
+    pub bytes_waiting: usize,
+}
+
+impl Status {
+    /// Whether every item has ended and none will come.
+    #[must_use]
+    pub const fn complete(&self) -> bool {
+        self.sealed && self.settled == self.fed
+    }
+}
+
+/// The state of a call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) spec: CallSpec,
+    /// Code that a worker must have before it gets an item, in order.
+    pub(crate) codes: Vec<u64>,
+    pub(crate) fed: u64,
+    pub(crate) settled: u64,
+    pub(crate) sealed: bool,
+    pub(crate) bytes_in_flight: usize,
+    /// The user has let go of it: results are dropped.
+    pub(crate) abandoned: bool,
+    /// Nothing of it may start any more.
+    pub(crate) cancelled: bool,
+    /// Why items of it cannot run at all, if so.
+    pub(crate) refusal: Option<Failure>,
+    /// Its completion was handed on to those who asked for it.
+    pub(crate) announced: bool,
+    first_failure: Option<Run>,
+    failed: bool,
+    taken: u64,
+    waiting: Waiting,
+    bytes_waiting: usize,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Indexed(BTreeMap<u64, Run>),
+    Arrived(VecDeque<Run>),
+}
+
+impl Call {
+    pub(crate) fn new(spec: CallSpec) -> Self {
+        let waiting = match spec.order {
+            Order::Index => Waiting::Indexed(BTreeMap::new()),
+            Order::Arrival => Waiting::Arrived(VecDeque::new()),
+        };
+        Self {
+            spec,
+            codes: vec![spec.function],
+            fed: 0,
+            settled: 0,
+            sealed: false,
+            bytes_in_flight: 0,
+            abandoned: false,
+            cancelled: false,
+            refusal: None,
+            announced: false,
+            first_failure: None,
+            failed: false,
+            taken: 0,
+            waiting,
+            bytes_waiting: 0,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status {
+            fed: self.fed,
+            settled: self.settled,
+            taken: self.taken,
+            sealed: self.sealed,
+            failed: self.failed,
+            bytes_in_flight: self.bytes_in_flight,
+            bytes_waiting: self.bytes_waiting,
+        }
+    }
+
+    pub(crate) fn complete(&self) -> bool {
+        self.sealed && self.settled == self.fed
+    }
+
+    /// Whether an item fails the whole call now; true once.
+    pub(crate) fn note_failure(&mut self, index: u64, body: Body) -> bool {
+        if !self.spec.stop_on_failure || self.failed {
+            return false;
+        }
+        self.failed = true;
+        self.first_failure = Some(Run { first: index, count: 1, body });
+        true
+    }
+
+    pub(crate) fn settle(&mut self, run: Run) {
+        self.settled += u64::from(run.count);
+        if self.abandoned {
+            return;
+        }
+        self.bytes_waiting += run.bytes();
+        match &mut self.waiting {
+            Waiting::Indexed(runs) => drop(runs.insert(run.first, run)),
+            Waiting::Arrived(runs) => runs.push_back(run),
+        }
+    }
+
+    /// Whether `take` would return something.
+    pub(crate) fn has_run(&self) -> bool {
+        match &self.waiting {
+            Waiting::Indexed(runs) => runs.first_key_value().is_some_and(|(at, _)| *at == self.taken),
+            Waiting::Arrived(runs) => !runs.is_empty(),
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Run> {
+        if !self.has_run() {
+            return None;
+        }
+        let run = match &mut self.waiting {
+            Waiting::Indexed(runs) => runs.pop_first().map(|(_, run)| run),
+            Waiting::Arrived(runs) => runs.pop_front(),
+        }?;
+        self.taken += u64::from(run.count);
+        self.bytes_waiting -= run.bytes();
+        Some(run)
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<Run> {
+        self.first_failure.take()
+    }
+
+    pub(crate) fn abandon(&mut self) {
+        self.abandoned = true;
+        self.bytes_waiting = 0;
+        match &mut self.waiting {
+            Waiting::Indexed(runs) => runs.clear(),
+            Waiting::Arrived(runs) => runs.clear(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(order: Order) -> Call {
+        let spec = CallSpec { function: 1, kind: 0, order, stop_on_failure: true, whole: false, notify: false };
+        let mut call = Call::new(spec);
+        call.fed = 10;
+        call
+    }
+
+    fn run(first: u64, count: u32) -> Run {
+        Run { first, count, body: Body::Replies(vec![0; 5]) }
+    }
+
+    #[test]
+    fn indexed_runs_wait_for_their_turn() {
+        let mut call = call(Order::Index);
+        call.settle(run(3, 2));
+        assert!(call.take().is_none());
+        call.settle(run(0, 3));
+        assert_eq!((call.take().unwrap().first, call.take().unwrap().first), (0, 3));
+        assert_eq!((call.status().taken, call.status().bytes_waiting), (5, 0));
+    }
+
+    #[test]
+    fn arrived_runs_come_at_once() {
+        let mut call = call(Order::Arrival);
+        call.settle(run(3, 2));
+        assert_eq!(call.take().unwrap().first, 3);
+    }
+
+    #[test]
+    fn only_the_first_failure_counts() {
+        let mut call = call(Order::Index);
+        assert!(call.note_failure(4, Body::Failed(Failure::Cancelled)));
+        assert!(!call.note_failure(2, Body::Failed(Failure::Cancelled)));
+        assert_eq!(call.take_failure().unwrap().first, 4);
+    }
+
+    #[test]
+    fn what_is_abandoned_keeps_nothing() {
+        let mut call = call(Order::Index);
+        call.settle(run(0, 1));
+        call.abandon();
+        call.settle(run(1, 9));
+        call.sealed = true;
+        assert!(call.complete() && !call.has_run());
+    }
+}

@@ -1,0 +1,131 @@
+//! Replies become results of their call.
+//!
+//! The k-th reply of a lane answers the k-th request of its ledger, so replies carry no names. A drained
+//! buffer is walked once: it looks at the first byte of each record, and cuts the buffer into runs of
+//! consecutive items of one frame. A lane whose worker wrote something impossible is reported, and what
+//! came before stays good.
+
+use manyhands_shm::lane::Corrupt;
+use manyhands_shm::record::{self, Next};
+
+use crate::call::{Body, CallId, InitFailure, Run};
+use crate::state::State;
+use crate::wire;
+use crate::worker_seat::{What, Worker};
+
+/// What a walk over drained records found, in order.
+enum Found {
+    /// Consecutive answers of one call.
+    Answers { call: CallId, first: u64, count: u32, from: usize, to: usize, freed: usize },
+    /// The first of some answers that raised, in a run that is found as well.
+    Raised { call: CallId, index: u64, from: usize, to: usize },
+    /// An initializer has failed.
+    Initializer { from: usize, to: usize },
+    Event { from: usize, to: usize },
+}
+
+impl State {
+    /// Reads all lanes that have news.
+    pub(crate) fn collect_all(&mut self) {
+        for at in 0..self.seats.len() {
+            if self.seats[at].worker.replies.has_news() {
+                self.collect(at);
+            }
+        }
+    }
+
+    /// Reads one lane; a worker that lied is ended by the supervisor, once it sees the notice.
+    pub(crate) fn collect(&mut self, at: usize) {
+        let mut buffer = std::mem::take(&mut self.scratch);
+        buffer.clear();
+        let seat = &mut self.seats[at];
+        let (id, worker) = (seat.id, &mut seat.worker);
+        let mut outcome = worker.replies.drain(&mut buffer);
+        let mut found = Vec::new();
+        outcome = outcome.and(walk(worker, &buffer, &mut found));
+        worker.full = false;
+        if outcome.is_err() && worker.kill_at.is_none() {
+            worker.kill_at = Some(std::time::Instant::now());
+        }
+        for finding in found {
+            self.apply(id, finding, &buffer);
+        }
+        self.scratch = buffer;
+    }
+
+    fn apply(&mut self, seat: usize, finding: Found, buffer: &[u8]) {
+        match finding {
+            Found::Answers { call: id, first, count, from, to, freed } => {
+                let Some(call) = self.calls.get_mut(&id.0) else { return };
+                let body = Body::Replies(if call.abandoned { Vec::new() } else { buffer[from..to].to_vec() });
+                call.settle(Run { first, count, body });
+                call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
+                self.after_settling(id);
+            }
+            Found::Raised { call: id, index, from, to } => {
+                let Some(call) = self.calls.get_mut(&id.0) else { return };
+                if call.note_failure(index, Body::Replies(buffer[from..to].to_vec())) {
+                    self.cancel(id);
+                }
+            }
+            Found::Initializer { from, to } => {
+                self.fail_pool(InitFailure::Raised(buffer[from..to].to_vec()));
+            }
+            Found::Event { from, to } => {
+                self.events.push_back((seat, buffer[from + 1..to].to_vec()));
+            }
+        }
+    }
+}
+
+/// Matches records with the worker's ledger.
+fn walk(worker: &mut Worker, buffer: &[u8], found: &mut Vec<Found>) -> Result<(), Corrupt> {
+    let (mut at, mut answers) = (0, 0);
+    while at < buffer.len() {
+        let Next::Record { start, end } = record::next(&buffer[at..]) else { return Err(Corrupt) };
+        let (from, content, to) = (at, at + start, at + end);
+        at = to;
+        let tag = buffer.get(content).copied().filter(|_| content < to);
+        if tag == Some(wire::EVENT) {
+            found.push(Found::Event { from: content, to });
+            continue;
+        }
+        let Some(frame) = worker.frames.front_mut() else { return Err(Corrupt) };
+        answers += 1;
+        frame.count -= 1;
+        let done = frame.count == 0;
+        match &mut frame.what {
+            What::Items { call, first } => {
+                if tag == Some(wire::RAISED) {
+                    found.push(Found::Raised { call: *call, index: *first, from, to });
+                }
+                extend(found, *call, *first, (from, to), if done { frame.bytes } else { 0 });
+                *first += 1;
+            }
+            What::Initializer if tag == Some(wire::RAISED) => {
+                found.push(Found::Initializer { from, to });
+            }
+            What::Initializer | What::Code(_) | What::Stop | What::Forget => {}
+        }
+        if done {
+            worker.frames.pop_front();
+        }
+    }
+    worker.feeder.confirm(answers);
+    Ok(())
+}
+
+/// Adds one answer to the last run if it continues it, else begins a run.
+fn extend(found: &mut Vec<Found>, id: CallId, index: u64, (from, to): (usize, usize), done: usize) {
+    if let Some(Found::Answers { call, first, count, to: end, freed, .. }) = found.last_mut()
+        && *call == id
+        && *first + u64::from(*count) == index
+        && *end == from
+    {
+        *count += 1;
+        *end = to;
+        *freed += done;
+        return;
+    }
+    found.push(Found::Answers { call: id, first: index, count: 1, from, to, freed: done });
+}

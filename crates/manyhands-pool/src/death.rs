@@ -1,0 +1,334 @@
+//! A worker is gone, or must go: who pays, who replaces it.
+//!
+//! ```text
+//! 1. the pidfd is readable: the worker is dead; what it published is read one last time
+//! 2. begun (its own counter) tells what it had started: everything later is taken back and sent to others
+//! 3. the one item that was begun and not answered is lost: it ends as `Failure::Died`
+//! 4. the seat gets its spare, or a new worker; a pool that is closing lets the seat go
+//! ```
+//!
+//! What is lost may be a request of our own: the initializer (the pool fails, once and for all) or a blob
+//! of code (the calls that need it fail). Nothing is ever sent twice once it was begun.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use manyhands_os::process::{ExitStatus, Signal, kill_group};
+
+use crate::call::{Body, CallId, Death, Failure, InitFailure, Run};
+use crate::state::{Phase, State};
+use crate::worker_seat::{Notice, What, Worker};
+
+/// Starts that may fail in a row before the pool gives up.
+const FAILED_STARTS: u32 = 3;
+/// How long a dead worker's exit status is waited for.
+pub(crate) const REPORT_WAIT: Duration = Duration::from_secs(1);
+/// How long a worker that was asked to end may take.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long an interrupted item may take to give up.
+const INTERRUPT_GRACE: Duration = Duration::from_millis(300);
+
+impl Worker {
+    /// Ends the process and its group now.
+    pub(crate) fn kill(&mut self) {
+        self.kill_at = None;
+        let Some(process) = &self.process else { return };
+        if process.pidfd.is_dead() {
+            return;
+        }
+        // Whoever has died in the meantime needs no signal; there is nobody to tell.
+        let _gone = kill_group(process.pid, Signal::KILL);
+        let _gone = process.pidfd.signal(Signal::KILL);
+    }
+}
+
+impl State {
+    /// The dead worker's exit is known, or will never be: settles its items and fills its seat.
+    pub(crate) fn bury(&mut self, key: u64) {
+        let Some(at) = self.seats.iter().position(|seat| seat.worker.key == key) else {
+            return self.bury_spare(key);
+        };
+        self.collect(at);
+        let seat = &mut self.seats[at];
+        let notice = seat.worker.notice.clone();
+        let death = Arc::new(Death {
+            seat: seat.id,
+            pid: seat.worker.process.as_ref().map(|process| process.pid),
+            status: notice.as_ref().and_then(|notice| notice.status),
+            reason: notice.and_then(|notice| notice.reason),
+        });
+        let had_started = seat.worker.has_started();
+        let parcels = seat.worker.salvage();
+        let lost: Vec<_> = seat.worker.frames.drain(..).collect();
+        self.hub.set_awake(self.seats[at].id, false);
+        for frame in &lost {
+            self.lose(frame.what, frame.count, frame.bytes, &death);
+        }
+        self.count_start(had_started, &death);
+        self.fill(at);
+        self.requeue(parcels);
+        self.wind_down();
+        self.balance();
+    }
+
+    fn bury_spare(&mut self, key: u64) {
+        self.orphans.retain(|orphan| orphan.key != key);
+        let owner = self.seats.iter_mut().find(|seat| seat.spare.as_ref().is_some_and(|spare| spare.key == key));
+        if let Some(seat) = owner {
+            seat.spare = None;
+        }
+    }
+
+    /// Settles what the dead worker had begun.
+    fn lose(&mut self, what: What, count: u32, bytes: usize, death: &Arc<Death>) {
+        match what {
+            What::Items { call, first } => self.lose_items(call, (first, count), bytes, death),
+            What::Initializer => self.fail_pool(InitFailure::Died(Arc::clone(death))),
+            What::Code(id) => self.poison(id, death),
+            What::Stop | What::Forget => {}
+        }
+    }
+
+    fn lose_items(&mut self, id: CallId, (first, count): (u64, u32), bytes: usize, death: &Arc<Death>) {
+        let failure = match self.phase {
+            Phase::Terminated => Failure::Terminated,
+            _ => Failure::Died(Arc::clone(death)),
+        };
+        let Some(call) = self.calls.get_mut(&id.0) else { return };
+        let failure = if call.cancelled { Failure::Cancelled } else { failure };
+        call.bytes_in_flight = call.bytes_in_flight.saturating_sub(bytes);
+        let newly = call.note_failure(first, Body::Failed(failure.clone()));
+        call.settle(Run { first, count, body: Body::Failed(failure) });
+        self.after_settling(id);
+        if newly {
+            self.cancel(id);
+        }
+    }
+
+    /// Code that killed a worker while it was loaded fails every call that needs it.
+    fn poison(&mut self, code: u64, death: &Arc<Death>) {
+        if let Some(code) = self.codes.get_mut(&code) {
+            code.deaths += 1;
+        }
+        let users: Vec<_> =
+            self.calls.iter().filter(|(_, call)| call.codes.contains(&code)).map(|(id, _)| CallId(*id)).collect();
+        for id in users {
+            if let Some(call) = self.calls.get_mut(&id.0) {
+                call.refusal = Some(Failure::Died(Arc::clone(death)));
+            }
+            self.sweep(|call| call == id);
+        }
+    }
+
+    /// Counts starts that failed in a row; too many of them fail the pool.
+    fn count_start(&mut self, went_well: bool, death: &Death) {
+        if went_well || self.phase == Phase::Terminated {
+            self.failed_starts = 0;
+            return;
+        }
+        self.failed_starts += 1;
+        if self.failed_starts >= FAILED_STARTS {
+            self.fail_pool(InitFailure::Launch(format!(
+                "{FAILED_STARTS} workers in a row ended before they could run anything{}",
+                death.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
+            )));
+        }
+    }
+
+    /// A launcher could not make a worker: tries again a little later, and gives up in the end.
+    pub(crate) fn launch_failed(&mut self, key: u64, message: &str) {
+        self.failed_starts += 1;
+        if self.failed_starts >= FAILED_STARTS {
+            return self.fail_pool(InitFailure::Launch(message.to_owned()));
+        }
+        let wait = Duration::from_millis(50) * self.failed_starts;
+        if let Some(lane) = self.worker_mut(key).map(|worker| Arc::clone(&worker.lane)) {
+            let seat = self.seats.iter().find(|seat| seat.worker.key == key).map_or(0, |seat| seat.id);
+            self.launches.retry(key, seat, lane, Instant::now() + wait);
+        }
+    }
+
+    /// Gives the seat its next worker, or lets it go.
+    fn fill(&mut self, at: usize) {
+        let keeps = self.phase == Phase::Open || (self.phase == Phase::Closed && !self.is_drained());
+        if !keeps || self.fault.is_some() || self.seats[at].leaving {
+            self.release_seat(at);
+            return;
+        }
+        let id = self.seats[at].id;
+        let next = match self.seats[at].spare.take() {
+            Some(spare) => Ok(spare),
+            None => self.new_worker(id),
+        };
+        let next = next.and_then(|mut worker| self.welcome(&mut worker).map(|()| worker));
+        match next {
+            Ok(worker) => self.seats[at].worker = worker,
+            Err(error) => {
+                self.release_seat(at);
+                if self.seats.is_empty() {
+                    self.fail_pool(InitFailure::Launch(format!("no memory for a worker's lane: {error}")));
+                }
+            }
+        }
+    }
+
+    fn release_seat(&mut self, at: usize) {
+        let seat = self.seats.remove(at);
+        let Some(mut spare) = seat.spare else { return };
+        if !self.launches.cancel(spare.key) && spare.process.is_some() {
+            spare.kill();
+            self.orphans.push(spare);
+        }
+    }
+
+    /// The pool can never work: everything fails, for this one reason.
+    pub(crate) fn fail_pool(&mut self, failure: InitFailure) {
+        if self.fault.is_none() {
+            self.fault = Some(Arc::new(failure));
+        }
+        self.end_workers();
+    }
+
+    /// Ends everything now.
+    pub(crate) fn terminate(&mut self) {
+        if self.phase < Phase::Terminated {
+            self.collect_all();
+            self.phase = Phase::Terminated;
+            self.end_workers();
+        }
+    }
+
+    /// Kills all workers, and ends all items that nobody has begun.
+    fn end_workers(&mut self) {
+        self.sweep(|_| true);
+        self.launches.clear();
+        for at in (0..self.seats.len()).rev() {
+            let worker = &mut self.seats[at].worker;
+            worker.stopping = true;
+            if worker.process.is_some() {
+                worker.kill();
+                continue;
+            }
+            let parcels = worker.salvage();
+            worker.frames.clear();
+            self.requeue(parcels);
+            self.release_seat(at);
+        }
+    }
+
+    /// Stops accepting; workers end when everything is done.
+    pub(crate) fn close(&mut self) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Closed;
+        }
+        self.wind_down();
+    }
+
+    /// In a closed pool with nothing left to do: asks all workers to end.
+    pub(crate) fn wind_down(&mut self) {
+        if self.phase == Phase::Open || !self.is_drained() {
+            return;
+        }
+        for at in (0..self.seats.len()).rev() {
+            if self.seats[at].worker.process.is_none() && self.launches.cancel(self.seats[at].worker.key) {
+                self.release_seat(at);
+                continue;
+            }
+            self.retire(at);
+        }
+    }
+
+    /// Asks one worker to end after what it has; it is killed if it takes too long over that.
+    pub(crate) fn retire(&mut self, at: usize) {
+        let worker = &mut self.seats[at].worker;
+        if !worker.stopping {
+            worker.stop();
+            worker.kill_at = Some(Instant::now() + STOP_GRACE);
+        }
+    }
+
+    /// What follows when replies have been read: retirements, and the end of a closing pool.
+    pub(crate) fn after_collecting(&mut self) {
+        if self.config.max_tasks.is_some() {
+            self.replace_the_spent();
+        }
+        if self.phase != Phase::Open {
+            self.wind_down();
+        }
+        if !self.queue.is_empty() {
+            self.pump();
+        }
+    }
+
+    /// Workers without budget end; their replacement is launched ahead.
+    pub(crate) fn replace_the_spent(&mut self) {
+        for at in 0..self.seats.len() {
+            let seat = &self.seats[at];
+            if seat.worker.budget != Some(0) || seat.leaving {
+                continue;
+            }
+            if seat.spare.is_none() && self.phase == Phase::Open && self.fault.is_none() && !seat.worker.stopping {
+                let spare = self.new_worker(self.seats[at].id).ok();
+                self.seats[at].spare = spare;
+            }
+            if self.seats[at].worker.feeder.outstanding() == 0 {
+                self.retire(at);
+            }
+        }
+    }
+
+    /// Cancels a call, and interrupts those of its items that run: a signal, some grace, the end.
+    pub(crate) fn interrupt(&mut self, id: CallId) {
+        self.cancel(id);
+        let until = Instant::now() + INTERRUPT_GRACE;
+        for seat in &mut self.seats {
+            let worker = &mut seat.worker;
+            let runs = worker.frames.front().map(|frame| frame.what);
+            let begun = worker.lane.begun();
+            let answering = begun > worker.feeder.answered();
+            if !answering || !matches!(runs, Some(What::Items { call, .. }) if call == id) {
+                continue;
+            }
+            worker.lane.set_interrupt(begun - 1);
+            if let Some(process) = &worker.process {
+                let _gone = process.pidfd.signal(Signal::INT);
+                worker.kill_at = Some(worker.kill_at.map_or(until, |at| at.min(until)));
+                worker.interrupted = Some(begun);
+            }
+        }
+    }
+
+    /// Kills workers whose time is up; an interrupted one that has answered is spared.
+    pub(crate) fn enforce(&mut self, now: Instant) {
+        for worker in self.workers_mut() {
+            if worker.interrupted.is_some_and(|item| worker.lane.replied() >= item) {
+                worker.interrupted = None;
+                worker.kill_at = worker.stopping.then(|| now + STOP_GRACE);
+            }
+            if worker.kill_at.is_some_and(|at| at <= now) {
+                worker.kill();
+            }
+        }
+    }
+
+    /// Notes that a worker is dead; `status` may come later.
+    pub(crate) fn note_death(&mut self, key: u64, status: Option<ExitStatus>, reason: Option<String>, last: bool) {
+        let Some(worker) = self.worker_mut(key) else { return };
+        let notice = worker.notice.get_or_insert_with(|| Notice {
+            since: Instant::now(),
+            status: None,
+            final_word: false,
+            reason: None,
+        });
+        notice.status = notice.status.or(status);
+        notice.reason = notice.reason.take().or(reason);
+        notice.final_word |= last;
+    }
+
+    /// Dead workers whose story is complete, or was waited for long enough.
+    pub(crate) fn ready_to_bury(&self, now: Instant) -> Vec<u64> {
+        let told = |notice: &Notice| notice.final_word || now >= notice.since + REPORT_WAIT;
+        let all = self.workers();
+        all.filter(|worker| worker.notice.as_ref().is_some_and(told)).map(|worker| worker.key).collect()
+    }
+}

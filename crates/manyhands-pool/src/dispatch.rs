@@ -1,0 +1,323 @@
+//! Which worker gets which items: feeding, taking back, balancing, cancelling.
+//!
+//! Items go to the worker with the least to do, up to a *target*: as many items as fill two
+//! milliseconds by the measured cost of an item, but at least two, so that nobody waits between two
+//! items. What exceeds all targets stays in the pool's queue. When a worker runs dry, half of the longest
+//! backlog is taken back from its lane and given to it. So batches are sized by time, and the end of a
+//! call balances itself item by item, without the caller's thread.
+//!
+//! It moves bytes; it never waits, and whole batches (a given chunk size) are never split.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use manyhands_shm::lane::{Heading, Refused, State as Doing};
+use manyhands_shm::record;
+
+use crate::call::{CallId, Failure};
+use crate::state::{Phase, State};
+use crate::wire;
+use crate::worker_seat::{Frame, Parcel, What, Worker};
+
+/// The work that a lane should hold, in nanoseconds.
+const TARGET_NS: u64 = 2_000_000;
+const TARGET_MOST: u64 = 8192;
+const TARGET_UNKNOWN: u64 = 64;
+/// A backlog shorter than this is done before it could be moved.
+const WORTH_MOVING_NS: u64 = 20_000;
+/// After this time a short backlog is moved all the same.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// What became of an attempt to send a parcel.
+enum Sent {
+    /// So many items are on the lane.
+    Items(u32),
+    /// There is no room.
+    Nothing,
+    /// The next so many items cannot be sent at all.
+    Impossible(u32, Failure),
+}
+
+/// How many items a worker's lane should hold.
+fn target(worker: &Worker) -> u64 {
+    match worker.lane.item_ns() {
+        0 => TARGET_UNKNOWN,
+        ns => (TARGET_NS / ns).clamp(2, TARGET_MOST),
+    }
+}
+
+impl State {
+    /// Takes items of a call into the engine; they go out at once where there is room.
+    pub(crate) fn accept(&mut self, parcel: Parcel) {
+        let Some(call) = self.calls.get_mut(&parcel.call.0) else { return };
+        call.fed += u64::from(parcel.count);
+        call.bytes_in_flight += parcel.bytes().len();
+        if let Some(failure) = self.refusal(parcel.call) {
+            self.fail_items(&parcel, &failure);
+            return;
+        }
+        self.queued_items += u64::from(parcel.count);
+        self.queue.push_back(parcel);
+        self.pump();
+    }
+
+    /// Takes an item into account that cannot run, because it has no bytes.
+    pub(crate) fn accept_unsent(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id.0) else { return };
+        let first = call.fed;
+        call.fed += 1;
+        self.fail_items(&Parcel { call: id, first, count: 1, records: Vec::new(), start: 0 }, &Failure::Unsent);
+    }
+
+    /// Cancels a call if none of its items has been begun; whether that was so.
+    pub(crate) fn cancel_unstarted(&mut self, id: CallId) -> bool {
+        let Some(call) = self.calls.get(&id.0) else { return false };
+        if call.settled > 0 {
+            return false;
+        }
+        let fed = call.fed;
+        for at in 0..self.seats.len() {
+            if self.seats[at].worker.holds(id) {
+                let parcels = self.seats[at].worker.recall(u32::MAX);
+                self.requeue(parcels);
+            }
+        }
+        let free: u64 = self.queue.iter().filter(|parcel| parcel.call == id).map(|parcel| u64::from(parcel.count)).sum();
+        if free == fed {
+            self.cancel(id);
+        }
+        self.pump();
+        free == fed
+    }
+
+    /// Why items of a call cannot start any more, if so.
+    fn refusal(&self, call: CallId) -> Option<Failure> {
+        if let Some(fault) = &self.fault {
+            return Some(Failure::Initializer(Arc::clone(fault)));
+        }
+        if self.phase == Phase::Terminated {
+            return Some(Failure::Terminated);
+        }
+        let Some(call) = self.calls.get(&call.0) else { return Some(Failure::Cancelled) };
+        call.refusal.clone().or_else(|| call.cancelled.then_some(Failure::Cancelled))
+    }
+
+    /// Sends from the queue while some lane has room.
+    pub(crate) fn pump(&mut self) {
+        while let Some(parcel) = self.queue.front() {
+            let whole = self.calls.get(&parcel.call.0).is_some_and(|call| call.spec.whole);
+            let Some(seat) = self.least_loaded(whole) else { break };
+            let Some(parcel) = self.queue.pop_front() else { break };
+            self.queued_items -= u64::from(parcel.count);
+            if let Some(rest) = self.send(seat, parcel) {
+                self.queued_items += u64::from(rest.count);
+                self.queue.push_front(rest);
+            }
+        }
+        self.arm();
+    }
+
+    /// The seat whose worker has the least to do, if it is below its target; the awake ones first.
+    fn least_loaded(&self, whole: bool) -> Option<usize> {
+        let loads = self.seats.iter().enumerate().filter(|(_, seat)| seat.worker.takes_items() && !seat.leaving);
+        loads
+            .filter_map(|(at, seat)| {
+                let load = seat.worker.feeder.outstanding();
+                let limit = if whole { target(&seat.worker).min(2) } else { target(&seat.worker) };
+                (load < limit).then(|| (load, load == 0 && seat.worker.lane.state() == Doing::Idle, at))
+            })
+            .min()
+            .map(|(_, _, at)| at)
+    }
+
+    /// Sends as much of a parcel as a lane should get; returns what is left.
+    fn send(&mut self, seat: usize, mut parcel: Parcel) -> Option<Parcel> {
+        match self.try_send(seat, &parcel) {
+            Sent::Items(count) if count == parcel.count => return None,
+            Sent::Items(count) => drop(split(&mut parcel, count)),
+            Sent::Nothing => {}
+            Sent::Impossible(count, failure) => {
+                let first = split(&mut parcel, count);
+                self.fail_items(&first, &failure);
+                if parcel.count == 0 {
+                    return None;
+                }
+            }
+        }
+        Some(parcel)
+    }
+
+    fn try_send(&mut self, seat: usize, parcel: &Parcel) -> Sent {
+        let Some(call) = self.calls.get(&parcel.call.0) else {
+            return Sent::Impossible(parcel.count, Failure::Cancelled);
+        };
+        let spec = call.spec;
+        let seats = self.seats.len().max(1) as u64;
+        let Some(worker) = self.seats.get_mut(seat).map(|seat| &mut seat.worker) else { return Sent::Nothing };
+        for id in &call.codes {
+            if worker.codes.contains(id) {
+                continue;
+            }
+            let Some(code) = self.codes.get(id) else { continue };
+            match worker.control(What::Code(*id), wire::CODE, *id, &code.bytes) {
+                Ok(()) => drop(worker.codes.insert(*id)),
+                Err(refused) => return refusal_of(refused, worker, parcel),
+            }
+        }
+        let room = target(worker).saturating_sub(worker.feeder.outstanding()).max(1);
+        let share = (self.queued_items + u64::from(parcel.count)).div_ceil(seats);
+        let budget = worker.budget.unwrap_or(u64::MAX);
+        let most = if spec.whole { budget } else { room.min(share).min(budget) };
+        let count = u32::try_from(most).unwrap_or(u32::MAX).min(parcel.count);
+        send_items(worker, parcel, count, Heading { kind: spec.kind, whole: spec.whole, word: spec.function })
+    }
+
+    /// Moves half of the longest backlog to each worker that has nothing to do.
+    ///
+    /// A backlog that looks shorter than the move is left alone for a moment: its worker may be
+    /// about to finish it, or be stuck in an item that is not like the others. Then it is moved.
+    pub(crate) fn balance(&mut self) {
+        self.pump();
+        let overdue = self.look_again.take().is_some_and(|at| at <= Instant::now());
+        while self.queue.is_empty() {
+            let (idle, Some((open, from))) = (self.idle_workers(), self.longest_backlog()) else { break };
+            if idle == 0 || open == 0 {
+                break;
+            }
+            let giver = &mut self.seats[from].worker;
+            if !overdue && u64::from(open).saturating_mul(giver.lane.item_ns()) < WORTH_MOVING_NS && giver.has_started() {
+                self.look_again = Some(Instant::now() + LOOK_AGAIN);
+                break;
+            }
+            let parcels = giver.recall(open - open / (idle + 1));
+            if parcels.is_empty() {
+                break;
+            }
+            self.requeue(parcels);
+            self.pump();
+        }
+    }
+
+    fn idle_workers(&self) -> u32 {
+        let idle = self.seats.iter().filter(|seat| {
+            !seat.leaving && seat.worker.takes_items() && seat.worker.feeder.outstanding() == 0
+        });
+        u32::try_from(idle.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The longest row of items that a worker has not taken, and its seat.
+    fn longest_backlog(&self) -> Option<(u32, usize)> {
+        let alive = self.seats.iter().enumerate().filter(|(_, seat)| seat.worker.notice.is_none());
+        alive.map(|(at, seat)| (seat.worker.feeder.open(), at)).max()
+    }
+
+    /// Puts items that were taken back at the head of the queue; what may not start any more ends.
+    pub(crate) fn requeue(&mut self, parcels: Vec<Parcel>) {
+        for parcel in parcels.into_iter().rev() {
+            match self.refusal(parcel.call) {
+                Some(failure) => self.fail_items(&parcel, &failure),
+                None => {
+                    self.queued_items += u64::from(parcel.count);
+                    self.queue.push_front(parcel);
+                }
+            }
+        }
+    }
+
+    /// Ends everything of a call that has not started.
+    pub(crate) fn cancel(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id.0) else { return };
+        call.cancelled = true;
+        call.sealed = true;
+        self.sweep(|call| call == id);
+        for at in 0..self.seats.len() {
+            if self.seats[at].worker.holds(id) {
+                let parcels = self.seats[at].worker.recall(u32::MAX);
+                self.requeue(parcels);
+            }
+        }
+        self.after_settling(id);
+        self.pump();
+    }
+
+    /// Ends the queued items of the calls that `which` names.
+    pub(crate) fn sweep(&mut self, which: impl Fn(CallId) -> bool) {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.queue).into_iter().partition(|parcel| which(parcel.call));
+        self.queue = kept.into();
+        for parcel in gone {
+            self.queued_items -= u64::from(parcel.count);
+            let failure = self.refusal(parcel.call).unwrap_or(Failure::Cancelled);
+            self.fail_items(&parcel, &failure);
+        }
+    }
+
+    /// Says when workers should call the supervisor: at half of their target if something is queued, and
+    /// when they run dry if others have more than they can do at once.
+    fn arm(&mut self) {
+        let queued = !self.queue.is_empty();
+        let mut backlog = queued;
+        for seat in &self.seats {
+            let worker = &seat.worker;
+            let outstanding = worker.feeder.outstanding();
+            backlog |= outstanding > 1;
+            let at = if queued && outstanding > 0 {
+                worker.feeder.answered() + outstanding.saturating_sub(target(worker) / 2).max(1)
+            } else {
+                u64::MAX
+            };
+            if worker.lane.feed_at() != at {
+                worker.lane.set_feed_at(at);
+            }
+        }
+        if backlog != self.attention {
+            self.attention = backlog;
+            self.hub.set_attention(backlog);
+        }
+    }
+}
+
+fn send_items(worker: &mut Worker, parcel: &Parcel, count: u32, heading: Heading) -> Sent {
+    let bytes = parcel.bytes();
+    let len = if count == parcel.count { Some(bytes.len()) } else { record::span(bytes, count) };
+    let Some(len) = len else { return Sent::Nothing };
+    match worker.feeder.append(heading, count, [&bytes[..len], &[]]) {
+        Ok(()) => {
+            let what = What::Items { call: parcel.call, first: parcel.first };
+            worker.frames.push_back(Frame { what, count, bytes: len });
+            if let Some(budget) = &mut worker.budget {
+                *budget -= u64::from(count);
+            }
+            Sent::Items(count)
+        }
+        Err(Refused::Full) if count > 1 && !heading.whole => send_items(worker, parcel, count / 2, heading),
+        Err(refused) => refusal_of(refused, worker, parcel),
+    }
+}
+
+/// A full lane waits for replies; a lane without memory fails the item, unless others may free some.
+fn refusal_of(refused: Refused, worker: &mut Worker, parcel: &Parcel) -> Sent {
+    match refused {
+        Refused::Full => {
+            worker.full = true;
+            Sent::Nothing
+        }
+        Refused::Memory(error) => {
+            let size = parcel.bytes().len();
+            let text = format!("no shared memory for an argument of {size} bytes: {error}");
+            Sent::Impossible(1, Failure::Memory(text.into()))
+        }
+    }
+}
+
+/// Cuts the first `count` items off a parcel.
+fn split(parcel: &mut Parcel, count: u32) -> Parcel {
+    let count = count.min(parcel.count);
+    let len = record::span(parcel.bytes(), count).unwrap_or(parcel.bytes().len());
+    let records = parcel.bytes()[..len].to_vec();
+    let first = Parcel { call: parcel.call, first: parcel.first, count, records, start: 0 };
+    parcel.first += u64::from(count);
+    parcel.count -= count;
+    parcel.start += len;
+    first
+}

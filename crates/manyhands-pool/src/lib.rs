@@ -1,0 +1,43 @@
+//! The engine (rung 2): a pool of worker processes that answers every item exactly once.
+//!
+//! It knows bytes, not Python: what an item means, how code is serialised and how results are decoded
+//! is the business of the rung above. The parts, in the order in which an item meets them:
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | [`pool`] | the handle: calls are opened, fed, waited for and taken from here |
+//! | `state` | everything behind the one lock of a pool |
+//! | `dispatch` | which worker gets which items; taking back, balancing, cancelling |
+//! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
+//! | `collect` | replies become results of their call |
+//! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
+//! | `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
+//! | `death` | a worker is gone: who pays, who replaces it |
+//! | `supervisor` | the one helper thread of the process |
+//! | `launch` | where workers come from |
+//! | [`template`] | the clean process that forks them |
+//! | [`worker`] | the other side: the loop of a worker process |
+//!
+//! It never takes the GIL, never decodes a payload, and has one lock per pool, held for short copies only.
+#![forbid(unsafe_code)]
+
+pub mod call;
+mod collect;
+mod death;
+mod dispatch;
+mod launch;
+pub mod pool;
+mod registry;
+mod state;
+mod supervisor;
+pub mod template;
+mod wait;
+pub mod wire;
+pub mod worker;
+mod worker_seat;
+
+pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Run, Status};
+pub use launch::{LaunchOrder, Launcher, WorkerEnd};
+pub use pool::{Config, Pool, PushError};
+pub use registry::forked;
+pub use wait::{Need, Waited};

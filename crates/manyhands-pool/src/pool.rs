@@ -1,0 +1,439 @@
+//! The handle of a pool: calls are opened, fed, waited for and taken from here.
+//!
+//! Every method may be called from any thread; none of them runs user code. After a fork the child's copy of a
+//! pool is *foreign*: it must not be used, and dropping it does nothing ([`Pool::is_foreign`]).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use manyhands_os::event::EventFd;
+use manyhands_os::process::{ExitStatus, PidFd};
+use manyhands_shm::hub::Hub;
+use thiserror::Error;
+
+use crate::call::{CallId, CallSpec, InitFailure, Run, Status};
+use crate::launch::{LaunchOrder, Launcher, WorkerEnd};
+use crate::registry;
+use crate::state::{Phase, State};
+use crate::supervisor;
+use crate::template::Template;
+use crate::wait::{Need, Waited};
+use crate::worker_seat::{Parcel, Process};
+
+/// What is fixed when a pool is made.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Workers at the start.
+    pub workers: usize,
+    /// Items after which a worker is replaced.
+    pub max_tasks: Option<u64>,
+    /// Threads that can run at once on this machine.
+    pub cores: usize,
+}
+
+/// Why a call was not opened or fed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PushError {
+    /// The pool accepts nothing more.
+    #[error("this pool is closed: create a new one to run more")]
+    Closed,
+}
+
+/// What all handles, waiting threads and the supervisor share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) state: Mutex<State>,
+    pub(crate) changed: Condvar,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) event: Arc<EventFd>,
+    /// What the template needs to make a worker like the parent: replaced at every snapshot.
+    pub(crate) start: Mutex<Vec<u8>>,
+    /// The template, which only the supervisor drives; modules to import go through `imports`.
+    pub(crate) template: Mutex<Option<Template>>,
+    pub(crate) imports: Mutex<Vec<String>>,
+    generation: u32,
+}
+
+impl Shared {
+    /// The lock; what a thread that panicked left behind is still a consistent ledger.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pool of worker processes.
+#[derive(Debug)]
+pub struct Pool(Arc<Shared>);
+
+impl Pool {
+    /// Makes a pool whose workers are being launched.
+    ///
+    /// # Errors
+    /// Whatever the kernel says when there is no memory or no descriptor for it.
+    pub fn new(config: Config, launcher: Launcher, start: Vec<u8>) -> io::Result<Self> {
+        let hub = Arc::new(Hub::create(config.cores)?);
+        hub.set_parent_awake(true);
+        let workers = config.workers;
+        let mut state = State::new(Arc::new(config), Arc::clone(&hub));
+        state.launches.held = true;
+        let template = match launcher {
+            Launcher::Template(config) => Some(Template::new(config)),
+            Launcher::Host => {
+                state.launches.by_host = true;
+                None
+            }
+        };
+        for _ in 0..workers {
+            state.add_seat()?;
+        }
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            hub,
+            event: Arc::new(EventFd::new()?),
+            start: Mutex::new(start),
+            template: Mutex::new(template),
+            imports: Mutex::new(Vec::new()),
+            generation: registry::generation(),
+        });
+        supervisor::serve(&shared)?;
+        Ok(Self(shared))
+    }
+
+    /// Whether this is a copy that a forked child inherited.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.0.generation != registry::generation()
+    }
+
+    /// The id of a blob of code, which is sent to each worker at most once.
+    ///
+    /// It stays known until as many calls of [`Pool::let_go`] as of this, and for a while after that.
+    #[must_use]
+    pub fn register_code(&self, bytes: &[u8]) -> u64 {
+        self.0.lock().register_code(bytes)
+    }
+
+    /// Says that a registration of a blob of code is not needed any more.
+    pub fn let_go(&self, code: u64) {
+        self.0.lock().unuse_code(code);
+    }
+
+    /// Sets what every worker does first: load these blobs, and call the last one's value.
+    ///
+    /// # Errors
+    /// If there is no memory to send it; nothing was set then.
+    pub fn set_initializer(&self, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
+        self.0.lock().set_initializer(codes, payload)
+    }
+
+    /// Lets the launcher carry out its orders, which waits until the first call otherwise.
+    pub fn release(&self) {
+        self.0.lock().launches.held = false;
+        self.0.event.notify();
+    }
+
+    /// Opens a call.
+    ///
+    /// # Errors
+    /// [`PushError::Closed`] once the pool was closed.
+    pub fn open(&self, spec: CallSpec) -> Result<CallId, PushError> {
+        let mut state = self.0.lock();
+        match state.phase {
+            Phase::Open => Ok(state.open_call(spec)),
+            Phase::Closed | Phase::Terminated => Err(PushError::Closed),
+        }
+    }
+
+    /// Says that workers need this code before the call's next items.
+    pub fn require(&self, call: CallId, code: u64) {
+        self.0.lock().require(call, code);
+    }
+
+    /// Feeds `count` items, whose records follow one another in `records`.
+    pub fn push(&self, call: CallId, count: u32, records: Vec<u8>) {
+        if count == 0 {
+            return;
+        }
+        let mut state = self.0.lock();
+        let first = state.calls.get(&call.0).map_or(0, |call| call.fed);
+        state.accept(Parcel { call, first, count, records, start: 0 });
+        if state.look_again.is_some() {
+            self.0.event.notify();
+        }
+    }
+
+    /// Feeds the last items of a call.
+    pub fn push_last(&self, call: CallId, count: u32, records: Vec<u8>) {
+        let mut state = self.0.lock();
+        let first = state.calls.get(&call.0).map_or(0, |call| call.fed);
+        if let Some(open) = state.calls.get_mut(&call.0) {
+            open.sealed = true;
+        }
+        state.accept(Parcel { call, first, count, records, start: 0 });
+    }
+
+    /// Counts an item that could not be encoded: it ends as [`crate::Failure::Unsent`].
+    pub fn push_unsent(&self, call: CallId) {
+        self.0.lock().accept_unsent(call);
+    }
+
+    /// Asks that the completion of a call be announced, if it has not been.
+    pub fn announce_completion(&self, call: CallId) {
+        let mut state = self.0.lock();
+        if let Some(open) = state.calls.get_mut(&call.0) {
+            open.spec.notify = true;
+            state.after_settling(call);
+            self.0.announce(&state);
+        }
+    }
+
+    /// Cancels a call if nothing of it has started; whether it did.
+    #[must_use]
+    pub fn cancel_unstarted(&self, call: CallId) -> bool {
+        let mut state = self.0.lock();
+        self.0.refresh(&mut state);
+        let cancelled = state.cancel_unstarted(call);
+        self.0.announce(&state);
+        cancelled
+    }
+
+    /// Says that a call gets no more items.
+    pub fn seal(&self, call: CallId) {
+        let mut state = self.0.lock();
+        if let Some(open) = state.calls.get_mut(&call.0) {
+            open.sealed = true;
+            state.after_settling(call);
+            self.0.announce(&state);
+        }
+    }
+
+    /// The next results of a call, if there are any.
+    #[must_use]
+    pub fn take(&self, call: CallId) -> Option<Run> {
+        let mut state = self.0.lock();
+        self.0.refresh(&mut state);
+        state.calls.get_mut(&call.0).and_then(crate::call::Call::take)
+    }
+
+    /// The first failure of a call that stops on failure; once.
+    #[must_use]
+    pub fn take_failure(&self, call: CallId) -> Option<Run> {
+        self.0.lock().calls.get_mut(&call.0).and_then(crate::call::Call::take_failure)
+    }
+
+    /// A call's figures, after all lanes were read.
+    #[must_use]
+    pub fn status(&self, call: CallId) -> Option<Status> {
+        let mut state = self.0.lock();
+        self.0.refresh(&mut state);
+        state.calls.get(&call.0).map(crate::call::Call::status)
+    }
+
+    /// The measured time of an item, in nanoseconds: the longest that a worker reports (0: unknown).
+    #[must_use]
+    pub fn item_ns(&self) -> u64 {
+        let state = self.0.lock();
+        state.seats.iter().map(|seat| seat.worker.lane.item_ns()).max().unwrap_or(0)
+    }
+
+    /// Waits; see [`Need`]. `call` is ignored where the need is not of a call.
+    pub fn wait(&self, call: CallId, need: Need, timeout: Option<Duration>) -> Waited {
+        self.0.wait(call, need, timeout)
+    }
+
+    /// Waits for something of the whole pool.
+    pub fn wait_pool(&self, need: Need, timeout: Option<Duration>) -> Waited {
+        self.0.wait(CallId(u64::MAX), need, timeout)
+    }
+
+    /// Ends all items of a call that have not started; the others run on.
+    pub fn cancel(&self, call: CallId) {
+        let mut state = self.0.lock();
+        state.cancel(call);
+        self.0.announce(&state);
+    }
+
+    /// Cancels a call and ends its running items: first by SIGINT, after a grace by SIGKILL.
+    pub fn interrupt(&self, call: CallId) {
+        let mut state = self.0.lock();
+        state.interrupt(call);
+        self.0.announce(&state);
+        self.0.event.notify();
+    }
+
+    /// Ends all items of all calls that have not started.
+    pub fn cancel_all(&self) {
+        let mut state = self.0.lock();
+        let calls: Vec<_> = state.calls.keys().copied().map(CallId).collect();
+        for call in calls {
+            if !state.calls.get(&call.0).is_none_or(crate::call::Call::complete) {
+                state.cancel(call);
+            }
+        }
+        self.0.announce(&state);
+    }
+
+    /// Lets go of a call: its results are dropped, its items run unless they were cancelled.
+    pub fn abandon(&self, call: CallId) {
+        let mut state = self.0.lock();
+        if let Some(open) = state.calls.get_mut(&call.0) {
+            open.abandon();
+            state.reap_call(call);
+        }
+    }
+
+    /// As [`Pool::abandon`], for a call that may still be fed; in a forked child it does nothing.
+    pub fn forget_results(&self, call: CallId) {
+        if !self.is_foreign() {
+            self.abandon(call);
+        }
+    }
+
+    /// Calls with `notify` that have become complete since the last time.
+    #[must_use]
+    pub fn completions(&self) -> Vec<CallId> {
+        std::mem::take(&mut self.0.lock().completions)
+    }
+
+    /// What workers sent besides replies: seat and bytes.
+    #[must_use]
+    pub fn events(&self) -> Vec<(usize, Vec<u8>)> {
+        let mut state = self.0.lock();
+        self.0.refresh(&mut state);
+        state.events.drain(..).collect()
+    }
+
+    /// Why no worker can work, if so.
+    #[must_use]
+    pub fn fault(&self) -> Option<Arc<InitFailure>> {
+        self.0.lock().fault.clone()
+    }
+
+    /// Replaces what a new worker is started with (the template's requests carry it).
+    pub fn set_start(&self, start: Vec<u8>) {
+        *self.0.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
+    }
+
+    /// Asks the template to import a module before it forks again.
+    pub fn import(&self, module: &str) {
+        self.0.imports.lock().unwrap_or_else(PoisonError::into_inner).push(module.to_owned());
+        self.0.event.notify();
+    }
+
+    /// Adds workers.
+    ///
+    /// # Errors
+    /// Whatever the kernel says when there is no memory for their lanes.
+    pub fn grow(&self, count: usize) -> io::Result<()> {
+        let mut state = self.0.lock();
+        for _ in 0..count {
+            state.add_seat()?;
+        }
+        state.balance();
+        self.0.announce(&state);
+        self.0.event.notify();
+        Ok(())
+    }
+
+    /// Lets `count` workers go, the last seats first, each after the item that it runs.
+    pub fn shrink(&self, count: usize) {
+        let mut state = self.0.lock();
+        let mut seats: Vec<_> = (0..state.seats.len()).filter(|at| !state.seats[*at].leaving).collect();
+        seats.sort_by_key(|at| std::cmp::Reverse(state.seats[*at].id));
+        for at in seats.into_iter().take(count) {
+            state.seats[at].leaving = true;
+            let parcels = state.seats[at].worker.recall(u32::MAX);
+            state.requeue(parcels);
+            state.seats[at].worker.stop();
+        }
+        state.pump();
+        self.0.announce(&state);
+        self.0.event.notify();
+    }
+
+    /// Process ids of the live workers, by seat (`None`: not launched yet).
+    #[must_use]
+    pub fn pids(&self) -> Vec<(usize, Option<i32>)> {
+        let state = self.0.lock();
+        let staying = state.seats.iter().filter(|seat| !seat.leaving);
+        staying.map(|seat| (seat.id, seat.worker.process.as_ref().map(|process| process.pid))).collect()
+    }
+
+    /// Accepts nothing more; workers end when everything is done.
+    pub fn close(&self) {
+        let mut state = self.0.lock();
+        state.close();
+        self.0.announce(&state);
+        self.0.event.notify();
+    }
+
+    /// Kills all workers; every item that has not ended ends as terminated.
+    pub fn terminate(&self) {
+        let mut state = self.0.lock();
+        state.terminate();
+        self.0.announce(&state);
+        self.0.event.notify();
+    }
+
+    /// The next worker that the host has to launch.
+    #[must_use]
+    pub fn next_launch(&self) -> Option<(LaunchOrder, WorkerEnd)> {
+        let mut state = self.0.lock();
+        let order = state.launches.next()?;
+        let end = WorkerEnd {
+            lane: Arc::clone(&order.lane),
+            hub: Arc::clone(&self.0.hub),
+            event: Arc::clone(&self.0.event),
+            seat: order.seat,
+        };
+        Some((order, end))
+    }
+
+    /// The next dead worker whose exit status the host has to report.
+    #[must_use]
+    pub fn next_host_dead(&self) -> Option<u64> {
+        self.0.lock().launches.host_dead.pop_front()
+    }
+
+    /// Host: an order was carried out, by this process. If the pool no longer wants it, it is ended.
+    pub fn launched(&self, key: u64, pid: i32, pidfd: PidFd) {
+        let mut state = self.0.lock();
+        supervisor::adopt(&mut state, key, Process { pid, pidfd: Arc::new(pidfd) });
+        self.0.event.notify();
+    }
+
+    /// Host: an order could not be carried out.
+    pub fn launch_failed(&self, key: u64, message: &str) {
+        let mut state = self.0.lock();
+        state.launch_failed(key, message);
+        self.0.announce(&state);
+        self.0.event.notify();
+    }
+
+    /// Host: how a worker ended (`None`: that cannot be known).
+    pub fn reported(&self, key: u64, status: Option<ExitStatus>) {
+        self.0.lock().note_death(key, status, None, true);
+        self.0.event.notify();
+    }
+
+    /// The descriptor that workers use to call the supervisor.
+    #[must_use]
+    pub fn event_fd(&self) -> BorrowedFd<'_> {
+        use std::os::fd::AsFd;
+        self.0.event.as_fd()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.is_foreign() {
+            // The memory, the descriptors and the threads are the parent's.
+            std::mem::forget(Arc::clone(&self.0));
+        } else {
+            self.terminate();
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Everything behind the one lock of a pool.
+//!
+//! Whoever holds the lock may read lanes and settle items; nobody calls user code, decodes a payload or
+//! sleeps under it. The algorithms live in their own files, as further `impl State` blocks.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use manyhands_shm::hub::Hub;
+use manyhands_shm::lane::Refused;
+
+use crate::call::{Call, CallId, CallSpec, Failure, InitFailure};
+use crate::launch::LaunchQueue;
+use crate::pool::Config;
+use crate::wait::Need;
+use crate::wire;
+use crate::worker_seat::{Parcel, Seat, What, Worker};
+
+/// How far a pool's life has come; it only moves forwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Open,
+    /// No new calls; what was submitted runs.
+    Closed,
+    /// Nothing runs any more.
+    Terminated,
+}
+
+/// What every worker does first.
+#[derive(Debug)]
+pub(crate) struct Initializer {
+    /// Blobs to load; the last one's value is called.
+    codes: Vec<u64>,
+    payload: Vec<u8>,
+}
+
+fn no_room(refused: Refused) -> io::Error {
+    match refused {
+        Refused::Full => io::ErrorKind::OutOfMemory.into(),
+        Refused::Memory(error) => error,
+    }
+}
+
+/// A blob of code, kept for workers that have not got it yet.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) bytes: Arc<[u8]>,
+    /// Calls that need it.
+    pub(crate) users: usize,
+    /// Workers that it took with them, so that it is not tried for ever.
+    pub(crate) deaths: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: Arc<Config>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) phase: Phase,
+    /// Why no worker can work: every item fails with it.
+    pub(crate) fault: Option<Arc<InitFailure>>,
+    pub(crate) initializer: Option<Initializer>,
+    pub(crate) seats: Vec<Seat>,
+    /// Spares whose seat has gone: they are dying.
+    pub(crate) orphans: Vec<Worker>,
+    pub(crate) calls: HashMap<u64, Call>,
+    next_call: u64,
+    next_key: u64,
+    /// Items that no lane has room for, oldest first.
+    pub(crate) queue: VecDeque<Parcel>,
+    pub(crate) queued_items: u64,
+    pub(crate) codes: HashMap<u64, Code>,
+    code_ids: HashMap<Arc<[u8]>, u64>,
+    next_code: u64,
+    /// Codes without a user, oldest first: kept for the next call, up to a limit.
+    idle_codes: VecDeque<u64>,
+    pub(crate) launches: LaunchQueue,
+    pub(crate) failed_starts: u32,
+    pub(crate) events: VecDeque<(usize, Vec<u8>)>,
+    pub(crate) completions: Vec<CallId>,
+    /// Somebody waits on the hub, for this.
+    pub(crate) leader: Option<Option<(CallId, Need)>>,
+    pub(crate) followers: usize,
+    pub(crate) attention: bool,
+    /// When a backlog that seemed too short to move is looked at again.
+    pub(crate) look_again: Option<Instant>,
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// Codes that nobody uses are kept up to this many, and this many bytes.
+const IDLE_CODES: usize = 256;
+
+impl State {
+    pub(crate) fn new(config: Arc<Config>, hub: Arc<Hub>) -> Self {
+        Self {
+            config,
+            hub,
+            phase: Phase::Open,
+            fault: None,
+            initializer: None,
+            seats: Vec::new(),
+            orphans: Vec::new(),
+            calls: HashMap::new(),
+            next_call: 0,
+            next_key: 0,
+            queue: VecDeque::new(),
+            queued_items: 0,
+            codes: HashMap::new(),
+            code_ids: HashMap::new(),
+            next_code: 1,
+            idle_codes: VecDeque::new(),
+            launches: LaunchQueue::default(),
+            failed_starts: 0,
+            events: VecDeque::new(),
+            completions: Vec::new(),
+            leader: None,
+            followers: 0,
+            attention: false,
+            look_again: None,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Adds a seat with a worker whose launch is ordered.
+    pub(crate) fn add_seat(&mut self) -> io::Result<()> {
+        let id = (0..).find(|id| self.seats.iter().all(|seat| seat.id != *id)).unwrap_or(0);
+        let mut worker = self.new_worker(id)?;
+        self.welcome(&mut worker)?;
+        self.seats.push(Seat { id, worker, spare: None, leaving: false });
+        Ok(())
+    }
+
+    /// Makes a worker's lane and orders its launch.
+    pub(crate) fn new_worker(&mut self, seat: usize) -> io::Result<Worker> {
+        let key = self.next_key;
+        let worker = Worker::new(key, self.config.max_tasks)?;
+        self.next_key += 1;
+        self.launches.order(key, seat, Arc::clone(&worker.lane));
+        Ok(worker)
+    }
+
+    /// Gives a worker that takes its seat the initializer as its first request.
+    pub(crate) fn welcome(&self, worker: &mut Worker) -> io::Result<()> {
+        let Some(initializer) = &self.initializer else { return Ok(()) };
+        for id in &initializer.codes {
+            let Some(code) = self.codes.get(id) else { continue };
+            worker.control(What::Code(*id), wire::CODE, *id, &code.bytes).map_err(no_room)?;
+            worker.codes.insert(*id);
+        }
+        let function = initializer.codes.last().copied().unwrap_or_default();
+        worker.control(What::Initializer, wire::INITIALIZE, function, &initializer.payload).map_err(no_room)
+    }
+
+    /// Sets the initializer of all workers that have been given nothing yet.
+    pub(crate) fn set_initializer(&mut self, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
+        for code in &codes {
+            self.use_code(*code);
+        }
+        self.initializer = Some(Initializer { codes, payload: payload.into() });
+        let mut seats = std::mem::take(&mut self.seats);
+        let welcomed = seats.iter_mut().try_for_each(|seat| self.welcome(&mut seat.worker));
+        self.seats = seats;
+        welcomed
+    }
+
+    /// All workers: on seats, spare ones, dying ones.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = &Worker> {
+        let seated = self.seats.iter().flat_map(|seat| std::iter::once(&seat.worker).chain(seat.spare.as_ref()));
+        seated.chain(&self.orphans)
+    }
+
+    /// All workers, to be changed.
+    pub(crate) fn workers_mut(&mut self) -> impl Iterator<Item = &mut Worker> {
+        let seated =
+            self.seats.iter_mut().flat_map(|seat| std::iter::once(&mut seat.worker).chain(seat.spare.as_mut()));
+        seated.chain(&mut self.orphans)
+    }
+
+    /// The worker with that key.
+    pub(crate) fn worker_mut(&mut self, key: u64) -> Option<&mut Worker> {
+        self.workers_mut().find(|worker| worker.key == key)
+    }
+
+    pub(crate) fn open_call(&mut self, spec: CallSpec) -> CallId {
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        self.use_code(spec.function);
+        self.calls.insert(id.0, Call::new(spec));
+        id
+    }
+
+    /// Adds code that a worker must have before the call's next items.
+    pub(crate) fn require(&mut self, id: CallId, code: u64) {
+        let Some(call) = self.calls.get_mut(&id.0) else { return };
+        if !call.codes.contains(&code) {
+            let function = call.codes.len() - 1;
+            call.codes.insert(function, code);
+            self.use_code(code);
+        }
+    }
+
+    /// The id of a blob of code: the same for the same bytes.
+    pub(crate) fn register_code(&mut self, bytes: &[u8]) -> u64 {
+        if let Some(id) = self.code_ids.get(bytes).copied() {
+            self.use_code(id);
+            return id;
+        }
+        let (id, bytes): (u64, Arc<[u8]>) = (self.next_code, bytes.into());
+        self.next_code += 1;
+        self.codes.insert(id, Code { bytes: Arc::clone(&bytes), users: 0, deaths: 0 });
+        self.code_ids.insert(bytes, id);
+        self.use_code(id);
+        id
+    }
+
+    fn use_code(&mut self, id: u64) {
+        if let Some(code) = self.codes.get_mut(&id) {
+            code.users += 1;
+            if code.users == 1 {
+                self.idle_codes.retain(|idle| *idle != id);
+            }
+        }
+    }
+
+    pub(crate) fn unuse_code(&mut self, id: u64) {
+        let Some(code) = self.codes.get_mut(&id) else { return };
+        code.users -= 1;
+        if code.users == 0 {
+            self.idle_codes.push_back(id);
+            if self.idle_codes.len() > IDLE_CODES {
+                self.forget_oldest_code();
+            }
+        }
+    }
+
+    fn forget_oldest_code(&mut self) {
+        let Some(id) = self.idle_codes.pop_front() else { return };
+        if let Some(code) = self.codes.remove(&id) {
+            self.code_ids.remove(&code.bytes);
+        }
+        for seat in &mut self.seats {
+            if seat.worker.codes.remove(&id) {
+                // Without room the worker keeps it: that costs memory, and nothing else.
+                let _kept = seat.worker.control(What::Forget, wire::FORGET, id, &[]);
+            }
+        }
+    }
+
+    /// Drops a call that nobody asks for any more and that has no item left.
+    pub(crate) fn reap_call(&mut self, id: CallId) {
+        if self.calls.get(&id.0).is_some_and(|call| call.abandoned && call.complete()) {
+            let codes = self.calls.remove(&id.0).map(|call| call.codes).unwrap_or_default();
+            for code in codes {
+                self.unuse_code(code);
+            }
+        }
+    }
+
+    /// Ends `count` items that no worker has, for one reason.
+    pub(crate) fn fail_items(&mut self, parcel: &Parcel, failure: &Failure) {
+        use crate::call::{Body, Run};
+        let Some(call) = self.calls.get_mut(&parcel.call.0) else { return };
+        call.bytes_in_flight = call.bytes_in_flight.saturating_sub(parcel.bytes().len());
+        let newly = call.note_failure(parcel.first, Body::Failed(failure.clone()));
+        let body = Body::Failed(failure.clone());
+        call.settle(Run { first: parcel.first, count: parcel.count, body });
+        self.after_settling(parcel.call);
+        if newly {
+            self.cancel(parcel.call);
+        }
+    }
+
+    /// What follows when items of a call have ended.
+    pub(crate) fn after_settling(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id.0) else { return };
+        if call.complete() && call.spec.notify && !call.announced {
+            call.announced = true;
+            self.completions.push(id);
+        }
+        self.reap_call(id);
+    }
+
+    /// Whether no item is anywhere on its way.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.queue.is_empty() && self.calls.values().all(|call| call.settled == call.fed)
+    }
+
+    /// Whether every worker and spare has gone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.is_empty() && self.orphans.is_empty()
+    }
+
+    /// The moment at which something must be done even if nothing happens.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let kills = self.workers().filter_map(|worker| worker.kill_at).min();
+        let reports = self.workers().filter_map(|worker| worker.notice.as_ref());
+        let reports = reports.map(|notice| notice.since + crate::death::REPORT_WAIT).min();
+        [kills, reports, self.launches.retry_at(), self.look_again].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,204 @@
+//! The one helper thread of the process.
+//!
+//! It sleeps in `poll` on the event descriptor of each pool (workers and handles call it), on the templates' sockets, and
+//! on the pidfd of each worker; it has no other clock than the deadlines of the pools. In one round it does, for
+//! each pool: read lanes, balance, note and bury the dead, launch, let the waiting know.
+//!
+//! It starts with the first pool and ends with the last one, has all signals blocked, never takes the GIL,
+//! never decodes a payload, and calls nothing that may wait for another process.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use manyhands_os::event::EventFd;
+use manyhands_os::process::{PidFd, Signal, kill_group};
+use manyhands_os::{jobcontrol, poll, signals};
+
+use crate::pool::Shared;
+use crate::registry::registry;
+use crate::state::{Phase, State};
+use crate::template::Event;
+use crate::worker_seat::Process;
+
+/// Adds a pool to those that are served, and starts the thread if it is the first.
+pub(crate) fn serve(shared: &Arc<Shared>) -> io::Result<()> {
+    let mut registry = registry();
+    if let Some(supervisor) = &registry.supervisor {
+        supervisor.notify();
+    } else {
+        let event = Arc::new(EventFd::new()?);
+        let own = Arc::clone(&event);
+        let thread = std::thread::Builder::new().name("manyhands".into());
+        thread.spawn(move || run(&own))?;
+        registry.supervisor = Some(event);
+    }
+    registry.pools.push(Arc::clone(shared));
+    shared.event.notify();
+    Ok(())
+}
+
+fn run(event: &EventFd) {
+    let _blocked = signals::block_all();
+    // Without job control Ctrl-Z stops the parent alone: a loss of comfort, not of items.
+    let _comfort = jobcontrol::install();
+    loop {
+        let pools = {
+            let mut registry = registry();
+            registry.pools.retain(|pool| !pool.is_finished());
+            if registry.pools.is_empty() {
+                registry.supervisor = None;
+                return;
+            }
+            registry.pools.clone()
+        };
+        sleep(event, &pools);
+        event.drain();
+        for pool in &pools {
+            pool.serve_round();
+        }
+    }
+}
+
+/// Sleeps until some pool needs a round.
+fn sleep(event: &EventFd, pools: &[Arc<Shared>]) {
+    let mut deadline: Option<Instant> = None;
+    let mut pidfds: Vec<Arc<PidFd>> = Vec::new();
+    for pool in pools {
+        let state = pool.lock();
+        deadline = [deadline, state.next_deadline()].into_iter().flatten().min();
+        let alive = state.workers().filter(|worker| worker.notice.is_none());
+        pidfds.extend(alive.filter_map(|worker| worker.process.as_ref()).map(|own| Arc::clone(&own.pidfd)));
+    }
+    let templates: Vec<_> =
+        pools.iter().map(|pool| pool.template.lock().unwrap_or_else(PoisonError::into_inner)).collect();
+    let mut fds: Vec<BorrowedFd<'_>> = vec![event.as_fd()];
+    fds.extend(pools.iter().map(|pool| pool.event.as_fd()));
+    fds.extend(pidfds.iter().map(|pidfd| pidfd.as_fd()));
+    for template in templates.iter().filter_map(|template| template.as_ref()) {
+        fds.extend(template.poll_fds());
+        deadline = [deadline, template.deadline()].into_iter().flatten().min();
+    }
+    let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+    // A round after an error finds out what is wrong, pool by pool.
+    let _ready = poll::poll(&fds, timeout);
+}
+
+impl Shared {
+    /// Nothing is left to be done for this pool.
+    fn is_finished(&self) -> bool {
+        let state = self.lock();
+        let template = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        state.phase != Phase::Open && state.is_empty() && template.is_none()
+    }
+
+    fn serve_round(&self) {
+        self.event.drain();
+        let mut state = self.lock();
+        state.collect_all();
+        state.after_collecting();
+        state.balance();
+        let now = Instant::now();
+        state.enforce(now);
+        note_the_dead(&mut state);
+        for key in state.ready_to_bury(now) {
+            leave_group(&state, key);
+            state.bury(key);
+        }
+        self.drive_template(&mut state);
+        if state.phase != Phase::Open && state.is_empty() {
+            self.end_template();
+        }
+        self.announce(&state);
+    }
+
+    /// Hands orders and imports to the template, and takes its news.
+    fn drive_template(&self, state: &mut State) {
+        let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(template) = slot.as_mut() else { return };
+        let imports = std::mem::take(&mut *self.imports.lock().unwrap_or_else(PoisonError::into_inner));
+        for module in imports {
+            template.import(&module);
+        }
+        let start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(order) = state.launches.next() {
+            let fds = [order.lane.fd(), self.hub.fd(), self.event.as_fd()];
+            let blob = [&(order.seat as u64).to_le_bytes()[..], &start].concat();
+            if let Err(error) = template.fork(order.key, &blob, &fds) {
+                state.launch_failed(order.key, &format!("the template cannot be asked for a worker: {error}"));
+            }
+        }
+        drop(start);
+        for event in template.receive() {
+            take_news(state, event);
+        }
+    }
+
+    fn end_template(&self) {
+        let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = slot.as_mut()
+            && template.shutdown()
+        {
+            *slot = None;
+        }
+    }
+}
+
+fn take_news(state: &mut State, event: Event) {
+    match event {
+        Event::Forked { id, pid, pidfd } => {
+            adopt(state, id, Process { pid, pidfd });
+        }
+        Event::Exited { id, status, .. } => {
+            state.note_death(id, Some(status), None, true);
+        }
+        Event::ForkFailed { id, message } => state.launch_failed(id, &message),
+        Event::Lost { id, reason } => state.note_death(id, None, Some(reason), true),
+        Event::Failed { message } => state.fail_pool(crate::call::InitFailure::Launch(message)),
+        Event::Ready | Event::ImportFailed { .. } | Event::Dropped { .. } | Event::Gone { .. } => {}
+    }
+    for key in state.ready_to_bury(Instant::now()) {
+        leave_group(state, key);
+        state.bury(key);
+    }
+}
+
+/// A worker process is there: it belongs to the worker that was ordered, or is not wanted any more.
+pub(crate) fn adopt(state: &mut State, key: u64, process: Process) {
+    let terminated = state.phase == Phase::Terminated || state.fault.is_some();
+    match state.worker_mut(key) {
+        Some(worker) if !terminated => {
+            jobcontrol::register_group(process.pid);
+            worker.process = Some(process);
+        }
+        _ => {
+            // It may not lead its group yet: the signal to the process alone is the sure one.
+            let _gone = kill_group(process.pid, Signal::KILL);
+            let _gone = process.pidfd.signal(Signal::KILL);
+        }
+    }
+}
+
+/// Marks workers whose pidfd says that they are dead.
+fn note_the_dead(state: &mut State) {
+    let dead: Vec<_> = state
+        .workers()
+        .filter(|worker| worker.notice.is_none())
+        .filter(|worker| worker.process.as_ref().is_some_and(|process| process.pidfd.is_dead()))
+        .map(|worker| worker.key)
+        .collect();
+    for key in dead {
+        state.note_death(key, None, None, false);
+        if state.launches.by_host {
+            state.launches.host_dead.push_back(key);
+        }
+    }
+}
+
+fn leave_group(state: &State, key: u64) {
+    let process = state.workers().find(|worker| worker.key == key).and_then(|worker| worker.process.as_ref());
+    if let Some(process) = process {
+        jobcontrol::unregister_group(process.pid);
+    }
+}

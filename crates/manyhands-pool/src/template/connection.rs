@@ -1,0 +1,246 @@
+//! One template process, as the pool sees it.
+//!
+//! Requests are sent in order, at most [`WINDOW`] ahead of their answers: so the socket cannot
+//! fill, and what would wait in it waits with the pool, where it can be given to another template.
+//! The answers come in the order of the requests, so the first one in flight is the one that is
+//! being done.
+
+use manyhands_os::launch::{Child, Program, spawn_exec};
+use manyhands_os::memory::create_log;
+use manyhands_os::process::{PidFd, Signal, kill_group, reap};
+use manyhands_os::{jobcontrol, socket};
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::outbox::is_hangup;
+use super::protocol::{Blob, CONTROL_FD, MESSAGE_MAX, PARENT_FD, Report, Request};
+
+/// How many requests may be unanswered.
+const WINDOW: usize = 16;
+/// How much of what a template printed is quoted, in bytes.
+const QUOTED: usize = 8 << 10;
+/// When what it printed is more than this, it is thrown away: nothing has gone wrong with it.
+const LOG_MAX: u64 = 64 << 10;
+
+/// A request that has not been answered.
+#[derive(Debug)]
+pub(super) enum Pending {
+    Import { module: String },
+    Fork { id: u64, blob: Option<Vec<u8>>, fds: Vec<OwnedFd> },
+}
+
+impl Pending {
+    fn message(&self) -> Vec<u8> {
+        match self {
+            Self::Import { module } => Request::Import { module: module.clone() }.encode(),
+            Self::Fork { id, blob: Some(blob), .. } => {
+                Request::Fork { id: *id, blob: Blob::Inline(blob.clone()) }.encode()
+            }
+            Self::Fork { id, blob: None, .. } => {
+                Request::Fork { id: *id, blob: Blob::Attached }.encode()
+            }
+        }
+    }
+
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Import { .. } => Vec::new(),
+            Self::Fork { fds, .. } => fds.iter().map(AsFd::as_fd).collect(),
+        }
+    }
+}
+
+/// A report with the handle that came with it.
+pub(super) type Received = (Report, Option<PidFd>);
+
+/// Whether there is anything to be read from a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Talk {
+    Open,
+    /// It has hung up; only its end is left to wait for.
+    Ended,
+    /// It was given up with messages unread: what became of requests in flight is not known.
+    Broken,
+}
+
+/// A living template process.
+#[derive(Debug)]
+pub(super) struct Connection {
+    control: OwnedFd,
+    child: Child,
+    /// What it prints, until it is a worker's.
+    log: File,
+    talk: Talk,
+    /// It has said that it is ready.
+    pub(super) ready: bool,
+    /// It has done something that was asked of it, or had nothing to do.
+    pub(super) useful: bool,
+    /// Sent and not answered, in order.
+    pub(super) in_flight: VecDeque<Pending>,
+    /// Its workers: number and handle by name.
+    pub(super) workers: BTreeMap<u64, (i32, Arc<PidFd>)>,
+}
+
+impl Connection {
+    /// Starts a template process.
+    pub(super) fn start(program: &Program) -> io::Result<Self> {
+        let (control, theirs) = socket::pair()?;
+        let parent = PidFd::of_self()?;
+        let log = create_log("manyhands-template")?;
+        let fds = [
+            (log.as_fd(), 1),
+            (log.as_fd(), 2),
+            (theirs.as_fd(), CONTROL_FD),
+            (parent.as_fd(), PARENT_FD),
+        ];
+        let child = spawn_exec(program, &fds)?;
+        jobcontrol::register_group(child.pid);
+        let (in_flight, workers) = (VecDeque::new(), BTreeMap::new());
+        let (talk, ready, useful) = (Talk::Open, false, false);
+        Ok(Self { control, child, log, talk, ready, useful, in_flight, workers })
+    }
+
+    /// What to watch: it is ready when there is something to read, or when the process has ended.
+    pub(super) fn poll_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let control = (self.talk == Talk::Open).then(|| self.control.as_fd());
+        [Some(self.child.pidfd.as_fd()), control].into_iter().flatten()
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.child.pidfd.is_dead()
+    }
+
+    /// Whether requests in flight may have been done without our knowing.
+    pub(super) fn is_broken(&self) -> bool {
+        self.talk == Talk::Broken
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.child.pid
+    }
+
+    /// Sends from the front of `waiting` as far as the window and the socket allow. A request that
+    /// can never be sent is taken out and returned with the reason.
+    pub(super) fn send(&mut self, waiting: &mut VecDeque<Pending>) -> Option<(Pending, io::Error)> {
+        while self.in_flight.len() < WINDOW && self.talk == Talk::Open {
+            let next = waiting.pop_front()?;
+            match socket::send(&self.control, &next.message(), &next.fds()) {
+                Ok(()) => self.in_flight.push_back(next),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_hangup(&error) => {
+                    // An answer or the end makes room, and wakes us.
+                    waiting.push_front(next);
+                    return None;
+                }
+                Err(error) => return Some((next, error)),
+            }
+        }
+        None
+    }
+
+    /// Everything that has arrived. A message that is none ends the process, and with it the
+    /// connection.
+    pub(super) fn receive(&mut self) -> Vec<Received> {
+        let mut reports = Vec::new();
+        while self.talk == Talk::Open {
+            match self.receive_one() {
+                Ok(Some(report)) => reports.push(report),
+                Ok(None) => self.talk = Talk::Ended,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => self.fail(&error),
+            }
+        }
+        reports
+    }
+
+    fn receive_one(&self) -> io::Result<Option<Received>> {
+        let mut buffer = [0; MESSAGE_MAX];
+        match socket::recv(&self.control, &mut buffer, 1) {
+            Ok((0, _)) => Ok(None),
+            Ok((length, mut fds)) => {
+                Ok(Some((Report::decode(&buffer[..length])?, fds.pop().map(PidFd::from_fd))))
+            }
+            Err(error) if is_hangup(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the process up: it did what cannot be worked with. Its end is met like any other.
+    pub(super) fn fail(&mut self, error: &io::Error) {
+        self.talk = Talk::Broken;
+        // Told like its last words; if even that fails, its death still is told.
+        let _ = io::Write::write_all(&mut &self.log, error.to_string().as_bytes());
+        self.kill();
+    }
+
+    /// Asks the process to end its workers and itself.
+    pub(super) fn ask_to_end(&mut self) {
+        if socket::send(&self.control, &Request::Shutdown.encode(), &[]).is_err() {
+            self.kill();
+        }
+    }
+
+    /// Ends the process; its workers follow by their parent-death signal.
+    pub(super) fn kill(&mut self) {
+        // One that is dead needs no signal.
+        let _ = self.child.pidfd.signal(Signal::KILL);
+    }
+
+    /// Ends the workers that are left and what they started, when the template can no longer.
+    pub(super) fn end_workers(&self) {
+        for (pid, pidfd) in self.workers.values() {
+            end_group(*pid, pidfd);
+        }
+    }
+
+    /// Takes leave of a dead process and tells how it ended.
+    pub(super) fn bury(&mut self) -> String {
+        jobcontrol::unregister_group(self.child.pid);
+        let pid = self.child.pid;
+        let how = match reap(&self.child.pidfd) {
+            Ok(status) => status.to_string(),
+            // Someone else in the program waits for any child, or lets the kernel do so.
+            Err(_) => "ended in a way that is not known".to_owned(),
+        };
+        let words = self.last_words();
+        let words = words.trim();
+        if words.is_empty() {
+            format!("the template process (pid {pid}) {how}")
+        } else {
+            format!("the template process (pid {pid}) {how}; the last that it printed:\n{words}")
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let length = self.log.metadata().map_or(0, |metadata| metadata.len());
+        let mut bytes = vec![0; QUOTED];
+        let from = length.saturating_sub(QUOTED as u64);
+        let count = self.log.read_at(&mut bytes, from).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    /// Keeps what it prints from growing without end.
+    pub(super) fn trim_log(&self) {
+        if self.log.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX) {
+            // It stays as it is if it cannot be shortened.
+            let _ = self.log.set_len(0);
+        }
+    }
+}
+
+/// Ends the group of a worker whose template is dead. The worker itself has been sent SIGKILL by
+/// the kernel; it may be reaped already, and then, before Linux 6.9, the number is all there is.
+fn end_group(pid: i32, pidfd: &PidFd) {
+    match pidfd.signal_group(Signal::KILL) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            // Whoever is left keeps the number of the group from being given to others.
+            let _ = kill_group(pid, Signal::KILL);
+        }
+        // Done, or nobody is left.
+        _ => {}
+    }
+    let _ = pidfd.signal(Signal::KILL);
+}

@@ -1,0 +1,46 @@
+//! The template: a clean process that forks the workers.
+//!
+//! Forking a program with threads is unsound, and a program with a GPU cannot be forked at all;
+//! starting a fresh interpreter for each worker is slow. So the pool executes one *template*: a
+//! process with a single thread that has imported what the workers will need, and forks when told.
+//! The workers are its children: it watches them, ends what they leave behind and reports how they
+//! ended.
+//!
+//! ```text
+//! pool's process                                   template                           worker
+//! client::Template  --- control socket (requests) --> server::run --- Host::fork --->  Outcome::Child
+//!                   <-- control socket (reports) ----             <-- pidfd, wait ---
+//!                   <---------- pidfd --------------              (parent-death signal)
+//!                   ---------- pidfd -------------->
+//! ```
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`client`] | the pool's side: requests and events |
+//! | `tending` | the pool's side: answers, deaths, replacement, bounds |
+//! | `connection` | one template process as the pool sees it |
+//! | [`server`] | the template's side: the loop, imports, forks, burying the dead |
+//! | `workers` | the template's children: watched, ended, reaped |
+//! | `outbox` | reports on their way to the pool |
+//! | `offspring` | a forked child on its way to being a worker |
+//! | [`checks`] | whether this process may fork |
+//! | `protocol` | the messages |
+//!
+//! The steps, and what holds when either side is killed at each of them, are told in
+//! `docs/design/template.md`; [`server::Step`] names them, and the tests kill at every one.
+//!
+//! It refuses to know what a module or a worker is: the [`server::Host`] imports and forks, and what
+//! a worker is told is an opaque blob.
+
+pub mod checks;
+pub mod client;
+mod connection;
+mod offspring;
+mod outbox;
+mod protocol;
+pub mod server;
+mod tending;
+mod workers;
+
+pub use client::{Event, Template, TemplateConfig};
+pub use server::{Fork, Host, Outcome, Step, WorkerStart, inherited, run};

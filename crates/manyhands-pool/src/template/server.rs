@@ -1,0 +1,347 @@
+//! The template's side: a loop that imports, forks, and buries.
+//!
+//! The steps of `docs/design/template.md`, by their names in [`Step`]:
+//!
+//! ```text
+//! start   ignore SIGHUP, let SIGTERM end the workers too, look at ourselves     -> Ready, or Unfit
+//! import  the host imports; look again                       -> Imported, ImportFailed, or Dropped
+//! fork    look; fork; [template] lead, open, report, open the gate                -> Forked
+//!                     [child]    see `offspring`: it runs nothing before the gate is open
+//! bury    a worker's pidfd is readable: look at its status, end its group, reap   -> Exited
+//! end     the parent is dead, or hung up, or said so: end every group, return
+//! ```
+//!
+//! Why nothing is lost or left:
+//! - A worker runs only after its `Forked` is in the socket, and what is in a socket survives its
+//!   sender. So whoever reads `Forked` knows every worker that ever ran.
+//! - A worker's group is ended while its leader is a zombie: its number cannot be another's yet.
+//! - The parent's pidfd is watched between any two messages. While the host imports nothing can be
+//!   watched: then the parent-death signal is armed, and its handler does what the end does. (It
+//!   fires when the parent's *thread* ends that started us: the pool's supervisor, which ends us
+//!   before it ends.)
+//! - Nothing here waits for the pool: what does not fit into the socket is kept until it does.
+
+use manyhands_os::event::EventFd;
+use manyhands_os::jobcontrol::end_groups_on;
+use manyhands_os::launch::take_inherited;
+use manyhands_os::poll::{Interest, poll_for};
+use manyhands_os::process::{PidFd, Signal, own_pid, set_parent_death_signal};
+use manyhands_os::signals::{Disposition, disposition, ignore};
+use manyhands_os::socket;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::checks::{END_SIGNAL, Reason, unsafe_after_import, unsafe_for_template, unsafe_to_fork};
+use super::offspring::{Offspring, Orders};
+use super::outbox::{Outbox, is_hangup};
+use super::protocol::{CONTROL_FD, FDS_MAX, MESSAGE_MAX, PARENT_FD, Report, Request, VERSION};
+use super::workers::Workers;
+
+/// What the template needs of the language that it runs.
+pub trait Host {
+    /// Imports a module by its full name.
+    ///
+    /// # Errors
+    ///
+    /// What a person should read about why it could not be imported.
+    fn import(&mut self, module: &str) -> Result<(), String>;
+
+    /// Forks this process, with all that the language wants to do before and after. What it has
+    /// buffered for standard output and error is to be written before: a worker would print it again.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's; then there is no child.
+    fn fork(&mut self) -> io::Result<Fork>;
+
+    /// Asked after each import: a reason of the host's own why the template should not go on with
+    /// that module (it read a variable that the workers will have different), as the end of a
+    /// sentence, such as "it reads `OMP_NUM_THREADS`".
+    fn unfit(&mut self) -> Option<String> {
+        None
+    }
+
+    /// Told at each step. For tests, which end a process here; it must not fork, import or wait.
+    fn reached(&mut self, step: Step) {
+        let _ = step;
+    }
+}
+
+/// On which side of a fork one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// In the template; the number of the child.
+    Parent(i32),
+    /// In the child.
+    Child,
+}
+
+/// Why [`run`] returned.
+#[derive(Debug)]
+pub enum Outcome {
+    /// This process is a new worker.
+    Child(WorkerStart),
+    /// The template's work is done: end the process, without running what a worker would run.
+    Shutdown,
+}
+
+/// What a new worker is told.
+#[derive(Debug)]
+pub struct WorkerStart {
+    /// The name that the pool gave it.
+    pub id: u64,
+    /// What the pool says to the worker.
+    pub blob: Vec<u8>,
+    /// The descriptors that came with it.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// The numbered steps of `docs/design/template.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// S3: about to say that it is ready.
+    Started,
+    /// I2: about to import.
+    Importing,
+    /// I3: imported and looked at; about to answer.
+    Imported,
+    /// F2: a fork was asked for and may be done.
+    ForkAllowed,
+    /// F4: the child exists; nothing is known of it.
+    Forked,
+    /// F5: the child leads its group and its pidfd is open; about to report.
+    Led,
+    /// F6: reported; the gate is about to open.
+    Reported,
+    /// C1, in the child: about to ask for the parent-death signal.
+    ChildBorn,
+    /// C4, in the child: set up; about to wait at the gate.
+    ChildGated,
+    /// C5, in the child: through the gate; about to be a worker.
+    ChildReleased,
+    /// D1: a worker is dead.
+    DeathSeen,
+    /// D3: its group has been ended.
+    GroupEnded,
+    /// D4: reaped; about to report.
+    Reaped,
+    /// E1: about to end every group.
+    Ending,
+}
+
+/// What [`run`] needs, as [`Template`](super::client::Template) hands it to the process that it
+/// starts: the control socket and the pidfd of the pool's process. To be called once, before the
+/// program opens files of its own.
+///
+/// # Errors
+///
+/// `EBADF` when this process was not started as a template.
+pub fn inherited() -> io::Result<(OwnedFd, PidFd)> {
+    Ok((take_inherited(CONTROL_FD)?, PidFd::from_fd(take_inherited(PARENT_FD)?)))
+}
+
+/// Serves the pool until it ends; returns in every forked child, too. The process must have one
+/// thread.
+///
+/// # Errors
+///
+/// When the kernel or the other side does what cannot be worked with; the workers have been ended.
+pub fn run(control: OwnedFd, parent: PidFd, host: &mut dyn Host) -> io::Result<Outcome> {
+    let hangup = disposition(Signal::HUP)?;
+    if hangup == Disposition::Default {
+        // A terminal that goes away must not take us before we have ended the workers.
+        ignore(Signal::HUP)?;
+    }
+    end_groups_on(END_SIGNAL)?;
+    let mut server = Server {
+        control,
+        parent,
+        host,
+        workers: Workers::default(),
+        outbox: Outbox::default(),
+        unfit: false,
+        hangup,
+        pid: own_pid(),
+    };
+    match server.serve() {
+        Ok(End::Child(offspring)) => {
+            Ok(Outcome::Child(offspring.become_worker(server.into_host())))
+        }
+        Ok(End::Done) => {
+            server.host.reached(Step::Ending);
+            server.workers.end_all();
+            Ok(Outcome::Shutdown)
+        }
+        Err(error) => {
+            server.workers.end_all();
+            Err(error)
+        }
+    }
+}
+
+/// How the loop ended.
+enum End {
+    Child(Offspring),
+    Done,
+}
+
+struct Server<'h> {
+    control: OwnedFd,
+    parent: PidFd,
+    host: &'h mut dyn Host,
+    workers: Workers,
+    outbox: Outbox,
+    /// No more forks; only the workers that there are.
+    unfit: bool,
+    /// What SIGHUP did before.
+    hangup: Disposition,
+    pid: i32,
+}
+
+impl<'h> Server<'h> {
+    fn serve(&mut self) -> io::Result<End> {
+        self.host.reached(Step::Started);
+        self.say(Report::Ready { version: VERSION })?;
+        if let Some(reason) = unsafe_after_import() {
+            self.retire(Report::Unfit { reason: reason.to_string() })?;
+        }
+        loop {
+            if let Some(end) = self.round()? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Closes everything of the template's, in the child.
+    fn into_host(self) -> &'h mut dyn Host {
+        self.host
+    }
+
+    /// Waits for something to happen and does what it asks for.
+    fn round(&mut self) -> io::Result<Option<End>> {
+        let mut ready = self.wait()?.into_iter();
+        let (control, parent) = (ready.next() == Some(true), ready.next() == Some(true));
+        if parent {
+            return Ok(Some(End::Done));
+        }
+        for id in self.workers.select(ready) {
+            let (pid, status) = self.workers.bury(id, self.host)?;
+            self.say(Report::Exited { id, pid, status })?;
+        }
+        self.flush()?;
+        if self.unfit && self.workers.is_empty() && self.outbox.is_empty() {
+            return Ok(Some(End::Done));
+        }
+        if control { self.answer() } else { Ok(None) }
+    }
+
+    /// Which of the control socket, the parent and the workers need us.
+    fn wait(&self) -> io::Result<Vec<bool>> {
+        let interest = if self.outbox.is_empty() { Interest::Read } else { Interest::ReadOrWrite };
+        let ours = [(self.control.as_fd(), interest), (self.parent.as_fd(), Interest::Read)];
+        let workers = self.workers.pidfds().map(|pidfd| (pidfd, Interest::Read));
+        poll_for(&ours.into_iter().chain(workers).collect::<Vec<_>>(), None)
+    }
+
+    /// Reads one request and does it.
+    fn answer(&mut self) -> io::Result<Option<End>> {
+        let mut buffer = [0; MESSAGE_MAX];
+        let (length, fds) = match socket::recv(&self.control, &mut buffer, FDS_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if is_hangup(&error) => return Ok(Some(End::Done)),
+            outcome => outcome?,
+        };
+        if length == 0 {
+            return Ok(Some(End::Done));
+        }
+        match Request::decode(&buffer[..length])? {
+            Request::Shutdown => Ok(Some(End::Done)),
+            _ if self.unfit => Ok(None),
+            Request::Import { module } => self.import(&module).map(|()| None),
+            Request::Fork { id, blob } => {
+                let child = match Orders::new(id, blob, fds) {
+                    Ok(orders) => self.fork(orders)?,
+                    Err(error) => self.fork_failed(id, &error).map(|()| None)?,
+                };
+                Ok(child.map(End::Child))
+            }
+        }
+    }
+
+    fn import(&mut self, module: &str) -> io::Result<()> {
+        self.host.reached(Step::Importing);
+        set_parent_death_signal(Some(END_SIGNAL))?;
+        if self.parent.is_dead() {
+            // Too late for the signal: the next round sees it.
+            return Ok(());
+        }
+        let outcome = self.host.import(module);
+        set_parent_death_signal(None)?;
+        let unfit = unsafe_after_import()
+            .or_else(unsafe_for_template)
+            .or_else(|| self.host.unfit().map(Reason::Host));
+        self.host.reached(Step::Imported);
+        match (unfit, outcome) {
+            (Some(reason), _) => self.retire(Report::Dropped { reason: reason.to_string() }),
+            (None, Err(message)) => self.say(Report::ImportFailed { message }),
+            (None, Ok(())) => self.say(Report::Imported),
+        }
+    }
+
+    /// Forks as ordered; in the child, gives what the child goes on with.
+    fn fork(&mut self, orders: Orders) -> io::Result<Option<Offspring>> {
+        if let Some(reason) = unsafe_to_fork().or_else(unsafe_for_template) {
+            self.retire(Report::Unfit { reason: reason.to_string() })?;
+            return Ok(None);
+        }
+        self.host.reached(Step::ForkAllowed);
+        let id = orders.worker.id;
+        match EventFd::new().and_then(|gate| Ok((self.host.fork()?, gate))) {
+            Err(error) => self.fork_failed(id, &error).map(|()| None),
+            Ok((Fork::Parent(pid), gate)) => {
+                self.host.reached(Step::Forked);
+                self.adopt(id, pid, gate).map(|()| None)
+            }
+            Ok((Fork::Child, gate)) => {
+                let (template, hangup) = (self.pid, self.hangup);
+                Ok(Some(Offspring { orders, gate, template, hangup }))
+            }
+        }
+    }
+
+    /// Takes a new child under watch and reports it; it runs when the report is out.
+    fn adopt(&mut self, id: u64, pid: i32, gate: EventFd) -> io::Result<()> {
+        match self.workers.adopt(id, pid) {
+            Err(error) => self.fork_failed(id, &error),
+            Ok(pidfd) => {
+                self.host.reached(Step::Led);
+                self.outbox.push_birth((id, pid), pidfd, gate);
+                self.flush()
+            }
+        }
+    }
+
+    fn fork_failed(&mut self, id: u64, error: &io::Error) -> io::Result<()> {
+        self.say(Report::ForkFailed { id, message: error.to_string() })
+    }
+
+    /// Forks no more; what was asked for and not answered is thrown away, and asked elsewhere.
+    fn retire(&mut self, report: Report) -> io::Result<()> {
+        self.unfit = true;
+        self.say(report)
+    }
+
+    fn say(&mut self, report: Report) -> io::Result<()> {
+        self.outbox.push(report);
+        self.flush()
+    }
+
+    /// Sends what fits. A birth that cannot be told has not happened.
+    fn flush(&mut self) -> io::Result<()> {
+        while let Some((id, error)) = self.outbox.flush(&self.control, self.host)? {
+            self.workers.abandon(id)?;
+            self.outbox.push_first(Report::ForkFailed { id, message: error.to_string() });
+        }
+        Ok(())
+    }
+}

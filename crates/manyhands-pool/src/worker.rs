@@ -1,0 +1,205 @@
+//! The other side: the loop of a worker process.
+//!
+//! ```text
+//! take an item -> run it -> write the reply -> publish -> wake whoever asked to be woken at this count
+//! nothing to take: a short busy wait where a core is to spare, then sleep on the lane's bell
+//! ```
+//!
+//! It measures what an item costs, as a moving average that the parent reads to size batches: the clock is
+//! read after each item that takes long, and after every 16th that does not.
+//!
+//! It runs one item at a time, in the thread that calls it, and knows nothing of other workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use manyhands_os::clock::monotonic_ns;
+use manyhands_shm::atomic::{Ordering, fence};
+use manyhands_shm::lane::{Heading, Lane, NoRoom, Runner, State};
+use manyhands_shm::park::Unparked;
+
+use crate::launch::WorkerEnd;
+use crate::wire;
+
+/// How long an idle worker watches its bell before it sleeps, where a core is to spare.
+const SPIN: Duration = Duration::from_micros(40);
+/// Items that cost more than this are timed one by one.
+const CLOCK_NS: u64 = 2_000;
+const CLOCK_EVERY: u32 = 16;
+
+/// What the rung above does with requests.
+pub trait Tasks {
+    /// Runs one request and writes exactly one reply to `out`. `number` counts the lane's requests.
+    fn run(&mut self, number: u64, heading: Heading, payload: &[u8], out: &mut Replier);
+
+    /// Calls `sleep`, which blocks, with whatever other threads of the process need released.
+    fn release(&mut self, sleep: &mut (dyn FnMut() + Send));
+
+    /// A signal ended the sleep: runs its handlers.
+    fn interrupted(&mut self);
+}
+
+/// Writes replies.
+#[derive(Debug)]
+pub struct Replier {
+    runner: Runner,
+    end: WorkerEnd,
+    /// The `feed_at` mark for which the supervisor was called last.
+    called_at: u64,
+}
+
+impl Replier {
+    /// Writes one record of `len` bytes, filled in by `fill`.
+    ///
+    /// # Errors
+    /// [`NoRoom::Full`]: call [`Replier::wait_for_room`] and try again. [`NoRoom::Memory`]: it never fits.
+    #[inline]
+    pub fn record(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<(), NoRoom> {
+        self.runner.reply(len, fill)
+    }
+
+    /// Sleeps until a record of `len` bytes may fit.
+    pub fn wait_for_room(&mut self, len: usize) {
+        let lane = Arc::clone(self.runner.lane());
+        self.publish(0);
+        lane.set_state(State::Blocked);
+        while !self.runner.may_reply(len) {
+            self.end.event.notify();
+            let _again = lane.bell().park(|| self.runner.may_reply(len), Duration::ZERO, None);
+        }
+        lane.set_state(State::Busy);
+    }
+
+    /// Lets the parent see what was written; `answered` records of it are replies.
+    #[inline]
+    pub fn publish(&mut self, answered: u64) {
+        let replied = self.runner.publish(answered);
+        fence(Ordering::SeqCst);
+        let lane = self.runner.lane();
+        if replied >= lane.wake_at() {
+            self.end.hub.leader().wake();
+        }
+        let feed_at = lane.feed_at();
+        if replied >= feed_at && feed_at != self.called_at {
+            self.called_at = feed_at;
+            self.end.event.notify();
+        }
+    }
+
+    /// The number of the item that the parent wants to interrupt.
+    #[must_use]
+    pub fn interrupt(&self) -> u64 {
+        self.runner.lane().interrupt()
+    }
+}
+
+/// Serves the lane until the parent asks for the end.
+pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
+    let lane = Arc::clone(&end.lane);
+    let mut out = Replier { runner: Runner::new(Arc::clone(&lane)), end, called_at: u64::MAX };
+    let mut clock = Clock::new();
+    out.end.hub.set_awake(out.end.seat, true);
+    lane.set_state(State::Busy);
+    loop {
+        let Some(item) = out.runner.take() else {
+            clock.flush(&lane);
+            idle(&mut out, tasks);
+            clock.restart();
+            continue;
+        };
+        tasks.run(item.number, item.heading, lane.bytes(&item), &mut out);
+        out.publish(1);
+        if item.heading.kind >= wire::CONTROL {
+            clock.restart();
+        } else {
+            clock.tick(&lane);
+        }
+        if item.heading.kind == wire::STOP {
+            out.end.event.notify();
+            out.end.hub.set_awake(out.end.seat, false);
+            return;
+        }
+    }
+}
+
+/// Waits for work: calls for it, watches the bell for a moment, sleeps.
+fn idle(out: &mut Replier, tasks: &mut dyn Tasks) {
+    let lane = Arc::clone(out.runner.lane());
+    if out.end.hub.wants_attention() {
+        out.end.event.notify();
+    }
+    let (hub, seat) = (Arc::clone(&out.end.hub), out.end.seat);
+    let runner = &mut out.runner;
+    let mut signal = false;
+    tasks.release(&mut || {
+        while !runner.has_work() && !signal {
+            let spin = if hub.has_spare_core() { SPIN } else { Duration::ZERO };
+            lane.set_state(State::Spinning);
+            if !spin.is_zero() && watch(&lane, runner, spin) {
+                break;
+            }
+            runner.trim();
+            lane.set_state(State::Idle);
+            hub.set_awake(seat, false);
+            signal = lane.bell().park(|| runner.has_work(), Duration::ZERO, None) == Unparked::Interrupted;
+            hub.set_awake(seat, true);
+        }
+    });
+    lane.set_state(State::Busy);
+    if signal {
+        tasks.interrupted();
+    }
+}
+
+/// Watches the bell for a moment; whether there is work now.
+fn watch(lane: &Lane, runner: &Runner, spin: Duration) -> bool {
+    let _again = lane.bell().park(|| runner.has_work(), spin, Some(Duration::ZERO));
+    runner.has_work()
+}
+
+/// Measures items.
+#[derive(Debug)]
+struct Clock {
+    since: u64,
+    items: u32,
+    average: u64,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { since: monotonic_ns(), items: 0, average: 0 }
+    }
+
+    fn restart(&mut self) {
+        self.since = monotonic_ns();
+        self.items = 0;
+    }
+
+    /// One more item is done.
+    #[inline]
+    fn tick(&mut self, lane: &Lane) {
+        self.items += 1;
+        if self.items >= CLOCK_EVERY || self.average > CLOCK_NS || self.average == 0 {
+            self.flush(lane);
+        }
+    }
+
+    /// Takes the items since the last look into the average.
+    fn flush(&mut self, lane: &Lane) {
+        if self.items == 0 {
+            return;
+        }
+        let now = monotonic_ns();
+        let each = now.saturating_sub(self.since) / u64::from(self.items);
+        self.average = match self.average {
+            0 => each,
+            // One slow item (an import, a page fault) must not make a thousand quick ones look slow.
+            slow if each < slow => (slow + 3 * each) / 4,
+            quick => (3 * quick + each) / 4,
+        }
+        .max(1);
+        lane.set_item_ns(self.average);
+        self.since = now;
+        self.items = 0;
+    }
+}

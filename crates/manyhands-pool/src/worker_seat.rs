@@ -1,0 +1,232 @@
+//! A seat and the worker that sits on it.
+//!
+//! A seat has a number that survives replacements. Its worker has a lane, a ledger of what was sent
+//! and not answered yet (frames, in the order of the lane), and, once launched, a process. A *spare* is a
+//! replacement that was forked ahead: it gets its first request, the initializer, only when it takes the seat.
+//!
+//! It decides nothing: dispatch, collect and death do.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use manyhands_os::process::{ExitStatus, PidFd};
+use manyhands_shm::lane::{Feeder, Heading, Lane, Recalled, Refused, Replies, State};
+
+use crate::call::CallId;
+use crate::wire;
+
+/// What a frame's items are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Items of a call; the index of the first one that is not answered.
+    Items { call: CallId, first: u64 },
+    Code(u64),
+    Initializer,
+    Stop,
+    Forget,
+}
+
+/// Consecutive requests of a lane that were sent together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) what: What,
+    /// Requests of it that are not answered.
+    pub(crate) count: u32,
+    /// Bytes of the records that it was sent with.
+    pub(crate) bytes: usize,
+}
+
+/// A process, from its launch to the end of its group.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: Arc<PidFd>,
+}
+
+/// What is known of a worker's end.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    pub(crate) since: Instant,
+    pub(crate) status: Option<ExitStatus>,
+    /// Somebody has reported all that will ever be known.
+    pub(crate) final_word: bool,
+    pub(crate) reason: Option<String>,
+}
+
+/// One worker, from the making of its lane to its end.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// Unique in the pool: names the worker to its launcher.
+    pub(crate) key: u64,
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) feeder: Feeder,
+    pub(crate) replies: Replies,
+    pub(crate) frames: VecDeque<Frame>,
+    pub(crate) codes: HashSet<u64>,
+    pub(crate) process: Option<Process>,
+    /// Items that it may still be given.
+    pub(crate) budget: Option<u64>,
+    /// Its end has been asked for.
+    pub(crate) stopping: bool,
+    /// Nothing more fits before a reply has come.
+    pub(crate) full: bool,
+    pub(crate) notice: Option<Notice>,
+    pub(crate) kill_at: Option<Instant>,
+    /// The count of begun items at which an interrupt was sent.
+    pub(crate) interrupted: Option<u64>,
+}
+
+/// A seat, and who sits on it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) id: usize,
+    pub(crate) worker: Worker,
+    pub(crate) spare: Option<Worker>,
+    /// The seat goes when its worker has gone.
+    pub(crate) leaving: bool,
+}
+
+/// Items that were taken back, with the call that they belong to.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) call: CallId,
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+    pub(crate) records: Vec<u8>,
+    /// Where in `records` the first item that is left begins.
+    pub(crate) start: usize,
+}
+
+impl Parcel {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.records[self.start..]
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(key: u64, budget: Option<u64>) -> io::Result<Self> {
+        let lane = Arc::new(Lane::create()?);
+        Ok(Self {
+            key,
+            feeder: Feeder::new(Arc::clone(&lane)),
+            replies: Replies::new(Arc::clone(&lane)),
+            lane,
+            frames: VecDeque::new(),
+            codes: HashSet::new(),
+            process: None,
+            budget,
+            stopping: false,
+            full: false,
+            notice: None,
+            kill_at: None,
+            interrupted: None,
+        })
+    }
+
+    /// Whether it can be given items at all.
+    pub(crate) fn takes_items(&self) -> bool {
+        !self.stopping && !self.full && self.notice.is_none() && self.budget != Some(0)
+    }
+
+    /// Whether it has been seen at work: its start went well.
+    pub(crate) fn has_started(&self) -> bool {
+        self.lane.state() != State::Starting
+    }
+
+    /// Sends a control request.
+    pub(crate) fn control(&mut self, what: What, kind: u32, word: u64, payload: &[u8]) -> Result<(), Refused> {
+        let heading = Heading { kind, whole: true, word };
+        let (prefix, used) = manyhands_shm::record::header(payload.len());
+        self.feeder.append(heading, 1, [&prefix[..used], payload])?;
+        self.frames.push_back(Frame { what, count: 1, bytes: payload.len() });
+        Ok(())
+    }
+
+    /// Asks it to end after what it has; once.
+    pub(crate) fn stop(&mut self) {
+        if !self.stopping && self.control(What::Stop, wire::STOP, 0, &[]).is_ok() {
+            self.stopping = true;
+        }
+    }
+
+    /// Requests at the end of the ledger that are items: what may be taken back from a live worker.
+    fn items_at_end(&self) -> u32 {
+        let items = self.frames.iter().rev().take_while(|frame| matches!(frame.what, What::Items { .. }));
+        items.map(|frame| frame.count).fold(0, u32::saturating_add)
+    }
+
+    /// Whether it was sent items of a call that it has not answered.
+    pub(crate) fn holds(&self, id: CallId) -> bool {
+        self.frames.iter().any(|frame| matches!(frame.what, What::Items { call, .. } if call == id))
+    }
+
+    /// Takes back up to `most` items that it has not taken.
+    pub(crate) fn recall(&mut self, most: u32) -> Vec<Parcel> {
+        let most = most.min(self.items_at_end());
+        let recalled = self.feeder.recall(most);
+        self.unsend(recalled)
+    }
+
+    /// After its death: takes back everything that it had not begun.
+    pub(crate) fn salvage(&mut self) -> Vec<Parcel> {
+        let recalled = self.feeder.salvage(self.lane.begun());
+        self.unsend(recalled)
+    }
+
+    /// Cuts what was taken back from the end of the ledger and sorts it by frame, oldest first.
+    fn unsend(&mut self, recalled: Vec<Recalled>) -> Vec<Parcel> {
+        let mut left: u32 = recalled.iter().map(|batch| batch.count).sum();
+        if let Some(budget) = &mut self.budget {
+            *budget += u64::from(left);
+        }
+        let mut pieces = Vec::new();
+        while left > 0 {
+            let Some(last) = self.frames.back_mut() else { break };
+            let count = last.count.min(left);
+            last.count -= count;
+            left -= count;
+            let (what, kept) = (last.what, last.count);
+            if kept == 0 {
+                self.frames.pop_back();
+            }
+            pieces.push((what, kept, count));
+        }
+        pieces.reverse();
+        let mut bytes: VecDeque<_> = recalled.into_iter().map(|batch| (batch.count, batch.records)).collect();
+        pieces.into_iter().filter_map(|(what, kept, count)| self.piece(what, kept, count, &mut bytes)).collect()
+    }
+
+    /// One piece of what was taken back, as a parcel if it is items.
+    fn piece(
+        &mut self,
+        what: What,
+        kept: u32,
+        count: u32,
+        bytes: &mut VecDeque<(u32, Vec<u8>)>,
+    ) -> Option<Parcel> {
+        let (in_batch, records) = bytes.front_mut()?;
+        let own = if *in_batch == count {
+            bytes.pop_front()?.1
+        } else {
+            let span = manyhands_shm::record::span(records, count)?;
+            let rest = records.split_off(span);
+            *in_batch -= count;
+            std::mem::replace(records, rest)
+        };
+        if let Some(frame) = self.frames.back_mut().filter(|_| kept > 0) {
+            frame.bytes = frame.bytes.saturating_sub(own.len());
+        }
+        match what {
+            What::Items { call, first } => {
+                Some(Parcel { call, first: first + u64::from(kept), count, records: own, start: 0 })
+            }
+            What::Code(id) => {
+                self.codes.remove(&id);
+                None
+            }
+            What::Initializer | What::Stop | What::Forget => None,
+        }
+    }
+}

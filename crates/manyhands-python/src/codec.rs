@@ -1,0 +1,222 @@
+//! Values as bytes: a tag and a payload for the simple types, a pickle for all others.
+//!
+//! ```text
+//! 0 None   1 False   2 True   3 int (i64)   4 float   5 str   6 bytes   7 tuple of these   8 pickle
+//! ```
+//!
+//! Only exact types are encoded here: a subclass is pickled, so that it comes back as itself. The reading
+//! side never trusts a length, and what cannot be decoded is an error of the one who asked for it.
+
+use manyhands_shm::record::{self, Next};
+use memchr::memmem::Finder;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
+
+use crate::ffi;
+
+const NONE: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const INT: u8 = 3;
+const FLOAT: u8 = 4;
+const STR: u8 = 5;
+const BYTES: u8 = 6;
+const TUPLE: u8 = 7;
+const PICKLE: u8 = 8;
+
+/// What a value will be on the wire.
+pub(crate) enum Encoded<'py> {
+    Tag(u8),
+    Word(u8, [u8; 8]),
+    Text(Bound<'py, PyString>),
+    Bytes(Bound<'py, PyBytes>),
+    Tuple(Vec<u8>),
+    Pickle(Bound<'py, PyBytes>),
+}
+
+impl<'py> Encoded<'py> {
+    /// The encoding of a value of a simple type, if it is one.
+    #[inline]
+    pub(crate) fn simple(value: &Bound<'py, PyAny>) -> Option<Self> {
+        if value.is_exact_instance_of::<PyInt>() {
+            return ffi::exact_int(value).map(|number| Self::Word(INT, number.to_le_bytes()));
+        }
+        if let Ok(float) = value.cast_exact::<PyFloat>() {
+            return Some(Self::Word(FLOAT, float.value().to_le_bytes()));
+        }
+        if value.is_none() {
+            return Some(Self::Tag(NONE));
+        }
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return text.to_str().is_ok().then(|| Self::Text(text.clone()));
+        }
+        if let Ok(flag) = value.cast_exact::<PyBool>() {
+            return Some(Self::Tag(if flag.is_true() { TRUE } else { FALSE }));
+        }
+        if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            return Some(Self::Bytes(bytes.clone()));
+        }
+        value.cast_exact::<PyTuple>().ok().and_then(Self::tuple)
+    }
+
+    /// A short tuple of simple values.
+    fn tuple(tuple: &Bound<'py, PyTuple>) -> Option<Self> {
+        let count = u8::try_from(tuple.len()).ok()?;
+        let mut out = vec![TUPLE, count];
+        for part in tuple.iter_borrowed() {
+            if part.is_exact_instance_of::<PyTuple>() {
+                return None;
+            }
+            Self::simple(&part)?.append_to(&mut out);
+        }
+        Some(Self::Tuple(out))
+    }
+
+    /// Bytes on the wire, without the length prefix.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Tag(_) => 1,
+            Self::Word(..) => 9,
+            Self::Text(text) => 1 + text.to_str().map_or(0, str::len),
+            Self::Bytes(bytes) | Self::Pickle(bytes) => 1 + bytes.as_bytes().len(),
+            Self::Tuple(bytes) => bytes.len(),
+        }
+    }
+
+    /// Fills `room`, which has the length of the encoding.
+    #[inline]
+    pub(crate) fn write(&self, room: &mut [u8]) {
+        let mut tagged = |tag: u8, payload: &[u8]| {
+            room[0] = tag;
+            room[1..].copy_from_slice(payload);
+        };
+        match self {
+            Self::Tag(tag) => tagged(*tag, &[]),
+            Self::Word(tag, word) => tagged(*tag, word),
+            Self::Text(text) => tagged(STR, text.to_str().unwrap_or_default().as_bytes()),
+            Self::Bytes(bytes) => tagged(BYTES, bytes.as_bytes()),
+            Self::Pickle(bytes) => tagged(PICKLE, bytes.as_bytes()),
+            Self::Tuple(bytes) => room.copy_from_slice(bytes),
+        }
+    }
+
+    /// Appends the encoding as a record.
+    #[inline]
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        let len = self.len();
+        record::begin(out, len);
+        let at = out.len();
+        out.resize(at + len, 0);
+        self.write(&mut out[at..]);
+    }
+}
+
+/// The value of a payload.
+#[inline]
+pub(crate) fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let Some((tag, rest)) = payload.split_first() else { return Err(damaged(py)) };
+    match *tag {
+        NONE => Ok(py.None().into_bound(py)),
+        FALSE => Ok(PyBool::new(py, false).to_owned().into_any()),
+        TRUE => Ok(PyBool::new(py, true).to_owned().into_any()),
+        INT => match rest.first_chunk::<8>() {
+            Some(word) => Ok(PyInt::new(py, i64::from_le_bytes(*word)).into_any()),
+            None => Err(damaged(py)),
+        },
+        FLOAT => match rest.first_chunk::<8>() {
+            Some(word) => Ok(PyFloat::new(py, f64::from_le_bytes(*word)).into_any()),
+            None => Err(damaged(py)),
+        },
+        STR => match std::str::from_utf8(rest) {
+            Ok(text) => Ok(PyString::new(py, text).into_any()),
+            Err(_) => Err(damaged(py)),
+        },
+        BYTES => Ok(PyBytes::new(py, rest).into_any()),
+        TUPLE => decode_tuple(py, rest),
+        PICKLE => unpickle(py, rest),
+        _ => Err(damaged(py)),
+    }
+}
+
+fn decode_tuple<'py>(py: Python<'py>, rest: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let Some((count, mut rest)) = rest.split_first() else { return Err(damaged(py)) };
+    let mut parts = Vec::with_capacity(usize::from(*count));
+    for _ in 0..*count {
+        let Next::Record { start, end } = record::next(rest) else { return Err(damaged(py)) };
+        let nested = rest[start..end].first() == Some(&TUPLE);
+        if nested {
+            return Err(damaged(py));
+        }
+        parts.push(decode(py, &rest[start..end])?);
+        rest = &rest[end..];
+    }
+    Ok(PyTuple::new(py, parts)?.into_any())
+}
+
+#[cold]
+fn damaged(_py: Python<'_>) -> PyErr {
+    PyValueError::new_err("a message between parent and worker is damaged: please report this")
+}
+
+/// A name in one of the package's own modules, imported on first use.
+pub(crate) fn own<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyAny>>,
+    module: &str,
+    name: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let found = cell.get_or_try_init(py, || Ok::<_, PyErr>(py.import(module)?.getattr(name)?.unbind()))?;
+    Ok(found.bind(py).clone())
+}
+
+fn unpickle<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let loads = own(py, &LOADS, "manyhands._pickling", "loads")?;
+    ffi::call(&loads, &[PyBytes::new(py, bytes).as_any()])
+}
+
+/// Pickles what is not simple: the plain pickler first, `slow` for what it can't do rightly.
+pub(crate) fn pickle<'py>(
+    value: &Bound<'py, PyAny>,
+    slow: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+    may_name_main: bool,
+) -> PyResult<Encoded<'py>> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static PROTOCOL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static SPECIAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = value.py();
+    let special = own(py, &SPECIAL, "manyhands._pickling", "needs_forking_pickler")?;
+    if !special.call0()?.is_truthy()? {
+        let dumps = own(py, &DUMPS, "pickle", "dumps")?;
+        let protocol = PROTOCOL.get_or_init(py, || PyInt::new(py, 5).into_any().unbind()).bind(py);
+        if let Ok(bytes) = ffi::call(&dumps, &[value, protocol]).and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
+            && (may_name_main || !mentions_main(bytes.as_bytes()))
+        {
+            return Ok(Encoded::Pickle(bytes));
+        }
+    }
+    Ok(Encoded::Pickle(slow()?.cast_into::<PyBytes>()?))
+}
+
+fn mentions_main(bytes: &[u8]) -> bool {
+    static MAIN: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
+    MAIN.get_or_init(|| Finder::new(b"__main__")).find(bytes).is_some()
+}
+
+/// `callable(**words)` or `callable(*words)` for one item of `starmap`.
+pub(crate) fn call_unpacked<'py>(
+    callable: &Bound<'py, PyAny>,
+    words: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(args) = words.cast_exact::<PyTuple>() {
+        return callable.call1(args);
+    }
+    if let Ok(kwargs) = words.cast::<PyDict>() {
+        return callable.call((), Some(kwargs));
+    }
+    let args: Vec<Bound<'py, PyAny>> = words.try_iter()?.collect::<PyResult<_>>()?;
+    callable.call1(PyTuple::new(words.py(), args)?)
+}

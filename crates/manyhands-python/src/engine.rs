@@ -1,0 +1,288 @@
+//! `Engine`: a pool of the engine as a Python object; the package's `Pool` and `Executor` stand on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use manyhands_os::process::{ExitStatus, PidFd};
+use manyhands_pool::template::TemplateConfig;
+use manyhands_pool::{CallId, Config, Launcher, Need, Pool, Waited};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::feed::Feed;
+use crate::iterate::{ResultIterator, Stream};
+use crate::outcome::initializer_failed;
+use crate::result::AsyncResult;
+use crate::worker::PyWorkerEnd;
+use crate::map;
+use crate::task::Task;
+
+/// How long a wait lasts at most before signal handlers get a chance (decision 13 of the design).
+pub(crate) const SLICE: Duration = Duration::from_millis(200);
+
+/// The template's program, its arguments and its environment.
+type Command = (String, Vec<String>, Vec<(String, String)>);
+
+/// Waits in slices, so that signal handlers run; detached from the interpreter.
+pub(crate) fn wait(
+    py: Python<'_>,
+    mut once: impl FnMut(Option<Duration>) -> Waited + Send,
+    timeout: Option<Duration>,
+) -> PyResult<bool> {
+    let deadline = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
+        let slice = left.map_or(SLICE, |left| left.min(SLICE));
+        match py.detach(|| once(Some(slice))) {
+            Waited::Ready => return Ok(true),
+            Waited::Interrupted => {}
+            Waited::TimedOut if left.is_some_and(|left| left <= slice) => return Ok(false),
+            Waited::TimedOut => {}
+        }
+        py.check_signals()?;
+    }
+}
+
+/// A pool of worker processes.
+#[pyclass(frozen, module = "manyhands._native")]
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pool: Arc<Pool>,
+}
+
+impl Engine {
+    fn usable(&self) -> PyResult<&Arc<Pool>> {
+        if self.pool.is_foreign() {
+            return Err(PyRuntimeError::new_err(
+                "this pool belongs to the parent process: a forked child must create its own",
+            ));
+        }
+        Ok(&self.pool)
+    }
+
+    /// Says that a registration of code is not needed any more.
+    pub(crate) fn let_go(&self, code: u64) {
+        if !self.pool.is_foreign() {
+            self.pool.let_go(code);
+        }
+    }
+
+    fn ready(&self, py: Python<'_>) -> PyResult<&Arc<Pool>> {
+        let pool = self.usable()?;
+        if let Some(fault) = pool.fault() {
+            return Err(initializer_failed(py, &fault)?);
+        }
+        Ok(pool)
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// A pool whose workers wait for `release`. Without a template the host launches them.
+    #[new]
+    fn new(
+        workers: usize,
+        cores: usize,
+        max_tasks: Option<u64>,
+        template: Option<Command>,
+        start: Vec<u8>,
+    ) -> PyResult<Self> {
+        let launcher = match template {
+            Some((program, args, env)) => Launcher::Template(TemplateConfig {
+                program: program.into(),
+                args: args.into_iter().map(Into::into).collect(),
+                env: Some(env.into_iter().map(|(name, value)| (name.into(), value.into())).collect()),
+                cwd: None,
+            }),
+            None => Launcher::Host,
+        };
+        Ok(Self { pool: Arc::new(Pool::new(Config { workers, max_tasks, cores }, launcher, start)?) })
+    }
+
+    /// The id of a blob of code, the same for the same bytes.
+    fn register(&self, data: &[u8]) -> PyResult<u64> {
+        Ok(self.usable()?.register_code(data))
+    }
+
+    /// Sets what workers do first: load `codes`, call the value of the last one with the pickled `arguments`.
+    fn set_initializer(&self, codes: Vec<u64>, arguments: &[u8]) -> PyResult<()> {
+        let set = self.usable()?.set_initializer(codes, arguments);
+        set.map_err(|error| PyMemoryError::new_err(format!("no shared memory for the initializer: {error}")))
+    }
+
+    /// Lets workers be launched.
+    fn release(&self) -> PyResult<()> {
+        self.usable()?.release();
+        Ok(())
+    }
+
+    /// Runs all items and returns the list of their results.
+    fn map<'py>(&self, py: Python<'py>, task: &Task, iterable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let pool = self.ready(py)?;
+        let (call, encoder) = task.open(py, pool)?;
+        let feed = Feed::new((Arc::clone(pool), call), iterable, encoder, task.chunk)?;
+        map::run(py, feed, task)
+    }
+
+    /// Starts a lazy iteration over results.
+    fn iterate(
+        &self,
+        py: Python<'_>,
+        task: &Task,
+        iterable: &Bound<'_, PyAny>,
+        bounds: (Option<u64>, Option<usize>),
+    ) -> PyResult<ResultIterator> {
+        let pool = self.ready(py)?;
+        let (call, encoder) = task.open(py, pool)?;
+        let feed = Feed::new((Arc::clone(pool), call), iterable, encoder, task.chunk)?;
+        Stream::start(py, feed, task, bounds)
+    }
+
+    /// Feeds all items now and returns at once.
+    fn map_later(slf: &Bound<'_, Self>, task: &Task, iterable: &Bound<'_, PyAny>) -> PyResult<AsyncResult> {
+        let py = slf.py();
+        let pool = slf.get().ready(py)?;
+        let (call, encoder) = task.open(py, pool)?;
+        let mut feed = Feed::new((Arc::clone(pool), call), iterable, encoder, task.chunk)?;
+        let fed = feed.feed(py, u64::MAX, usize::MAX).and_then(|()| feed.error.take().map_or(Ok(()), Err));
+        if let Err(error) = fed {
+            pool.cancel(call);
+            pool.abandon(call);
+            return Err(error);
+        }
+        Ok(AsyncResult::of_many(slf, feed, task))
+    }
+
+    /// Submits one item: `value` as the task's shape wants it.
+    fn submit(slf: &Bound<'_, Self>, task: &Task, value: &Bound<'_, PyAny>) -> PyResult<AsyncResult> {
+        let py = slf.py();
+        let pool = slf.get().ready(py)?;
+        let (call, mut encoder) = task.open(py, pool)?;
+        let encoded = match encoder.encode(value, (pool, call)) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                pool.cancel(call);
+                pool.abandon(call);
+                return Err(error);
+            }
+        };
+        let mut records = Vec::with_capacity(encoded.len() + 16);
+        encoded.append_to(&mut records);
+        pool.push_last(call, 1, records);
+        Ok(AsyncResult::of_one(slf, (Arc::clone(pool), call), task))
+    }
+
+    /// Waits for a call that asked to be announced; ids of those that are complete. Empty: the pool is over.
+    fn completions(&self, py: Python<'_>) -> PyResult<Vec<u64>> {
+        let pool = self.usable()?;
+        wait(py, |slice| pool.wait_pool(Need::Completions, slice), None)?;
+        Ok(pool.completions().into_iter().map(CallId::number).collect())
+    }
+
+    /// Waits until no item is on its way; whether it came to that.
+    fn wait_drained(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let pool = self.usable()?;
+        wait(py, |slice| pool.wait_pool(Need::Drained, slice), seconds(timeout))
+    }
+
+    /// Waits until all workers have gone; whether they have.
+    fn wait_gone(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let pool = self.usable()?;
+        wait(py, |slice| pool.wait_pool(Need::Gone, slice), seconds(timeout))
+    }
+
+    /// Waits for work of the launching thread: ("launch", key, end), ("dead", key, None) or None at the end.
+    fn next_launch(&self, py: Python<'_>, block: bool) -> PyResult<Option<(&'static str, u64, Option<PyWorkerEnd>)>> {
+        let pool = self.usable()?;
+        if block {
+            wait(py, |slice| pool.wait_pool(Need::Launches, slice), None)?;
+        }
+        if let Some(key) = pool.next_host_dead() {
+            return Ok(Some(("dead", key, None)));
+        }
+        Ok(pool.next_launch().map(|(order, end)| ("launch", order.key, Some(PyWorkerEnd(end)))))
+    }
+
+    /// Says that an order was carried out.
+    fn launched(&self, key: u64, pid: i32) -> PyResult<()> {
+        let pidfd = PidFd::open(pid)?;
+        self.usable()?.launched(key, pid, pidfd);
+        Ok(())
+    }
+
+    /// Says that an order could not be carried out.
+    fn launch_failed(&self, key: u64, message: &str) -> PyResult<()> {
+        self.usable()?.launch_failed(key, message);
+        Ok(())
+    }
+
+    /// Says how a worker ended, as `Process.exitcode` does: negative for a signal, None if unknown.
+    fn reported(&self, key: u64, exitcode: Option<i32>) -> PyResult<()> {
+        let status = exitcode.map(|code| match code {
+            signal if signal < 0 => ExitStatus::Signaled { signal: -signal, core: false },
+            code => ExitStatus::Exited(code),
+        });
+        self.usable()?.reported(key, status);
+        Ok(())
+    }
+
+    /// Replaces what new workers are started with.
+    fn set_start(&self, start: Vec<u8>) -> PyResult<()> {
+        self.usable()?.set_start(start);
+        Ok(())
+    }
+
+    /// Asks the template to import a module.
+    fn preload(&self, module: &str) -> PyResult<()> {
+        self.usable()?.import(module);
+        Ok(())
+    }
+
+    fn grow(&self, count: usize) -> PyResult<()> {
+        Ok(self.usable()?.grow(count)?)
+    }
+
+    fn shrink(&self, count: usize) -> PyResult<()> {
+        self.usable()?.shrink(count);
+        Ok(())
+    }
+
+    /// Seat and process id of each worker.
+    fn pids(&self) -> PyResult<Vec<(usize, Option<i32>)>> {
+        Ok(self.usable()?.pids())
+    }
+
+    fn cancel_all(&self) -> PyResult<()> {
+        self.usable()?.cancel_all();
+        Ok(())
+    }
+
+    fn close(&self) {
+        if !self.pool.is_foreign() {
+            self.pool.close();
+        }
+    }
+
+    fn terminate(&self) {
+        if !self.pool.is_foreign() {
+            self.pool.terminate();
+        }
+    }
+
+    /// Raises what makes the pool unusable, if anything does.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.ready(py).map(drop)
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.pool.is_foreign()
+    }
+}
+
+/// A timeout in seconds; a negative one is over at once, too long a one never ends.
+pub(crate) fn seconds(timeout: Option<f64>) -> Option<Duration> {
+    timeout.and_then(|seconds| {
+        if seconds.is_nan() || seconds <= 0.0 { Some(Duration::ZERO) } else { Duration::try_from_secs_f64(seconds).ok() }
+    })
+}

@@ -1,0 +1,204 @@
+//! Feeding a call: pulls items from the user's iterable, encodes them, pushes them into the engine.
+//!
+//! It runs in the thread that called `map` or `next`, so a generator is only ever advanced there. Items of a
+//! list, a tuple or a range are pushed in pieces, because more of them are there at once; those of
+//! any other iterable are pushed one by one, because the next one may take for ever. An item that cannot be
+//! pickled fails alone, at its place; what the iterable itself raises ends the feed after what came before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use manyhands_pool::{CallId, Pool};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyRange, PyTuple};
+
+use crate::codec::{Encoded, pickle};
+
+/// A piece is pushed at the latest at so many items, or bytes.
+const PIECE_ITEMS: u32 = 256;
+const PIECE_BYTES: usize = 64 << 10;
+
+/// How values of a call become bytes.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    /// Makes the shipper when the first value needs it.
+    shipping: Py<PyAny>,
+    shipper: Option<Shipper>,
+}
+
+/// `manyhands._code.Shipper`, and the ids that it found to be needed.
+#[derive(Debug)]
+struct Shipper {
+    shipper: Py<PyAny>,
+    required: Py<PyList>,
+    known: usize,
+}
+
+impl Encoder {
+    pub(crate) fn new(shipping: Py<PyAny>) -> Self {
+        Self { shipping, shipper: None }
+    }
+
+    /// Encodes a value; code that it turns out to need is required for the call.
+    #[inline]
+    pub(crate) fn encode<'py>(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        (pool, call): (&Pool, CallId),
+    ) -> PyResult<Encoded<'py>> {
+        match Encoded::simple(value) {
+            Some(simple) => Ok(simple),
+            None => pickle(value, || self.ship(value, (pool, call)), false),
+        }
+    }
+
+    /// The slow way: through the package's own picklers.
+    fn ship<'py>(&mut self, value: &Bound<'py, PyAny>, (pool, call): (&Pool, CallId)) -> PyResult<Bound<'py, PyAny>> {
+        let py = value.py();
+        if self.shipper.is_none() {
+            let (shipper, required) = self.shipping.bind(py).call0()?.extract()?;
+            self.shipper = Some(Shipper { shipper, required, known: 0 });
+        }
+        let Some(own) = &mut self.shipper else { unreachable!("it was made above") };
+        let dumped = own.shipper.bind(py).call_method1("dumps", (value,))?;
+        let required = own.required.bind(py);
+        while own.known < required.len() {
+            pool.require(call, required.get_item(own.known)?.extract()?);
+            own.known += 1;
+        }
+        Ok(dumped)
+    }
+}
+
+/// The source of a call's items.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) call: CallId,
+    encoder: Encoder,
+    /// The iterator; none once it is exhausted.
+    source: Option<Py<PyAny>>,
+    /// More items are there at once.
+    ready_made: bool,
+    chunk: Option<u32>,
+    piece: Vec<u8>,
+    in_piece: u32,
+    pub(crate) fed: u64,
+    /// Items that could not be sent, by index.
+    pub(crate) unsent: HashMap<u64, PyErr>,
+    /// What the source raised.
+    pub(crate) error: Option<PyErr>,
+}
+
+impl Feed {
+    pub(crate) fn new(
+        (pool, call): (Arc<Pool>, CallId),
+        iterable: &Bound<'_, PyAny>,
+        encoder: Encoder,
+        chunk: Option<u32>,
+    ) -> PyResult<Self> {
+        let ready_made = iterable.is_exact_instance_of::<PyList>()
+            || iterable.is_exact_instance_of::<PyTuple>()
+            || iterable.is_exact_instance_of::<PyRange>();
+        Ok(Self {
+            pool,
+            call,
+            encoder,
+            source: Some(iterable.try_iter()?.into_any().unbind()),
+            ready_made,
+            chunk,
+            piece: Vec::new(),
+            in_piece: 0,
+            fed: 0,
+            unsent: HashMap::new(),
+            error: None,
+        })
+    }
+
+    pub(crate) fn exhausted(&self) -> bool {
+        self.source.is_none()
+    }
+
+    /// Pulls and pushes up to `most` items, or whole chunks that begin within them, and `bytes` bytes.
+    pub(crate) fn feed(&mut self, py: Python<'_>, most: u64, bytes: usize) -> PyResult<()> {
+        let Some(source) = self.source.as_ref().map(|source| source.clone_ref(py)) else { return Ok(()) };
+        let mut iterator = source.bind(py).try_iter()?;
+        let (mut left, mut bytes) = (most, bytes);
+        while left > 0 && bytes > 0 {
+            let value = match iterator.next() {
+                Some(Ok(value)) => value,
+                Some(Err(error)) => {
+                    self.error = Some(error);
+                    return self.finish(py);
+                }
+                None => return self.finish(py),
+            };
+            let before = self.piece.len();
+            self.take(&value)?;
+            left -= 1;
+            bytes = bytes.saturating_sub(self.piece.len().saturating_sub(before));
+            if self.piece_is_full() {
+                self.flush();
+            }
+        }
+        if self.chunk.is_none() {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Encodes one item into the piece; one that cannot be encoded fails at its place.
+    #[inline]
+    fn take(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self.encoder.encode(value, (&self.pool, self.call)) {
+            Ok(encoded) => {
+                encoded.append_to(&mut self.piece);
+                self.in_piece += 1;
+                self.fed += 1;
+                Ok(())
+            }
+            Err(error) => {
+                if !error.is_instance_of::<pyo3::exceptions::PyException>(value.py()) {
+                    return Err(error);
+                }
+                self.flush();
+                self.unsent.insert(self.fed, error);
+                self.pool.push_unsent(self.call);
+                self.fed += 1;
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn piece_is_full(&self) -> bool {
+        match self.chunk {
+            Some(size) => self.in_piece >= size,
+            None => !self.ready_made || self.in_piece >= PIECE_ITEMS || self.piece.len() >= PIECE_BYTES,
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.in_piece > 0 {
+            self.pool.push(self.call, self.in_piece, std::mem::take(&mut self.piece));
+            self.in_piece = 0;
+        }
+    }
+
+    /// Nothing more will be fed. The source is closed if it can be.
+    pub(crate) fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.flush();
+        self.pool.seal(self.call);
+        self.close_source(py)
+    }
+
+    /// Closes a generator, so that its `finally` blocks run now.
+    pub(crate) fn close_source(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(source) = self.source.take() else { return Ok(()) };
+        let source = source.into_bound(py);
+        if source.is_instance_of::<pyo3::types::PyIterator>() && source.hasattr("close")? && source.hasattr("throw")? {
+            source.call_method0("close")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! The only unsafe code of the binding: calls for which PyO3's safe API is too slow or missing.
+#![expect(unsafe_code, reason = "CPython calls that PyO3 does not wrap under the limited API")]
+
+use std::os::raw::c_int;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+// `PyObject_Vectorcall` is exported by every CPython since 3.9 and part of the stable ABI since 3.12,
+// with this signature; PyO3 hides it from limited-API builds that start below 3.12.
+unsafe extern "C" {
+    fn PyObject_Vectorcall(
+        callable: *mut ffi::PyObject,
+        args: *const *mut ffi::PyObject,
+        nargsf: usize,
+        kwnames: *mut ffi::PyObject,
+    ) -> *mut ffi::PyObject;
+}
+
+/// The bit that lets the callee use the slot before the first argument.
+const ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
+
+/// `callable(*args)` without a tuple, for up to three arguments.
+#[inline]
+pub(crate) fn call<'py>(
+    callable: &Bound<'py, PyAny>,
+    args: &[&Bound<'py, PyAny>],
+) -> PyResult<Bound<'py, PyAny>> {
+    debug_assert!(args.len() <= 3, "the slots below hold three arguments");
+    let mut slots = [std::ptr::null_mut(); 4];
+    for (slot, arg) in slots[1..].iter_mut().zip(args) {
+        *slot = arg.as_ptr();
+    }
+    // SAFETY: `slots` has four elements, so one past the first is in bounds.
+    let first = unsafe { slots.as_ptr().add(1) };
+    // SAFETY: the GIL is held (`callable` is bound); `first` points to `args.len()` valid borrowed references,
+    // with one writable slot before them, as ARGUMENTS_OFFSET promises; no keywords.
+    let result = unsafe {
+        PyObject_Vectorcall(callable.as_ptr(), first, args.len() | ARGUMENTS_OFFSET, std::ptr::null_mut())
+    };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// The value of an exact `int` that fits 64 bits.
+#[inline]
+pub(crate) fn exact_int(value: &Bound<'_, PyAny>) -> Option<i64> {
+    let mut overflow: c_int = 0;
+    // SAFETY: the GIL is held; `value` is an exact int (the caller has checked), so no code runs and no
+    // exception is set; `overflow` is a valid out parameter.
+    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &raw mut overflow) };
+    (overflow == 0).then_some(number)
+}
+
+/// `os.fork()` without its warning: with the interpreter's hooks, on our own responsibility.
+///
+/// The child must do nothing but Python and this crate's worker loop.
+pub(crate) fn fork(_py: Python<'_>) -> std::io::Result<i32> {
+    // SAFETY: the GIL is held; the hook may be called by whoever forks, and is paired below.
+    unsafe { ffi::PyOS_BeforeFork() };
+    // SAFETY: plain fork; the child goes on with one thread, as the hooks below repair the interpreter for.
+    let pid = unsafe { libc_fork() };
+    let error = std::io::Error::last_os_error();
+    if pid == 0 {
+        // SAFETY: the GIL was held by the forking thread, which is the child's only one.
+        unsafe { ffi::PyOS_AfterFork_Child() };
+    } else {
+        // SAFETY: pairs with PyOS_BeforeFork, in the parent, also when fork failed.
+        unsafe { ffi::PyOS_AfterFork_Parent() };
+    }
+    if pid < 0 { Err(error) } else { Ok(pid) }
+}
+
+unsafe extern "C" {
+    #[link_name = "fork"]
+    fn libc_fork() -> i32;
+}
+
+/// Takes over a descriptor that Python code has given away.
+pub(crate) fn owned(fd: i32) -> std::os::fd::OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the callers are the package's own start code, which received the descriptor for this one
+    // purpose and does not use or close it afterwards.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }
+}

@@ -1,0 +1,313 @@
+//! `ResultIterator`: what `imap` and its relatives return.
+//!
+//! It feeds itself: the first window during the call, then, whenever its consumer takes results, as many items
+//! as keep a window on their way. The window is bounded in items that were pulled and not yet
+//! yielded, and in bytes of arguments and results together. The source is advanced only by the thread
+//! that calls `next` (or `join`), and closed when the iterator ends, is closed or is dropped.
+//!
+//! Dropped after its first `next`, it cancels what has not started. Dropped before that it was meant as
+//! fire-and-forget: the pool keeps it and runs the rest of the source when it is closed and joined.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use manyhands_pool::{Need, Status};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+
+use crate::engine::{seconds, wait};
+use crate::feed::Feed;
+use crate::map::items_ahead;
+use crate::outcome::{Cursor, Described};
+use crate::progress::Progress;
+use crate::task::Task;
+
+const WINDOW_MOST: u64 = 1 << 14;
+const BYTES_AHEAD: usize = 64 << 20;
+/// Yields between two looks at the window while a long run is consumed.
+const LOOK_EVERY: u32 = 256;
+
+/// The state of an iteration.
+#[derive(Debug)]
+struct Flow {
+    feed: Feed,
+    cursor: Option<Cursor>,
+    described: Described,
+    progress: Progress,
+    window: Option<u64>,
+    bytes: usize,
+    yielded: u64,
+    since_look: u32,
+    raises: bool,
+    advanced: bool,
+    ended: bool,
+}
+
+/// What an iterator and its pool share: the pool feeds it to its end when it is joined.
+#[pyclass(frozen, module = "manyhands._native")]
+#[derive(Debug)]
+pub(crate) struct Stream {
+    flow: Mutex<Flow>,
+    /// The thread that is inside, to tell a recursion from a rival.
+    inside: Mutex<Option<ThreadId>>,
+}
+
+/// Yields results; made by `imap`, `imap_unordered`, `istarmap` and `istarmap_unordered`.
+#[pyclass(frozen, weakref, module = "manyhands._native")]
+#[derive(Debug)]
+pub(crate) struct ResultIterator {
+    stream: Py<Stream>,
+}
+
+impl Stream {
+    /// Fills the first window.
+    pub(crate) fn start(
+        py: Python<'_>,
+        feed: Feed,
+        task: &Task,
+        (window, bytes): (Option<u64>, Option<usize>),
+    ) -> PyResult<ResultIterator> {
+        let mut flow = Flow {
+            feed,
+            cursor: None,
+            described: task.describe(false),
+            progress: Progress::new(py, task.progress.as_ref()),
+            window,
+            bytes: bytes.unwrap_or(BYTES_AHEAD),
+            yielded: 0,
+            since_look: 0,
+            raises: task.stop,
+            advanced: false,
+            ended: false,
+        };
+        if let Err(error) = flow.refill(py) {
+            flow.end(py)?;
+            return Err(error);
+        }
+        let stream = Self { flow: Mutex::new(flow), inside: Mutex::new(None) };
+        Ok(ResultIterator { stream: Py::new(py, stream)? })
+    }
+
+    /// Runs `work` on the flow, for one thread at a time; other threads wait without the GIL.
+    fn enter<T>(&self, py: Python<'_>, work: impl FnOnce(&mut Flow) -> PyResult<T>) -> PyResult<T> {
+        let own = std::thread::current().id();
+        if *lock(py, &self.inside) == Some(own) {
+            return Err(PyRuntimeError::new_err("this iterator is already being advanced by its own source"));
+        }
+        let mut flow = lock(py, &self.flow);
+        *lock(py, &self.inside) = Some(own);
+        let outcome = work(&mut flow);
+        *lock(py, &self.inside) = None;
+        outcome
+    }
+}
+
+fn lock<'a, T>(py: Python<'_>, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
+    mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Flow {
+    /// Feeds what the window has room for.
+    fn refill(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.since_look = 0;
+        while !self.feed.exhausted() {
+            let Some(status) = self.feed.pool.status(self.feed.call) else { return Ok(()) };
+            let window = self.window.unwrap_or_else(|| items_ahead(&self.feed.pool).min(WINDOW_MOST)).max(1);
+            let ahead = self.feed.fed - self.yielded;
+            let held = status.bytes_in_flight + status.bytes_waiting;
+            let full = ahead >= window || (held >= self.bytes && ahead > 0);
+            let worthwhile = self.window.is_some() || ahead <= window / 2 || idle(&status);
+            if full || !worthwhile {
+                return Ok(());
+            }
+            // Bytes are counted as they are pulled, so one piece never goes far beyond the bound.
+            self.feed.feed(py, window - ahead, self.bytes.saturating_sub(held).max(1))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn next<'py>(&mut self, py: Python<'py>, timeout: Option<Duration>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.advanced = true;
+        loop {
+            if let Some(cursor) = &mut self.cursor
+                && let Some(outcome) = cursor.next(py, &self.described, &mut self.feed.unsent)
+            {
+                self.yielded += 1;
+                self.since_look += 1;
+                if self.since_look >= LOOK_EVERY {
+                    self.refill(py)?;
+                    self.progress.show(py, &self.feed.pool, self.yielded)?;
+                }
+                return match outcome {
+                    Ok(value) => Ok(Some(value)),
+                    Err(error) if self.raises => Err(error),
+                    Err(error) => Ok(Some(error.into_value(py).into_bound(py).into_any())),
+                };
+            }
+            if !self.next_run(py, timeout)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Gets the next run; false at the end.
+    #[cold]
+    fn next_run(&mut self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        self.progress.show(py, &self.feed.pool, self.yielded)?;
+        self.refill(py)?;
+        let (pool, call) = (std::sync::Arc::clone(&self.feed.pool), self.feed.call);
+        loop {
+            if let Some(run) = pool.take(call) {
+                self.cursor = Some(Cursor::new(run));
+                return Ok(true);
+            }
+            let finished = pool.status(call).is_none_or(|status| status.complete() && status.taken == status.fed);
+            if finished && self.feed.exhausted() {
+                let error = self.feed.error.take();
+                self.end(py)?;
+                return error.map_or(Ok(false), Err);
+            }
+            let slice = self.progress.slice();
+            let limit = [timeout, slice].into_iter().flatten().min();
+            let ready = wait(py, |slice| pool.wait(call, Need::Run, slice), limit)?;
+            if !ready && limit == timeout {
+                return Err(timed_out(py)?);
+            }
+            self.progress.show(py, &pool, self.yielded)?;
+        }
+    }
+
+    /// Feeds and runs everything; results wait to be taken.
+    fn run_all(&mut self, py: Python<'_>) -> PyResult<()> {
+        while !self.feed.exhausted() {
+            let (pool, call) = (std::sync::Arc::clone(&self.feed.pool), self.feed.call);
+            let Some(status) = pool.status(call) else { return Ok(()) };
+            let ahead = items_ahead(&pool);
+            let in_flight = status.fed - status.settled;
+            if in_flight <= ahead / 2 {
+                self.feed.feed(py, ahead - in_flight, self.bytes)?;
+                continue;
+            }
+            wait(py, |slice| pool.wait(call, Need::Settled(status.fed - ahead / 2), slice), None)?;
+        }
+        Ok(())
+    }
+
+    /// Cancels what has not started, closes the source.
+    fn end(&mut self, py: Python<'_>) -> PyResult<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.ended = true;
+        self.cursor = None;
+        if !self.feed.pool.is_foreign() {
+            self.feed.pool.cancel(self.feed.call);
+            self.feed.pool.abandon(self.feed.call);
+            self.progress.finish(py, &self.feed.pool, self.yielded)?;
+        }
+        self.feed.close_source(py)
+    }
+}
+
+fn idle(status: &Status) -> bool {
+    status.fed == status.settled
+}
+
+fn timed_out(py: Python<'_>) -> PyResult<PyErr> {
+    Ok(PyErr::from_value(py.import("manyhands._failures")?.getattr("timed_out")?.call0()?))
+}
+
+#[pymethods]
+impl Stream {
+    /// Feeds and runs the rest of the source; results wait to be taken.
+    fn run_all(&self, py: Python<'_>) -> PyResult<()> {
+        self.enter(py, |flow| flow.run_all(py))
+    }
+
+    /// Pulls nothing more from the source; what was fed runs. Whether that leaves an iteration undone that
+    /// was never advanced.
+    fn stop_feeding(&self, py: Python<'_>) -> PyResult<bool> {
+        self.enter(py, |flow| {
+            let undone = !flow.advanced && !flow.feed.exhausted();
+            flow.feed.finish(py)?;
+            Ok(undone)
+        })
+    }
+
+    /// Closes the source, if it is open.
+    fn close_source(&self, py: Python<'_>) -> PyResult<()> {
+        self.enter(py, |flow| flow.feed.close_source(py))
+    }
+
+    /// Whether the source has been pulled to its end.
+    #[getter]
+    fn exhausted(&self, py: Python<'_>) -> bool {
+        lock(py, &self.flow).feed.exhausted()
+    }
+}
+
+#[pymethods]
+impl ResultIterator {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.stream.get().enter(py, |flow| flow.next(py, None))
+    }
+
+    /// The next result; `TimeoutError` if it does not come in time (seconds), and then it can be asked for again.
+    #[pyo3(signature = (timeout=None))]
+    fn next<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let value = self.stream.get().enter(py, |flow| flow.next(py, seconds(timeout)))?;
+        value.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    /// Cancels what has not started and closes the source.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.stream.get().enter(py, |flow| flow.end(py))
+    }
+
+    /// What the pool keeps of it.
+    #[getter]
+    fn stream(&self, py: Python<'_>) -> Py<Stream> {
+        self.stream.clone_ref(py)
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.close(py)
+    }
+}
+
+impl Drop for ResultIterator {
+    fn drop(&mut self) {
+        Python::attach(|py| {
+            let dropped = self.stream.get().enter(py, |flow| match flow.advanced {
+                true => flow.end(py),
+                false => {
+                    flow.feed.pool.forget_results(flow.feed.call);
+                    Ok(())
+                }
+            });
+            if let Err(error) = dropped {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}

@@ -1,0 +1,42 @@
+//! `manyhands._native`: the engine as Python sees it (rung 3b).
+//!
+//! A file per thing: [`engine`] (a pool), [`feed`] (items out of an iterable), [`map`] (the blocking call),
+//! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
+//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`codec`] (values as
+//! bytes). What decides anything is in the engine crate or in the Python package; unsafe code is in [`ffi`] only.
+
+mod codec;
+mod engine;
+mod feed;
+mod ffi;
+mod iterate;
+mod kind;
+mod map;
+mod outcome;
+mod process;
+mod progress;
+mod result;
+mod task;
+mod template;
+mod worker;
+
+use pyo3::prelude::*;
+
+/// The engine of manyhands.
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::iterate::{ResultIterator, Stream};
+    #[pymodule_export]
+    use crate::process::{cpu_count, fork, forked, lead_group, watch_parent};
+    #[pymodule_export]
+    use crate::result::AsyncResult;
+    #[pymodule_export]
+    use crate::task::Task;
+    #[pymodule_export]
+    use crate::template::run_template;
+    #[pymodule_export]
+    use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker};
+}

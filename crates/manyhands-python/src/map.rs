@@ -1,0 +1,100 @@
+//! The blocking `map`: feeds, collects and decodes in the calling thread.
+
+use manyhands_pool::{CallId, Need, Pool};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::engine::SLICE;
+use crate::feed::Feed;
+use crate::outcome::Cursor;
+use crate::progress::Progress;
+use crate::task::Task;
+
+/// The work that is fed ahead, in nanoseconds for each worker, and its bounds in items and bytes.
+const AHEAD_NS: u64 = 20_000_000;
+const AHEAD_UNKNOWN: u64 = 64;
+const AHEAD_LEAST: u64 = 4;
+const AHEAD_MOST: u64 = 1 << 16;
+const AHEAD_BYTES: usize = 64 << 20;
+
+/// How many items of a call should be on their way.
+pub(crate) fn items_ahead(pool: &Pool) -> u64 {
+    let workers = pool.pids().len().max(1) as u64;
+    let each = match pool.item_ns() {
+        0 => AHEAD_UNKNOWN,
+        ns => (AHEAD_NS / ns).clamp(AHEAD_LEAST, AHEAD_MOST),
+    };
+    (each * workers).min(AHEAD_MOST)
+}
+
+/// Ends a call whose results nobody will take, however the function is left.
+struct Abandon<'a>(&'a Pool, CallId);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.cancel(self.1);
+        self.0.abandon(self.1);
+    }
+}
+
+/// Runs a call to its end.
+pub(crate) fn run<'py>(py: Python<'py>, mut feed: Feed, task: &Task) -> PyResult<Bound<'py, PyList>> {
+    let pool = std::sync::Arc::clone(&feed.pool);
+    let call = feed.call;
+    let _abandon = Abandon(&pool, call);
+    let results = PyList::empty(py);
+    let mut progress = Progress::new(py, task.progress.as_ref());
+    let outcome = drive(py, &mut feed, task, (&results, &mut progress));
+    if let Err(error) = &outcome
+        && !error.is_instance_of::<pyo3::exceptions::PyException>(py)
+    {
+        pool.interrupt(call);
+    }
+    let closed = feed.close_source(py);
+    progress.finish(py, &pool, results.len() as u64)?;
+    outcome.and(closed).map(|()| results)
+}
+
+fn drive(
+    py: Python<'_>,
+    feed: &mut Feed,
+    task: &Task,
+    (results, progress): (&Bound<'_, PyList>, &mut Progress),
+) -> PyResult<()> {
+    let (pool, call) = (std::sync::Arc::clone(&feed.pool), feed.call);
+    let described = task.describe(false);
+    loop {
+        while let Some(run) = pool.take(call) {
+            let mut cursor = Cursor::new(run);
+            while let Some(outcome) = cursor.next(py, &described, &mut feed.unsent) {
+                match outcome {
+                    Ok(value) => results.append(value)?,
+                    Err(error) if task.stop => return Err(error),
+                    Err(error) => results.append(error.into_value(py))?,
+                }
+            }
+        }
+        if let Some(error) = feed.error.take() {
+            return Err(error);
+        }
+        let Some(status) = pool.status(call) else { return Ok(()) };
+        if let Some(run) = status.failed.then(|| pool.take_failure(call)).flatten() {
+            let outcome = Cursor::new(run).next(py, &described, &mut feed.unsent);
+            return outcome.map_or(Ok(()), |outcome| outcome.map(drop));
+        }
+        if status.complete() && status.taken == status.fed {
+            return Ok(());
+        }
+        let ahead = items_ahead(&pool);
+        let in_flight = status.fed - status.settled;
+        if !feed.exhausted() && in_flight <= ahead / 2 && status.bytes_in_flight < AHEAD_BYTES {
+            feed.feed(py, ahead - in_flight, AHEAD_BYTES - status.bytes_in_flight)?;
+            continue;
+        }
+        progress.show(py, &pool, status.settled)?;
+        let need = if feed.exhausted() { Need::Complete } else { Need::Settled(status.fed - ahead / 2) };
+        let slice = progress.slice().map_or(SLICE, |slice| slice.min(SLICE));
+        let _looked_at_above = py.detach(|| pool.wait(call, need, Some(slice)));
+        py.check_signals()?;
+    }
+}

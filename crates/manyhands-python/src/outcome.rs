@@ -1,0 +1,164 @@
+//! Results of runs as Python values and exceptions.
+
+use std::collections::HashMap;
+
+use manyhands_os::process::ExitStatus;
+use manyhands_pool::call::InitFailure;
+use manyhands_pool::{Body, Death, Failure, Run, wire};
+use manyhands_shm::record::{self, Next};
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::codec::{decode, own};
+
+/// A value, or the exception of one item.
+pub(crate) type Outcome<'py> = Result<Bound<'py, PyAny>, PyErr>;
+
+/// What a call's failures are described with.
+#[derive(Debug)]
+pub(crate) struct Described {
+    /// The function's name, for messages.
+    pub(crate) function: String,
+    /// The call has one item, whose index says nothing.
+    pub(crate) single: bool,
+}
+
+/// Walks over the items of a run.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    run: Run,
+    at: usize,
+    index: u64,
+    left: u32,
+}
+
+impl Cursor {
+    pub(crate) fn new(run: Run) -> Self {
+        let (index, left) = (run.first, run.count);
+        Self { run, at: 0, index, left }
+    }
+
+    pub(crate) fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// The next item's outcome; none at the end of the run.
+    #[inline]
+    pub(crate) fn next<'py>(
+        &mut self,
+        py: Python<'py>,
+        described: &Described,
+        unsent: &mut HashMap<u64, PyErr>,
+    ) -> Option<Outcome<'py>> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let index = self.index;
+        self.index += 1;
+        Some(match &self.run.body {
+            Body::Replies(bytes) => match record::next(&bytes[self.at..]) {
+                Next::Record { start, end } => {
+                    let payload = &bytes[self.at + start..self.at + end];
+                    self.at += end;
+                    value_or_exception(py, payload, index, described)
+                }
+                Next::Wrap | Next::Broken => decode(py, &[]),
+            },
+            Body::Failed(failure) => Err(match failure {
+                Failure::Unsent => unsent.remove(&index).unwrap_or_else(|| cancelled(py)),
+                other => failed(py, other, index, described),
+            }),
+        })
+    }
+}
+
+#[inline]
+fn value_or_exception<'py>(py: Python<'py>, payload: &[u8], index: u64, described: &Described) -> Outcome<'py> {
+    match payload.split_first() {
+        Some((&wire::RAISED, rest)) => Err(raised(py, rest, index, described)),
+        _ => decode(py, payload),
+    }
+}
+
+/// The exception that a task has raised.
+fn raised(py: Python<'_>, bytes: &[u8], index: u64, described: &Described) -> PyErr {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let loaded = own(py, &LOADS, "manyhands._remote", "loads_exception")
+        .and_then(|loads| loads.call1((PyBytes::new(py, bytes),)));
+    let exception = match loaded {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    };
+    let item = if described.single { String::new() } else { format!("item {index} of ") };
+    let note = format!("(raised in a worker of manyhands by {item}{})", described.function);
+    // A note is a comfort: an exception that refuses it is passed on without.
+    let _refused = exception.value(py).call_method1("add_note", (note,));
+    exception
+}
+
+/// The exception for an item that the engine ended.
+pub(crate) fn failed(py: Python<'_>, failure: &Failure, index: u64, described: &Described) -> PyErr {
+    match failure {
+        Failure::Died(death) => worker_died(py, death, index, described).unwrap_or_else(|error| error),
+        Failure::Cancelled | Failure::Unsent => cancelled(py),
+        Failure::Terminated => {
+            build(py, "terminated", &PyDict::new(py)).unwrap_or_else(|error| error)
+        }
+        Failure::Initializer(fault) => initializer_failed(py, fault).unwrap_or_else(|error| error),
+        Failure::Memory(text) => PyMemoryError::new_err(text.to_string()),
+    }
+}
+
+fn cancelled(py: Python<'_>) -> PyErr {
+    build(py, "cancelled", &PyDict::new(py)).unwrap_or_else(|error| error)
+}
+
+fn worker_died(py: Python<'_>, death: &Death, index: u64, described: &Described) -> PyResult<PyErr> {
+    let facts = death_facts(py, death)?;
+    if !described.single {
+        facts.set_item("index", index)?;
+    }
+    facts.set_item("function", &described.function)?;
+    build(py, "worker_died", &facts)
+}
+
+/// Why no worker of a pool can work.
+pub(crate) fn initializer_failed(py: Python<'_>, fault: &InitFailure) -> PyResult<PyErr> {
+    let facts = match fault {
+        InitFailure::Died(death) => death_facts(py, death)?,
+        InitFailure::Raised(record) => {
+            let facts = PyDict::new(py);
+            let Next::Record { start, end } = record::next(record) else { return Ok(cancelled(py)) };
+            facts.set_item("raised", PyBytes::new(py, &record[start + 1..end]))?;
+            facts
+        }
+        InitFailure::Launch(text) => {
+            let facts = PyDict::new(py);
+            facts.set_item("launch", text)?;
+            facts
+        }
+    };
+    build(py, "initializer_failed", &facts)
+}
+
+fn death_facts<'py>(py: Python<'py>, death: &Death) -> PyResult<Bound<'py, PyDict>> {
+    let facts = PyDict::new(py);
+    facts.set_item("worker", death.seat)?;
+    facts.set_item("pid", death.pid)?;
+    facts.set_item("detail", death.reason.as_deref())?;
+    match death.status {
+        Some(ExitStatus::Exited(code)) => facts.set_item("exitcode", code)?,
+        Some(ExitStatus::Signaled { signal, .. }) => facts.set_item("signal", signal)?,
+        None => {}
+    }
+    Ok(facts)
+}
+
+/// An exception made by `manyhands._failures`.
+fn build(py: Python<'_>, name: &str, facts: &Bound<'_, PyDict>) -> PyResult<PyErr> {
+    let made = py.import("manyhands._failures")?.getattr(name)?.call((), Some(facts))?;
+    Ok(PyErr::from_value(made))
+}

@@ -1,0 +1,57 @@
+//! Shows how far a call has come, and what its workers printed, through the package's progress object.
+
+use std::time::{Duration, Instant};
+
+use manyhands_pool::Pool;
+use pyo3::prelude::*;
+
+/// The display is refreshed at most so often.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// A display with `update(done)`, `write(text, stream_name)` and `close()`, or none.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    display: Option<Py<PyAny>>,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn new(py: Python<'_>, display: Option<&Py<PyAny>>) -> Self {
+        Self { display: display.map(|display| display.clone_ref(py)), shown: None }
+    }
+
+    /// How long a wait may last, so that the display stays alive.
+    pub(crate) fn slice(&self) -> Option<Duration> {
+        self.display.as_ref().map(|_| EVERY)
+    }
+
+    /// Shows the count, if it is time.
+    #[inline]
+    pub(crate) fn show(&mut self, py: Python<'_>, pool: &Pool, done: u64) -> PyResult<()> {
+        let Some(display) = &self.display else { return Ok(()) };
+        if self.shown.is_some_and(|shown| shown.elapsed() < EVERY) {
+            return Ok(());
+        }
+        self.shown = Some(Instant::now());
+        write_printed(display.bind(py), pool)?;
+        display.bind(py).call_method1("update", (done,)).map(drop)
+    }
+
+    /// Shows the last count and ends the display; once.
+    pub(crate) fn finish(&mut self, py: Python<'_>, pool: &Pool, done: u64) -> PyResult<()> {
+        let Some(display) = self.display.take() else { return Ok(()) };
+        let display = display.bind(py);
+        write_printed(display, pool)?;
+        display.call_method1("update", (done,))?;
+        display.call_method0("close").map(drop)
+    }
+}
+
+fn write_printed(display: &Bound<'_, PyAny>, pool: &Pool) -> PyResult<()> {
+    for (_, event) in pool.events() {
+        let Some((stream, text)) = event.split_first() else { continue };
+        let name = if *stream == 1 { "stdout" } else { "stderr" };
+        display.call_method1("write", (String::from_utf8_lossy(text), name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! The worker's side of the binding: decodes requests, calls Python, encodes what comes back.
+//!
+//! What a task raises, whatever it is, becomes its reply; only the end of the process is not caught.
+//! The Python half (`manyhands._worker`) prepares the process; here is only what runs for each item.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use manyhands_os::event::EventFd;
+use manyhands_pool::worker::{Replier, Tasks, serve};
+use manyhands_pool::{WorkerEnd, wire};
+use manyhands_shm::hub::Hub;
+use manyhands_shm::lane::{Heading, Lane, NoRoom};
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use crate::codec::{Encoded, call_unpacked, decode, own, pickle};
+use crate::ffi;
+use crate::kind;
+
+/// What a worker process needs of its pool: handed over by fork, or rebuilt from descriptors.
+#[pyclass(frozen, module = "manyhands._native", name = "WorkerEnd")]
+#[derive(Debug)]
+pub(crate) struct PyWorkerEnd(pub(crate) WorkerEnd);
+
+#[pymethods]
+impl PyWorkerEnd {
+    /// Takes over the descriptors of lane, hub and event.
+    #[staticmethod]
+    fn attach(lane: i32, hub: i32, event: i32, seat: usize) -> PyResult<Self> {
+        Ok(Self(WorkerEnd {
+            lane: Arc::new(Lane::attach(ffi::owned(lane))?),
+            hub: Arc::new(Hub::attach(ffi::owned(hub))?),
+            event: Arc::new(EventFd::from_fd(ffi::owned(event))),
+            seat,
+        }))
+    }
+
+    /// The descriptors of lane, hub and event, to be passed on.
+    fn fds(&self) -> (i32, i32, i32) {
+        use std::os::fd::{AsFd, AsRawFd};
+        (self.0.lane.fd().as_raw_fd(), self.0.hub.fd().as_raw_fd(), self.0.event.as_fd().as_raw_fd())
+    }
+
+    /// The seat's number.
+    #[getter]
+    fn seat(&self) -> usize {
+        self.0.seat
+    }
+}
+
+/// The lane of this process, if it is a worker. A fork of a worker that becomes one itself replaces it.
+static LANE: Mutex<Option<Arc<Lane>>> = Mutex::new(None);
+static PRINTED: Mutex<Vec<(u8, String)>> = Mutex::new(Vec::new());
+
+/// Serves the pool until it asks for the end.
+#[pyfunction]
+pub(crate) fn run_worker(py: Python<'_>, end: &PyWorkerEnd) -> PyResult<()> {
+    *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.0.lane));
+    let mut tasks = PyTasks::new(py)?;
+    serve(end.0.clone(), &mut tasks);
+    tasks.outcome
+}
+
+/// Whether the item that runs is the one that the parent wants to interrupt.
+#[pyfunction]
+pub(crate) fn interrupt_wanted() -> bool {
+    let lane = LANE.lock().unwrap_or_else(PoisonError::into_inner);
+    lane.as_ref().is_some_and(|lane| lane.begun() > lane.replied() && lane.interrupt() + 1 == lane.begun())
+}
+
+/// Keeps text that the task printed, for the parent to show above its progress bar.
+#[pyfunction]
+pub(crate) fn keep_printed(stream: u8, text: String) {
+    PRINTED.lock().unwrap_or_else(PoisonError::into_inner).push((stream, text));
+}
+
+struct PyTasks {
+    codes: HashMap<u64, Result<Py<PyAny>, Vec<u8>>>,
+    last: Option<(u64, Py<PyAny>)>,
+    routed: bool,
+    outcome: PyResult<()>,
+}
+
+impl PyTasks {
+    fn new(_py: Python<'_>) -> PyResult<Self> {
+        Ok(Self { codes: HashMap::new(), last: None, routed: false, outcome: Ok(()) })
+    }
+
+    fn item<'py>(&mut self, py: Python<'py>, heading: Heading, payload: &[u8]) -> Result<Encoded<'py>, Vec<u8>> {
+        let function = self.function(py, heading.word)?;
+        let routed = heading.kind & kind::ROUTED != 0;
+        if routed != self.routed {
+            self.route(py, routed).map_err(|error| raised(py, error))?;
+        }
+        let run = || {
+            let argument = decode(py, payload)?;
+            let value = match heading.kind & kind::SHAPE {
+                kind::STAR => call_unpacked(&function, &argument)?,
+                kind::APPLY => call_with_keywords(&function, &argument)?,
+                _ => ffi::call(&function, &[&argument])?,
+            };
+            drop(argument);
+            encode_result(&value)
+        };
+        run().map_err(|error| raised(py, error))
+    }
+
+    #[inline]
+    fn function<'py>(&mut self, py: Python<'py>, id: u64) -> Result<Bound<'py, PyAny>, Vec<u8>> {
+        if let Some((last, function)) = &self.last
+            && *last == id
+        {
+            return Ok(function.bind(py).clone());
+        }
+        match self.codes.get(&id) {
+            Some(Ok(function)) => {
+                self.last = Some((id, function.clone_ref(py)));
+                Ok(function.bind(py).clone())
+            }
+            Some(Err(reply)) => Err(reply.clone()),
+            None => Err(raised(py, PyMemoryError::new_err("the code of this task never arrived"))),
+        }
+    }
+
+    fn install(&mut self, py: Python<'_>, id: u64, payload: &[u8]) {
+        static INSTALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let installed = own(py, &INSTALL, "manyhands._pickling", "install")
+            .and_then(|install| install.call1((PyBytes::new(py, payload),)))
+            .map(Bound::unbind)
+            .map_err(|error| raised(py, error));
+        self.codes.insert(id, installed);
+        self.last = None;
+    }
+
+    fn route(&mut self, py: Python<'_>, routed: bool) -> PyResult<()> {
+        static ROUTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        own(py, &ROUTE, "manyhands._worker", "route_output")?.call1((routed,))?;
+        self.routed = routed;
+        Ok(())
+    }
+
+    fn control<'py>(&mut self, py: Python<'py>, heading: Heading, payload: &[u8]) -> Result<Encoded<'py>, Vec<u8>> {
+        static INITIALIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        match heading.kind {
+            wire::CODE => self.install(py, heading.word, payload),
+            wire::FORGET => {
+                self.codes.remove(&heading.word);
+                self.last = None;
+            }
+            wire::INITIALIZE => {
+                let function = self.function(py, heading.word)?;
+                own(py, &INITIALIZE, "manyhands._worker", "initialize")
+                    .and_then(|initialize| initialize.call1((function, PyBytes::new(py, payload))))
+                    .map_err(|error| raised(py, error))?;
+            }
+            _ => {}
+        }
+        Ok(Encoded::Tag(wire::DONE[0]))
+    }
+}
+
+impl Tasks for PyTasks {
+    fn run(&mut self, _number: u64, heading: Heading, payload: &[u8], out: &mut Replier) {
+        Python::attach(|py| {
+            let outcome = match heading.kind < wire::CONTROL {
+                true => self.item(py, heading, payload),
+                false => self.control(py, heading, payload),
+            };
+            if self.routed {
+                send_printed(py, out);
+            }
+            match outcome {
+                Ok(value) => reply(py, out, value.len(), &mut |room| value.write(room)),
+                Err(bytes) => reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes)),
+            }
+        });
+    }
+
+    fn release(&mut self, sleep: &mut (dyn FnMut() + Send)) {
+        Python::attach(|py| py.detach(sleep));
+    }
+
+    fn interrupted(&mut self) {
+        Python::attach(|py| {
+            if let Err(error) = py.check_signals() {
+                // A handler raised while nothing ran: there is no item to fail with it.
+                error.print(py);
+            }
+        });
+    }
+}
+
+/// Writes a reply, waiting for room if it must; one that can never fit becomes an error.
+fn reply(py: Python<'_>, out: &mut Replier, len: usize, fill: &mut dyn FnMut(&mut [u8])) {
+    loop {
+        match out.record(len, &mut *fill) {
+            Ok(()) => return,
+            Err(NoRoom::Full) => py.detach(|| out.wait_for_room(len)),
+            Err(NoRoom::Memory(error)) => {
+                let text = format!("no shared memory for a result of {len} bytes: {error}");
+                let bytes = raised(py, PyMemoryError::new_err(text));
+                return reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes));
+            }
+        }
+    }
+}
+
+fn send_printed(py: Python<'_>, out: &mut Replier) {
+    let printed = std::mem::take(&mut *PRINTED.lock().unwrap_or_else(PoisonError::into_inner));
+    for (stream, text) in printed {
+        reply(py, out, text.len() + 2, &mut |room| {
+            room[0] = wire::EVENT;
+            room[1] = stream;
+            room[2..].copy_from_slice(text.as_bytes());
+        });
+        out.publish(0);
+    }
+}
+
+#[inline]
+fn encode_result<'py>(value: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
+    static DUMPS_RESULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if let Some(simple) = Encoded::simple(value) {
+        return Ok(simple);
+    }
+    let slow = || own(value.py(), &DUMPS_RESULT, "manyhands._pickling", "dumps_result")?.call1((value,));
+    pickle(value, slow, true)
+}
+
+fn call_with_keywords<'py>(function: &Bound<'py, PyAny>, both: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let (args, kwds): (Bound<'py, PyTuple>, Bound<'py, PyDict>) = both.extract()?;
+    function.call(args, Some(&kwds))
+}
+
+/// The reply that says that an exception was raised.
+#[cold]
+fn raised(py: Python<'_>, error: PyErr) -> Vec<u8> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let exception = error.into_value(py);
+    let mut bytes = vec![wire::RAISED];
+    let dumped = own(py, &DUMPS, "manyhands._remote", "dumps_exception")
+        .and_then(|dumps| dumps.call1((exception, py.None())))
+        .and_then(|dumped| Ok(dumped.cast_into::<PyBytes>()?));
+    match dumped {
+        Ok(dumped) => bytes.extend_from_slice(dumped.as_bytes()),
+        Err(worse) => worse.print(py),
+    }
+    bytes
+}

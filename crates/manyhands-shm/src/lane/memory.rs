@@ -1,0 +1,375 @@
+//! The layout of a lane's segment, and the only casts of its memory.
+//!
+//! ```text
+//! 0                    header: Table | the worker's words | the parent's words | the worker's parking word
+//! HEADER               request region, `limit` bytes of address space, reserved in steps by the parent
+//! HEADER + limit       reply region, the same, reserved in steps by the worker
+//! ```
+//!
+//! The file is sealed, so it never shrinks under anybody; a region is only touched where `fallocate` has
+//! reserved it, so a touch never raises SIGBUS. Bytes of the regions are copied through raw pointers: no
+//! reference to memory that the other side may write ever exists, except to the typed atomics.
+#![expect(unsafe_code, reason = "maps shared memory onto typed atomics and copies its bytes")]
+
+use core::mem::size_of;
+use std::fs::File;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+
+use manyhands_os::memory::Segment;
+
+use super::runner::Item;
+use super::table::Table;
+use super::words::{Due, ParentWords, State, WorkerWords};
+use crate::park::Parker;
+use crate::record::{self, Next};
+
+/// Bytes reserved in each region at first.
+pub(super) const FIRST_STEP: u64 = 256 << 10;
+/// Up to this a region grows for throughput; beyond it only for a record that needs it.
+pub(super) const SOFT_LIMIT: u64 = 1 << 20;
+/// A region that has grown beyond this is given back to the kernel when it is empty.
+pub(super) const KEEP: u64 = 16 << 20;
+
+/// A multiple of every page size that Linux uses here, so that a segment's size is never rounded up.
+const HEADER: usize = size_of::<Header>().next_multiple_of(64 << 10);
+/// Address space of each region, tried from the first to the last (a process may limit it).
+const LIMITS: [usize; 3] = [64 << 30, 2 << 30, 64 << 20];
+
+#[derive(Debug)]
+#[repr(C)]
+struct Header {
+    table: Table,
+    worker: WorkerWords,
+    parent: ParentWords,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Bell(Parker);
+
+/// A region of the lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Region {
+    Requests,
+    Replies,
+}
+
+/// The memory of one lane, mapped in this process.
+#[derive(Debug)]
+pub struct Lane {
+    segment: Segment,
+    limit: usize,
+}
+
+impl Lane {
+    /// Makes an empty lane.
+    ///
+    /// # Errors
+    /// Whatever the kernel says when no memory file can be made, mapped or filled.
+    pub fn create() -> io::Result<Self> {
+        let mut outcome = Err(io::ErrorKind::OutOfMemory.into());
+        for limit in LIMITS {
+            outcome = Segment::create("manyhands-lane", HEADER + 2 * limit);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let lane = Self::of_segment(outcome?)?;
+        lane.segment.reserve(0, size_of::<Header>())?;
+        lane.reserve(Region::Requests, 0, FIRST_STEP)?;
+        lane.reserve(Region::Replies, 0, FIRST_STEP)?;
+        lane.parent().reset();
+        Ok(lane)
+    }
+
+    /// Maps a lane that another process made.
+    ///
+    /// # Errors
+    /// If the file is not a sealed memory file of a lane's size.
+    pub fn attach(fd: OwnedFd) -> io::Result<Self> {
+        Self::of_segment(Segment::attach(fd)?)
+    }
+
+    fn of_segment(segment: Segment) -> io::Result<Self> {
+        let limit = segment.len().checked_sub(HEADER).map(|regions| regions / 2);
+        match limit {
+            Some(limit) if LIMITS.contains(&limit) => Ok(Self { segment, limit }),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "this memory file is not a lane")),
+        }
+    }
+
+    /// The file, to pass it to the worker.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.segment.fd()
+    }
+
+    #[inline]
+    #[expect(clippy::cast_ptr_alignment, reason = "a segment begins on a page")]
+    fn header(&self) -> &Header {
+        // SAFETY: the segment is at least HEADER bytes (checked in `of_segment`), page-aligned and mapped
+        // for as long as `self` lives; every field is an atomic for which any bytes are valid, and no
+        // `&mut` to it exists anywhere.
+        unsafe { &*self.segment.as_ptr().cast::<Header>() }
+    }
+
+    pub(super) fn limit(&self) -> u64 {
+        self.limit as u64
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.header().table
+    }
+
+    /// Where the worker sleeps; the parent wakes it after each change that it may wait for.
+    #[must_use]
+    pub fn bell(&self) -> &Parker {
+        &self.header().bell.0
+    }
+
+    pub(super) fn worker(&self) -> &WorkerWords {
+        &self.header().worker
+    }
+
+    pub(super) fn parent(&self) -> &ParentWords {
+        &self.header().parent
+    }
+
+    /// What the worker does.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.worker().state()
+    }
+
+    /// Worker: says what it does.
+    pub fn set_state(&self, state: State) {
+        self.worker().set_state(state);
+    }
+
+    /// Items that the worker has begun.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.worker().begun()
+    }
+
+    /// Items that the worker has answered.
+    #[must_use]
+    pub fn replied(&self) -> u64 {
+        self.worker().replied()
+    }
+
+    /// The measured time of an item, in nanoseconds (0: not known yet): a moving average.
+    #[must_use]
+    pub fn item_ns(&self) -> u64 {
+        self.worker().item_ns()
+    }
+
+    /// Worker: says what an item takes.
+    pub fn set_item_ns(&self, ns: u64) {
+        self.worker().set_item_ns(ns);
+    }
+
+    /// Worker, with what [`Runner::publish`](super::Runner::publish) returned: whom it must call now.
+    #[inline]
+    pub fn due(&self, replied: u64) -> Due {
+        self.parent().due(replied)
+    }
+
+    /// The reply count at which the worker wakes the parent's waiting thread (`u64::MAX`: never).
+    #[must_use]
+    pub fn wake_at(&self) -> u64 {
+        self.parent().wake_at()
+    }
+
+    /// Parent: sets [`Lane::wake_at`], before it parks on "[`Lane::replied`] has reached it".
+    pub fn set_wake_at(&self, count: u64) {
+        self.parent().set_wake_at(count);
+    }
+
+    /// The reply count at which the worker asks the supervisor for more (`u64::MAX`: never).
+    #[must_use]
+    pub fn feed_at(&self) -> u64 {
+        self.parent().feed_at()
+    }
+
+    /// Parent: sets [`Lane::feed_at`]; whether the worker had answered so many already, so that it
+    /// may not call any more.
+    pub fn set_feed_at(&self, count: u64) -> bool {
+        self.parent().set_feed_at(count);
+        self.replied() >= count
+    }
+
+    /// The item (counted from 0) that the parent wants to be interrupted (`u64::MAX`: none).
+    #[must_use]
+    pub fn interrupt(&self) -> u64 {
+        self.parent().interrupt()
+    }
+
+    /// Parent: names the item that the next SIGINT is meant for.
+    pub fn set_interrupt(&self, item: u64) {
+        self.parent().set_interrupt(item);
+    }
+
+    /// Bytes of memory that the kernel has given to the lane: no honest position lies beyond them.
+    ///
+    /// `u64::MAX` if the kernel does not say (this process may be out of descriptors): then
+    /// a position is believed if it lies in its region.
+    pub(super) fn allocated(&self) -> u64 {
+        let file = self.fd().try_clone_to_owned().map(File::from);
+        file.and_then(|file| file.metadata())
+            .map_or(u64::MAX, |data| data.blocks().saturating_mul(512))
+    }
+
+    /// Reserves `from..to` of a region, so that it can be touched.
+    pub(super) fn reserve(&self, region: Region, from: u64, to: u64) -> io::Result<()> {
+        let start = self.start(region) + to_usize(from);
+        self.segment.reserve(start, to_usize(to - from))
+    }
+
+    /// Gives `from..to` of a region back to the kernel.
+    pub(super) fn release(&self, region: Region, from: u64, to: u64) -> io::Result<()> {
+        self.segment.release(self.start(region) + to_usize(from), to_usize(to - from))
+    }
+
+    fn start(&self, region: Region) -> usize {
+        match region {
+            Region::Requests => HEADER,
+            Region::Replies => HEADER + self.limit,
+        }
+    }
+
+    /// The address of `len` bytes of a region; panics where they would leave it.
+    #[inline]
+    fn at(&self, region: Region, offset: u64, len: usize) -> *mut u8 {
+        let end = to_usize(offset).checked_add(len);
+        assert!(end.is_some_and(|end| end <= self.limit), "an offset outside of its region");
+        // SAFETY: start + offset + len lies within the mapping, as just checked against the region's
+        // size, and the segment is one allocation of that length.
+        unsafe { self.segment.as_ptr().add(self.start(region) + to_usize(offset)) }
+    }
+
+    /// Copies `bytes` into a reserved part of a region that this side owns.
+    pub(super) fn write(&self, region: Region, offset: u64, bytes: &[u8]) {
+        let target = self.at(region, offset, bytes.len());
+        // SAFETY: `target` is valid for `bytes.len()` bytes (`at`), private memory does not overlap the
+        // mapping, and by the protocol of the lane nobody reads these bytes before they are offered
+        // or published.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) }
+    }
+
+    /// Appends `len` bytes of a region to `out`; false, and nothing is done, without memory for them.
+    pub(super) fn read(&self, region: Region, offset: u64, len: usize, out: &mut Vec<u8>) -> bool {
+        let source = self.at(region, offset, len);
+        if out.try_reserve(len).is_err() {
+            return false;
+        }
+        let end = out.len();
+        let target = out.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+        // SAFETY: `source` is valid for `len` bytes (`at`); `target` has room for them after `try_reserve`,
+        // and does not overlap the mapping.
+        unsafe { core::ptr::copy_nonoverlapping(source, target, len) }
+        // SAFETY: the capacity is there and the `len` new bytes were just written.
+        unsafe { out.set_len(end + len) }
+        true
+    }
+
+    /// Reads the length prefix at `offset`, and no byte beyond it; whether the content is there is for
+    /// the caller to check. Panics where the prefix would leave the region.
+    #[inline]
+    pub(super) fn prefix(&self, region: Region, offset: u64) -> Next {
+        let short: [u8; record::SHORT_HEADER] = self.bytes_at(region, offset);
+        if record::is_long(short) {
+            return self.long_prefix(region, offset);
+        }
+        record::content(&short)
+    }
+
+    #[cold]
+    fn long_prefix(&self, region: Region, offset: u64) -> Next {
+        record::content(&self.bytes_at::<{ record::LONG_HEADER }>(region, offset))
+    }
+
+    /// Where the first `count` records of `from..to` end, if so many are whole. The length
+    /// prefixes may be anything.
+    pub(super) fn skip(&self, region: Region, from: u64, to: u64, count: u32) -> Option<u64> {
+        let mut at = from;
+        for _ in 0..count {
+            if to.checked_sub(at)? < record::SHORT_HEADER as u64 {
+                return None;
+            }
+            let Next::Record { end, .. } = self.prefix(region, at) else { return None };
+            at = at.checked_add(end as u64)?;
+        }
+        (at <= to).then_some(at)
+    }
+
+    #[inline]
+    fn bytes_at<const N: usize>(&self, region: Region, offset: u64) -> [u8; N] {
+        let source = self.at(region, offset, N);
+        // SAFETY: `source` is valid for N bytes (`at`), and an array of bytes needs no alignment; any
+        // bytes are a valid value.
+        unsafe { source.cast::<[u8; N]>().read_unaligned() }
+    }
+
+    /// Worker: the bytes of an item, until it is answered.
+    #[must_use]
+    pub fn bytes(&self, item: &Item) -> &[u8] {
+        self.requests(item.offset, item.len)
+    }
+
+    /// Bytes of the requests that the parent has offered and will not change before they are answered.
+    pub(super) fn requests(&self, offset: u64, len: usize) -> &[u8] {
+        let source = self.at(Region::Requests, offset, len);
+        // SAFETY: valid for `len` bytes (`at`); the parent wrote them before it offered the item (the
+        // claim's acquire saw that) and reuses them only after the item's reply, which the caller, the
+        // worker, has yet to write.
+        unsafe { core::slice::from_raw_parts(source, len) }
+    }
+
+    /// Room for a reply that is not published yet.
+    #[expect(clippy::mut_from_ref, reason = "the one worker side owns what it has not published")]
+    pub(super) fn reply_room(&self, offset: u64, len: usize) -> &mut [u8] {
+        let target = self.at(Region::Replies, offset, len);
+        // SAFETY: valid for `len` bytes (`at`) and reserved by the caller; the parent reads only published
+        // bytes, and the one `Runner` of the lane hands out one such slice at a time.
+        unsafe { core::slice::from_raw_parts_mut(target, len) }
+    }
+}
+
+fn to_usize(value: u64) -> usize {
+    usize::try_from(value).expect("an offset of a mapped region fits the address space")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_see_one_lane() {
+        let here = Lane::create().unwrap();
+        let there = Lane::attach(here.fd().try_clone_to_owned().unwrap()).unwrap();
+        there.set_state(State::Idle);
+        there.worker().set_begun(3);
+        here.write(Region::Requests, 10, b"abc");
+        assert_eq!(
+            (here.state(), here.begun(), there.requests(10, 3)),
+            (State::Idle, 3, &b"abc"[..])
+        );
+    }
+
+    #[test]
+    fn another_file_is_no_lane() {
+        let segment = Segment::create("other", 8192).unwrap();
+        assert!(Lane::attach(segment.fd().try_clone_to_owned().unwrap()).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "outside of its region")]
+    fn offsets_are_checked() {
+        let lane = Lane::create().unwrap();
+        lane.write(Region::Requests, u64::MAX - 1, b"abc");
+    }
+}

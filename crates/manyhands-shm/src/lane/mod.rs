@@ -1,0 +1,38 @@
+//! A lane: the private channel between the parent and one worker (decision 2 of the design).
+//!
+//! ```text
+//! parent  [Feeder] --- batches of request records ---> [Runner]  worker
+//! parent  [Replies] <------- reply records ----------- [Runner]  worker
+//! ```
+//!
+//! - [`table`]: the claim word and a ring of batch descriptors, all typed atomics (what loom checks).
+//! - [`words`]: the other words of each side, their meaning and their order (what loom checks).
+//! - `memory`: the layout of the lane's segment, and the only casts of it.
+//! - [`Feeder`]: the parent's sending side: appends batches, takes unstarted items back.
+//! - [`Runner`]: the worker's side: takes items one by one, writes replies.
+//! - [`Replies`]: the parent's receiving side: drains what is published.
+//!
+//! Item n (in the order of the lane) is answered by reply record n. A lane has one parent side and one
+//! worker side by contract; either may be killed at any instruction: nobody ever waits for a lock in it.
+
+#[cfg(not(loom))]
+mod feeder;
+#[cfg(not(loom))]
+mod memory;
+#[cfg(not(loom))]
+mod replies;
+#[cfg(not(loom))]
+mod runner;
+pub mod table;
+pub mod words;
+
+#[cfg(not(loom))]
+pub use feeder::{Feeder, Recalled, Refused};
+#[cfg(not(loom))]
+pub use memory::Lane;
+#[cfg(not(loom))]
+pub use replies::{Corrupt, Replies};
+#[cfg(not(loom))]
+pub use runner::{Item, NoRoom, Runner};
+pub use table::Heading;
+pub use words::{Due, State};

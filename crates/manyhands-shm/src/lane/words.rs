@@ -1,0 +1,231 @@
+//! The words of a lane outside of its table: who writes each, and what its reader may conclude.
+//!
+//! | word | written by | means | ordering |
+//! | --- | --- | --- | --- |
+//! | `published` | worker | replies up to this position may be read | release; pairs with the acquire in `published` |
+//! | `replied` | worker | so many items are answered, all published | release, after `published` |
+//! | `begun` | worker | so many items are begun | release, before the item runs |
+//! | `item_ns`, `state` | worker | reports | relaxed, release |
+//! | `consumed` | parent | replies up to this position were copied | release; pairs with the acquire in `consumed` |
+//! | `wake_at`, `feed_at` | parent | the reply counts at which the worker calls | relaxed, with fences |
+//! | `interrupt` | parent | the item that a signal is meant for | release |
+//!
+//! Why no call at a mark is lost. The worker stores `replied`, then a fence (in [`ParentWords::due`]), then
+//! reads the marks. The parent stores a mark, then a fence (in [`ParentWords::set_feed_at`], or in
+//! [`Parker::park`](crate::park::Parker::park) for `wake_at`), then reads `replied`. One fence comes first, so either
+//! the worker sees the mark and calls, or the parent sees the count and needs no call.
+//!
+//! It waits for nothing and wakes nobody. A number that the other side wrote is handed on as it is:
+//! the reader checks it.
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::space::Position;
+
+/// What a worker is doing, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// It has not looked at its lane yet.
+    Starting = 0,
+    /// It runs items.
+    Busy = 1,
+    /// It has no items and looks for some in a short busy wait.
+    Spinning = 2,
+    /// It has no items and sleeps.
+    Idle = 3,
+    /// It waits for the parent to read its replies.
+    Blocked = 4,
+}
+
+impl State {
+    fn from_word(word: u32) -> Self {
+        [Self::Starting, Self::Busy, Self::Spinning, Self::Idle, Self::Blocked]
+            .into_iter()
+            .find(|state| *state as u32 == word)
+            .unwrap_or(Self::Busy)
+    }
+}
+
+/// Words that only the worker writes. All-zero bytes are those of a worker that has not started.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub struct WorkerWords {
+    published: AtomicU64,
+    replied: AtomicU64,
+    begun: AtomicU64,
+    item_ns: AtomicU64,
+    state: AtomicU32,
+}
+
+impl WorkerWords {
+    /// Up to where replies may be read.
+    #[inline]
+    #[must_use]
+    pub fn published(&self) -> Position {
+        Position::from_word(self.published.load(Ordering::Acquire))
+    }
+
+    /// Worker: lets the parent read up to `tail`.
+    #[inline]
+    pub fn set_published(&self, tail: Position) {
+        self.published.store(tail.to_word(), Ordering::Release);
+    }
+
+    /// Items answered.
+    #[inline]
+    #[must_use]
+    pub fn replied(&self) -> u64 {
+        self.replied.load(Ordering::Acquire)
+    }
+
+    /// Worker: says how many items are answered, after [`WorkerWords::set_published`].
+    #[inline]
+    pub fn set_replied(&self, count: u64) {
+        self.replied.store(count, Ordering::Release);
+    }
+
+    /// Items begun.
+    #[inline]
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Worker: says how many items are begun, before it runs the last of them.
+    #[inline]
+    pub fn set_begun(&self, count: u64) {
+        self.begun.store(count, Ordering::Release);
+    }
+
+    /// What an item takes, in nanoseconds (0: not known yet).
+    #[must_use]
+    pub fn item_ns(&self) -> u64 {
+        self.item_ns.load(Ordering::Relaxed)
+    }
+
+    /// Worker: says what an item takes, in nanoseconds.
+    pub fn set_item_ns(&self, ns: u64) {
+        self.item_ns.store(ns, Ordering::Relaxed);
+    }
+
+    /// What the worker does; a word that means nothing counts as [`State::Busy`].
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::from_word(self.state.load(Ordering::Acquire))
+    }
+
+    /// Worker: says what it does.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u32, Ordering::Release);
+    }
+}
+
+/// Words that only the parent writes. Call [`ParentWords::reset`] on fresh memory.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub struct ParentWords {
+    consumed: AtomicU64,
+    wake_at: AtomicU64,
+    feed_at: AtomicU64,
+    interrupt: AtomicU64,
+}
+
+/// Which marks a count of replies has reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Due {
+    /// The parent's waiting thread wants to be woken.
+    pub leader: bool,
+    /// The supervisor wants to be called.
+    pub feeder: bool,
+}
+
+impl ParentWords {
+    /// Parent: nothing is wanted, before the worker may look.
+    pub fn reset(&self) {
+        for mark in [&self.wake_at, &self.feed_at, &self.interrupt] {
+            mark.store(u64::MAX, Ordering::Relaxed);
+        }
+    }
+
+    /// Up to where the parent has copied replies.
+    #[inline]
+    #[must_use]
+    pub fn consumed(&self) -> Position {
+        Position::from_word(self.consumed.load(Ordering::Acquire))
+    }
+
+    /// Parent: frees the room of replies up to `head`.
+    pub fn set_consumed(&self, head: Position) {
+        self.consumed.store(head.to_word(), Ordering::Release);
+    }
+
+    /// Worker, after it has stored `replied`: whom it must call now.
+    #[inline]
+    pub fn due(&self, replied: u64) -> Due {
+        fence(Ordering::SeqCst);
+        Due { leader: replied >= self.wake_at(), feeder: replied >= self.feed_at() }
+    }
+
+    /// The reply count at which the worker wakes the parent's waiting thread (`u64::MAX`: never).
+    #[inline]
+    #[must_use]
+    pub fn wake_at(&self) -> u64 {
+        self.wake_at.load(Ordering::Relaxed)
+    }
+
+    /// Parent: sets [`ParentWords::wake_at`], before it parks on "`replied` has reached it".
+    pub fn set_wake_at(&self, count: u64) {
+        self.wake_at.store(count, Ordering::Relaxed);
+    }
+
+    /// The reply count at which the worker calls the supervisor (`u64::MAX`: never).
+    #[inline]
+    #[must_use]
+    pub fn feed_at(&self) -> u64 {
+        self.feed_at.load(Ordering::Relaxed)
+    }
+
+    /// Parent: sets [`ParentWords::feed_at`]. Who sets it reads `replied` afterwards: a count that
+    /// has reached the mark already may call nobody.
+    pub fn set_feed_at(&self, count: u64) {
+        self.feed_at.store(count, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The item (counted from 0) that is to be interrupted (`u64::MAX`: none).
+    #[must_use]
+    pub fn interrupt(&self) -> u64 {
+        self.interrupt.load(Ordering::Acquire)
+    }
+
+    /// Parent: names the item that the next interrupt is meant for.
+    pub fn set_interrupt(&self, item: u64) {
+        self.interrupt.store(item, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_due_once_they_are_reached() {
+        let words = ParentWords::default();
+        words.reset();
+        assert_eq!(words.due(u64::MAX - 1), Due { leader: false, feeder: false });
+        words.set_wake_at(3);
+        words.set_feed_at(4);
+        assert_eq!(words.due(2), Due { leader: false, feeder: false });
+        assert_eq!(words.due(3), Due { leader: true, feeder: false });
+        assert_eq!(words.due(9), Due { leader: true, feeder: true });
+    }
+
+    #[test]
+    fn a_state_that_means_nothing_is_busy() {
+        let words = WorkerWords::default();
+        assert_eq!(words.state(), State::Starting);
+        words.state.store(77, Ordering::Relaxed);
+        assert_eq!(words.state(), State::Busy);
+    }
+}

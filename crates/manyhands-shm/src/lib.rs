@@ -1,0 +1,21 @@
+//! Structures that live in memory shared between processes (rung 1 of the ladder).
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | [`park`] | one word on which one thread sleeps and others wake it |
+//! | [`claim`] | one word that says which items of a lane are started, and how many there are |
+//! | [`space`] | where the next record goes in a ring that grows |
+//! | [`record`] | length-prefixed records, the only framing in shared memory |
+//! | [`lane`] | a request stream and a reply stream between the parent and one worker |
+//! | [`hub`] | one page for all workers of a pool: the parent's parking word, who is awake |
+//!
+//! It knows no Python, no tasks and no processes: it moves records of bytes. It never waits without
+//! being asked to, and it trusts no number that the other side wrote.
+
+pub mod atomic;
+pub mod claim;
+pub mod hub;
+pub mod lane;
+pub mod park;
+pub mod record;
+pub mod space;

@@ -1,0 +1,121 @@
+"""The thread that runs callbacks: one for the process, started by the first callback.
+
+Callbacks, awaits and Futures are completed here, never in the engine's own thread, so a slow one
+holds up only other callbacks. What a callback raises is reported and otherwise ignored.
+
+Refuses: to look at results before their call is complete.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from ._native import AsyncResult, Engine
+
+_lock = allocate_lock()
+_engines: dict[int, _Watched] = {}
+
+
+class _Watched:
+    """A pool with results whose callbacks wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.results: dict[int, AsyncResult] = {}
+        self.running = False
+
+
+def watch(result: AsyncResult) -> None:
+    """Run the callbacks of a result when it has arrived."""
+    engine = result.engine
+    with _lock:
+        watched = _engines.setdefault(id(engine), _Watched(engine))
+        watched.results[result.number] = result
+        first, watched.running = not watched.running, True
+    result.announce()
+    if first:
+        import threading
+
+        threading.Thread(target=_serve, args=(watched,), name="manyhands-callbacks", daemon=True).start()
+
+
+def _serve(watched: _Watched) -> None:
+    """Complete results as they arrive; the thread ends when none is waited for."""
+    while True:
+        for number in watched.engine.completions():
+            with _lock:
+                result = watched.results.pop(number, None)
+            if result is not None:
+                _complete(result)
+        with _lock:
+            if not watched.results:
+                watched.running = False
+                _engines.pop(id(watched.engine), None)
+                return
+
+
+def _complete(result: AsyncResult) -> None:
+    for callback in result.take_callbacks():
+        report(callback, result)
+
+
+def report(callback: Callable[..., object], *args: Any) -> None:
+    """Call it; what it raises goes to `sys.excepthook`'s cousin for threads, and no further."""
+    try:
+        callback(*args)
+    except Exception:  # noqa: BLE001 - a user's callback may raise anything
+        import traceback
+
+        print(f"manyhands: the callback {callback!r} raised:", file=sys.stderr)
+        traceback.print_exc()
+
+
+def with_callbacks(
+    result: AsyncResult,
+    callback: Callable[[Any], object] | None,
+    error_callback: Callable[[BaseException], object] | None,
+) -> AsyncResult:
+    """Attach the callbacks of `apply_async` and `map_async`."""
+    if callback is None and error_callback is None:
+        return result
+
+    def run(arrived: AsyncResult) -> None:
+        error = arrived.exception()
+        if error is None:
+            if callback is not None:
+                callback(arrived.get())
+        elif error_callback is not None:
+            error_callback(error)
+
+    result.add_done_callback(run)
+    return result
+
+
+def awaited(result: AsyncResult) -> Generator[Any, None, Any]:
+    """What `await result` does: a future of the running loop, set from the callback thread."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def hand_over(arrived: AsyncResult) -> None:
+        error = arrived.exception()
+        value = arrived.get() if error is None else None
+        loop.call_soon_threadsafe(finish, value, error)
+
+    def finish(value: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+    result.add_done_callback(hand_over)
+    return future.__await__()

@@ -1,0 +1,331 @@
+"""How the code of a call, and the values that refer to it, get to the workers.
+
+A `Shipper` serves one call of a pool. `function` serialises the callable, `dumps` an argument that
+plain pickle cannot do. Both hand out *blobs*: bytes that the engine gives a number, sends at most
+once to each worker, and loads there with `install`, in the order in which they were required.
+
+What can be imported goes by reference. Each global of `__main__` that is needed is a blob of its
+own, a *definition*: its name and its value. Definitions refer to each other by name, so a class is
+shipped once however many items hold instances of it, `a is b` in the parent stays `a is b` in the
+worker, and a definition that did not change is not sent again, which also leaves alone what worker
+code did to it. Small constants and modules travel inside the functions that read them.
+Definitions that need each other in a circle share a blob.
+
+A global that cannot be pickled does no harm as long as the worker binds it itself (an initializer
+does) or never reads it; the reason is sent in its place, for the error that reading it would give.
+
+A `Codebook` remembers for a pool what has been serialised; with it an unchanged function costs
+about a microsecond (`_stable`).
+
+This module refuses to run on the worker's side; there `_namespace` and `_rebuild` do the work.
+"""
+
+from __future__ import annotations
+
+import sys
+from _pickle import PickleError, dumps
+from io import BytesIO
+from types import FunctionType
+
+from . import _namespace, _pickling
+from ._codebook import Codebook, Definition, Plan, is_reference, mark_of
+from ._globals import Main
+from ._order import components
+from ._shipping import Binding, Call, CodePickler, ItemPickler
+from ._stable import watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from ._reduce import Writable
+    from ._stable import Guard
+
+__all__ = ["Codebook", "Shipper", "describe", "is_reference"]
+
+LARGE = 16 * 1024 * 1024
+"""Definitions of more bytes than this are worth a warning."""
+
+
+class Shipper:
+    """Serialises the code and the arguments of one call.
+
+    `register(data, name)` gives the number of a blob (the same for the same bytes); `require(n)`
+    says that the items handed out from now on need blob n, and all required before it, loaded in
+    that order in their worker. `codebook` is the pool's. `inherited` holds the globals that the
+    workers have already because they were forked from this process; they are not sent as long as
+    they are the same objects.
+
+    One thread at a time.
+
+    >>> blobs = []
+    >>> def register(data, name):
+    ...     blobs.append(name)
+    ...     return len(blobs) - 1
+    >>> Shipper(register, lambda number: None).function(len)
+    0
+    """
+
+    def __init__(
+        self,
+        register: Callable[[bytes, str], int],
+        require: Callable[[int], None],
+        *,
+        codebook: Codebook | None = None,
+        inherited: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._register = register
+        self._require = require
+        self._book = Codebook() if codebook is None else codebook
+        self._inherited = {} if inherited is None else inherited
+        self._main = Main()
+        self._table: dict[type, Any] | None = None
+        # Names that this call has shipped; the number is that of a blob of its own, None if the
+        # name shares its blob or could not be sent.
+        self._shipped: dict[str, int | None] = {}
+        # The last callable that has no definition and cannot be imported: a later call will not
+        # ask for it by this number again.
+        self.root: int | None = None
+        self._required: list[int] = []
+        self._assumed: dict[str, Any] = {}  # inherited globals that something refers to
+
+    def function(self, func: Callable[..., Any]) -> int:
+        """The number of the blob whose loading gives `func`; it is required, too.
+
+        Raises `manyhands.errors.PicklingError`, which names what in the function is to blame.
+        """
+        known = self._book.known(func)
+        if known is not None:
+            for number in known:
+                self._need(number)
+            return known[-1]
+        fresh = not self._required
+        number = self._named(func)
+        if number is None:
+            number = self._root(func)
+        if fresh and self._book.is_watched(func):
+            self._plan(func)
+        return number
+
+    def _named(self, func: Any) -> int | None:
+        """Ship a callable that is a global of `__main__`; None if it has no blob of its own."""
+        name = self._main.path(func)
+        if name is None or "." in name or self._has(name):
+            return None
+        self._ship({name: None}, {})
+        return self._shipped[name]
+
+    def _plan(self, func: Any) -> None:
+        """Remember what this first function of the call needed, if all of that can be watched."""
+        bound = {name: self._book.definitions.get(name) for name in self._shipped}
+        space, name = self._main.space, func.__qualname__
+        if is_reference(func):
+            space = vars(sys.modules[func.__module__])
+        if space.get(name) is not func:
+            return
+        guards: list[Guard] = []
+        values = {**self._assumed, name: func}
+        for definition in bound.values():
+            if definition is None or definition.guards is None:
+                return
+            guards += definition.guards
+            values[definition.name] = definition.value
+        self._book.plan(func, Plan(space, values, guards, list(self._required)))
+
+    def dumps(self, obj: Any, label: str = "argument") -> bytes:
+        """Pickle one argument, requiring first what it needs; an error calls it `label`.
+
+        Raises `manyhands.errors.PicklingError`, which names the offending part of the argument.
+        """
+        if self._table is None:
+            self._table = _pickling.reducers()
+        file = BytesIO()
+        pickler = ItemPickler(file, self._table, self._main)
+        try:
+            pickler.dump(obj)
+            data = file.getvalue()
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException:  # noqa: BLE001 (tried again with all means, then explained)
+            made: list[ItemPickler] = []
+            data = _pickling.dump(obj, self._maker(ItemPickler, made), label)
+            pickler = made[-1]
+        self._ship(pickler.hard, pickler.soft)
+        return data
+
+    def _maker(self, kind: Any, made: list[Any], *rest: Any) -> _pickling.Maker:
+        def make(file: Writable, table: dict[type, Any]) -> Any:
+            made.append(kind(file, table, self._main, *rest))
+            return made[-1]
+
+        return make
+
+    def _need(self, number: int) -> None:
+        self._required.append(number)
+        self._require(number)
+
+    def _root(self, func: Any) -> int:
+        """Ship a callable that has no blob of its own."""
+        name = describe(func)
+        made: list[CodePickler] = []
+        data = _pickling.dump(func, self._maker(CodePickler, made, ()), f"function {name}")
+        self._ship(made[-1].hard, made[-1].soft)
+        _warn_if_large(len(data), f"the function {name}, with what it holds,")
+        number = self._register(data, name)
+        self._need(number)
+        return number
+
+    def _has(self, name: str) -> bool:
+        """Whether the workers have this global without our doing, or can never have it."""
+        value = self._main.space.get(name, _namespace.ABSENT)
+        if value is _namespace.ABSENT:
+            return True
+        if self._inherited.get(name, _namespace.ABSENT) is not value:
+            return False
+        self._assumed[name] = value
+        return True
+
+    def _ship(self, hard: Iterable[str], soft: Iterable[str]) -> None:
+        """Ship globals and what they need, dependencies first. Only `hard` ones must succeed."""
+        found: dict[str, Definition] = {}
+        missing = [name for name in (*hard, *soft) if name not in self._shipped]
+        while missing:
+            name = missing.pop()
+            if name not in found and name not in self._shipped and not self._has(name):
+                found[name] = self._define(name)
+                missing += [*found[name].hard, *found[name].soft]
+        if found:
+            self._spread_failures(found)
+            for name in hard:
+                if name in found and found[name].failure is not None:
+                    raise found[name].failure
+            for group in components({n: [*d.hard, *d.soft] for n, d in found.items()}):
+                self._ship_group([found[name] for name in group])
+
+    def _define(self, name: str) -> Definition:
+        """The definition of a global as it is now: the one in the book if that is still right."""
+        known = self._book.definitions.get(name)
+        if known is not None and known.unchanged(self._main.space):
+            return known
+        value = self._main.space[name]
+        made = Definition(name, value)
+        try:
+            pickler, data = self._pickle_definitions([made])
+        except PickleError as error:
+            made.failure = error
+            return made
+        made.hard, made.soft, made.data, made.mark = pickler.hard, pickler.soft, data, mark_of(data)
+        made.soft.update(dict.fromkeys(self._main.partners(value)))
+        made.guards = watch(name, value, self._main)
+        if known is not None and known.mark == made.mark:
+            made.number, made.data = known.number, known.data
+        self._book.definitions[name] = made
+        return made
+
+    def _pickle_definitions(self, group: list[Definition]) -> tuple[CodePickler, bytes]:
+        bindings = [Binding(d.name, d.value) for d in group]
+        made: list[CodePickler] = []
+        maker = self._maker(CodePickler, made, [d.name for d in group])
+        first = group[0]
+        title = _title(first.name, first.value)
+        whole: Any = bindings if len(group) > 1 else bindings[0]
+        data = _pickling.dump(whole, maker, title, subject=first.value)
+        return made[-1], data
+
+    @staticmethod
+    def _spread_failures(found: dict[str, Definition]) -> None:
+        """What holds something that cannot be sent cannot be sent either."""
+        failed = [name for name, d in found.items() if d.failure is not None]
+        while failed:
+            bad = failed.pop()
+            for name, d in found.items():
+                if d.failure is None and bad in d.hard:
+                    found[name] = Definition(name, d.value)
+                    found[name].failure = found[bad].failure
+                    failed.append(name)
+
+    def _ship_group(self, group: list[Definition]) -> None:
+        group.sort(key=_load_order)
+        if len(group) > 1:
+            number = self._group_number(group)
+            self._shipped.update(dict.fromkeys([d.name for d in group]))
+        elif group[0].failure is not None:
+            number = self._register(*_unsent_blob(group[0]))
+            self._shipped[group[0].name] = None
+        else:
+            number = self._own_number(group[0])
+            self._shipped[group[0].name] = number
+        self._need(number)
+
+    def _own_number(self, d: Definition) -> int:
+        if d.number is None:
+            data = d.data if d.data is not None else self._pickle_definitions([d])[1]
+            _warn_if_large(len(data), f"the global {d.name!r}")
+            d.number = self._register(data, d.name)
+            d.data = None
+        return d.number
+
+    def _group_number(self, group: list[Definition]) -> int:
+        names = tuple(d.name for d in group)
+        marks = tuple(d.mark for d in group)
+        known = self._book.groups.get(names)
+        if known is not None and known[0] == marks:
+            return known[1]
+        data = self._pickle_definitions(group)[1]
+        _warn_if_large(len(data), "the globals " + ", ".join(names))
+        number = self._register(data, ", ".join(names))
+        self._book.groups[names] = (marks, number)
+        return number
+
+
+def describe(func: Any) -> str:
+    """What errors call a callable."""
+    name = getattr(func, "__qualname__", None)
+    if isinstance(name, str):
+        return name
+    inner = getattr(func, "func", None)
+    kind = type(func).__qualname__
+    return kind if inner is None else f"{kind}({describe(inner)})"
+
+
+def _title(name: str, value: Any) -> str:
+    if isinstance(value, FunctionType):
+        return f"function {name}"
+    return f"class {name}" if isinstance(value, type) else f"global {name!r}"
+
+
+def _load_order(d: Definition) -> tuple[int, str]:
+    """Functions first, then classes, then data, whose loading may call either."""
+    rank = 0 if isinstance(d.value, FunctionType) else 1 if isinstance(d.value, type) else 2
+    return rank, d.name
+
+
+def _unsent_blob(d: Definition) -> tuple[bytes, str]:
+    call = Call(_namespace.mark_unsent, (d.name, str(d.failure)))
+    return dumps(call, 5), d.name
+
+
+def _warn_if_large(size: int, what: str) -> None:
+    if size <= LARGE:
+        return
+    import warnings
+
+    from .errors import LargeGlobalWarning
+
+    text = (
+        f"{what} is {size / 1e6:.1f} MB pickled, and is sent to every worker. Load it in the "
+        "workers instead, with the pool's initializer, or pass the items only the part that they "
+        "need."
+    )
+    warnings.warn(text, LargeGlobalWarning, stacklevel=_caller())
+
+
+def _caller() -> int:
+    """The stack level of the first frame outside this package."""
+    frame = sys._getframe(1)  # noqa: SLF001
+    level = 1
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame = frame.f_back
+        level += 1
+    return level

@@ -1,0 +1,55 @@
+"""Exceptions that the engine asks for: facts in, an exception object out.
+
+The engine knows numbers (a seat, a signal, an index); the words are in `errors`, which is imported
+only here and only when something has failed. Refuses: to raise. It returns what is to be raised.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def worker_died(**facts: Any) -> BaseException:
+    """The worker that ran an item ended: a `WorkerDied` with these facts."""
+    from .errors import WorkerDied
+
+    return WorkerDied(**facts)
+
+
+def initializer_failed(
+    *, raised: bytes | None = None, launch: str | None = None, **facts: Any
+) -> BaseException:
+    """The pool cannot work: an `InitializerError` with its cause."""
+    from .errors import InitializerError
+
+    if launch is not None:
+        return InitializerError(detail=launch)
+    error = InitializerError(**facts)
+    if raised is not None:
+        from ._remote import loads_exception
+
+        error.__cause__ = loads_exception(raised)
+    return error
+
+
+def cancelled() -> BaseException:
+    """The item was cancelled before it started."""
+    from .errors import CancelledError
+
+    return CancelledError("this item was cancelled before it started")
+
+
+def terminated() -> BaseException:
+    """The pool was terminated before the item was done."""
+    from .errors import CancelledError
+
+    return CancelledError("the pool was terminated before this item was done")
+
+
+def timed_out() -> BaseException:
+    """A wait was over before the result came."""
+    from .errors import TimeoutError as TimedOut
+
+    return TimedOut("the result did not arrive in time; it may still come: ask again")

@@ -1,0 +1,313 @@
+"""The names and signatures of `Pool` for pools that live in this process.
+
+`SerialPool` and `ThreadPool` (in `_local.py`) inherit them all. Each method checks its options,
+makes a result or a stream, and dispatches tasks; the lifecycle stands in `_local_base.py`.
+
+Refuses: to pickle anything. Arguments and results pass by reference.
+"""
+
+from __future__ import annotations
+
+from ._local_base import LocalBase
+from ._local_calls import Call, Chunk, MapResult
+from ._local_options import StreamPlan, check_callable, length_of, unpacking
+from ._local_report import AsyncReport, follow, make_reporter
+from ._local_result import LocalResult
+from ._local_stream import ResultIterator, Stream
+from ._options import check_chunksize, check_errors, unique
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, TypeVar
+
+    from ._options import Errors, Progress
+
+    T = TypeVar("T")
+    R = TypeVar("R")
+
+
+class LocalPool(LocalBase):
+    """The methods of `Pool` on workers of this process; see `SerialPool` and `ThreadPool`."""
+
+    # one call
+
+    def apply(
+        self,
+        func: Callable[..., R],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] | None = None,
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> R:
+        """Call `func(*args, **kwds)` in a worker and return its value.
+
+        Args:
+            func: what to call.
+            args: its positional arguments.
+            kwds: its keyword arguments.
+            kwargs: another name for `kwds`.
+        """
+        result: R = self.apply_async(func, args, kwds, kwargs=kwargs).get()
+        return result
+
+    def apply_async(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> LocalResult:
+        """As `apply`, but return a result object at once.
+
+        Args:
+            func: what to call.
+            args: its positional arguments.
+            kwds: its keyword arguments.
+            callback: called with the value, before the result is ready.
+            error_callback: called with the exception, before the result is ready.
+            kwargs: another name for `kwds`.
+        """
+        self._check_running()
+        keywords = dict(unique(kwds, kwargs) or {})
+        check_callable(func)
+        result = LocalResult(self._notify, callback, error_callback)
+        self._dispatch(Call(result, func, args, keywords))
+        return result
+
+    # whole maps
+
+    def map(
+        self,
+        func: Callable[[T], R],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> list[R]:
+        """`[func(item) for item in iterable]`, the items spread over the workers.
+
+        Args:
+            func: what to call with each item.
+            iterable: the items; read to its end first.
+            chunksize: items that one worker runs in sequence; None means one.
+            errors: "raise" raises the first failure and cancels the rest; "return" runs everything
+                and puts exceptions in the place of values.
+            progress: True, tqdm's options, or `function(done, total)`.
+            total: number of items to show, where `iterable` has no length.
+        """
+        return self._map(func, iterable, chunksize, errors=errors, progress=progress, total=total)
+
+    def starmap(
+        self,
+        func: Callable[..., R],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> list[R]:
+        """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict."""
+        star = unpacking(func)
+        return self._map(star, iterable, chunksize, errors=errors, progress=progress, total=total)
+
+    def map_async(
+        self,
+        func: Callable[[T], Any],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        callback: Callable[[list[Any]], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> MapResult:
+        """As `map`, but return a result object at once; callbacks as in `apply_async`."""
+        self._check(func, chunksize, errors)
+        items = list(iterable)
+        reporter = make_reporter(progress, items, total)
+        report = AsyncReport(reporter, self._notify) if reporter is not None else None
+        if report is not None:
+            callback, error_callback = report.before(callback), report.before(error_callback)
+        keep_errors = errors == "return"
+        result = MapResult(
+            len(items), self._notify, callback, error_callback, keep_errors=keep_errors
+        )
+        if report is not None:
+            report.watch(result)
+        self._send(result, func, items, chunksize)
+        return result
+
+    def starmap_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        callback: Callable[[list[Any]], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> MapResult:
+        """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
+        return self.map_async(
+            unpacking(func),
+            iterable,
+            chunksize,
+            callback,
+            error_callback,
+            errors=errors,
+            progress=progress,
+            total=total,
+        )
+
+    # lazy maps
+
+    def imap(
+        self,
+        func: Callable[[T], Any],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """An iterator over `func(item)` in order, reading ahead in `iterable` by a bounded window.
+
+        Args:
+            func: what to call with each item.
+            iterable: the items; may be endless. A generator is closed when the consumer stops.
+            chunksize: items that one worker runs in sequence; None means one.
+            buffersize: items read and not yet handed over, at most; None means a few per worker,
+                `math.inf` no bound.
+            max_bytes_in_flight: size of these items in bytes by `sys.getsizeof`, at most one item
+                beyond; None means no bound.
+            errors: "raise" raises a failure for its item, and the iteration can go on after it;
+                "return" hands exceptions over in place of values.
+            progress: True, tqdm's options, or `function(done, total)`.
+            total: number of items to show, where `iterable` has no length.
+        """
+        plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
+        return self._stream(func, iterable, plan, progress, total)
+
+    def imap_unordered(
+        self,
+        func: Callable[[T], Any],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """As `imap`, results in the order in which they are ready."""
+        plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
+        plan.ordered = False
+        return self._stream(func, iterable, plan, progress, total)
+
+    def istarmap(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
+        plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
+        return self._stream(unpacking(func), iterable, plan, progress, total)
+
+    def istarmap_unordered(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """As `istarmap`, results in the order in which they are ready."""
+        plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
+        plan.ordered = False
+        return self._stream(unpacking(func), iterable, plan, progress, total)
+
+    # inside
+
+    def _map(
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int | None,
+        *,
+        errors: Errors,
+        progress: Progress,
+        total: int | None,
+    ) -> list[Any]:
+        self._check(func, chunksize, errors)
+        items = list(iterable)
+        reporter = make_reporter(progress, items, total)
+        result = MapResult(len(items), self._notify, keep_errors=errors == "return")
+        try:
+            self._send(result, func, items, chunksize)
+            if reporter is not None:
+                follow(result, reporter)
+            values: list[Any] = result.get()
+        except BaseException:
+            result.cancel()
+            raise
+        return values
+
+    def _check(self, func: object, chunksize: int | None, errors: str) -> None:
+        self._check_running()
+        check_callable(func)
+        check_chunksize(chunksize)
+        check_errors(errors)
+
+    def _send(
+        self,
+        result: MapResult,
+        func: Callable[[Any], Any],
+        items: list[Any],
+        chunksize: int | None,
+    ) -> None:
+        size = chunksize or 1
+        for start in range(0, len(items), size):
+            self._dispatch(Chunk(result, func, start, items[start : start + size]))
+
+    def _stream(
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        plan: StreamPlan,
+        progress: Progress,
+        total: int | None,
+    ) -> ResultIterator:
+        self._check_running()
+        check_callable(func)
+        self._adapt(plan)
+        source, length = iter(iterable), length_of(iterable)
+        reporter = make_reporter(progress, iterable, total)
+        stream = Stream(func, source, plan, self._dispatch, reporter)
+        self._adopt(stream)
+        stream.start(length)
+        return ResultIterator(stream, self)

@@ -1,0 +1,66 @@
+"""The options of a call, checked early and in the caller.
+
+Refuses: to guess. A wrong option is a TypeError or ValueError that says what is allowed.
+"""
+
+from __future__ import annotations
+
+import operator
+from math import inf, isnan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Literal, TypeAlias
+
+    Errors: TypeAlias = Literal["raise", "return"]
+    Progress: TypeAlias = bool | dict[str, Any] | Callable[[int, int | None], object] | None
+
+
+def check_errors(errors: str) -> None:
+    """Raise unless `errors` is a word that we know."""
+    if errors not in ("raise", "return"):
+        raise ValueError(f'errors must be "raise" or "return", not {errors!r}')
+
+
+def check_chunksize(chunksize: int | None) -> None:
+    """Raise unless it is None or an integer of at least 1."""
+    if chunksize is not None:
+        at_least_one("chunksize", chunksize)
+
+
+def at_least_one(name: str, value: Any) -> int:
+    """The option called `name` as an integer of at least 1."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer or None, not {value!r}") from None
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, not {number}")
+    return number
+
+
+def bounds(
+    buffersize: float | None, max_bytes: float | None
+) -> tuple[int | None, int | None]:
+    """The two bounds of read-ahead as the engine takes them: None adapts, infinity is a huge number."""
+    return _bound("buffersize", buffersize), _bound("max_bytes_in_flight", max_bytes)
+
+
+def _bound(name: str, value: float | None) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, float) and (value == inf or isnan(value)):
+        if isnan(value):
+            raise ValueError(f"{name} must be at least 1, not {value}")
+        return 1 << 62
+    return min(at_least_one(name, value), 1 << 62)
+
+
+def unique(
+    kwds: Mapping[str, Any] | None, kwargs: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """The keyword arguments, whichever of their two names was used."""
+    if kwds is not None and kwargs is not None:
+        raise TypeError("kwds and kwargs are two names of one argument: give one of them")
+    return kwargs if kwds is None else kwds

@@ -1,0 +1,420 @@
+"""`Pool`: the names of `multiprocessing.Pool`, on the engine.
+
+Each method turns its arguments into a `Task` (a function and how to run it over items) and hands it to
+the engine with the items. What the engine is, how workers start and how code travels stands elsewhere
+(`_native`, `_setup`, `_code`); here is what a user calls, checked and documented.
+
+Refuses: to schedule, to wait in loops, to catch what a task raises.
+"""
+
+from __future__ import annotations
+
+from . import _setup
+from ._native import Task
+from ._options import bounds, check_chunksize, check_errors, unique
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Any, Literal, NoReturn, Self, TypeVar
+
+    from ._native import AsyncResult, ResultIterator
+    from ._options import Errors, Progress
+
+    T = TypeVar("T")
+    R = TypeVar("R")
+
+# How a function is called with an item (see kind.rs of the binding).
+_ONE, _STAR, _APPLY = 0, 1, 2
+
+
+class Pool:
+    """A pool of worker processes.
+
+    Args:
+        processes: how many workers; None means `cpu_count()`. 0 runs everything in the caller, one item
+            at a time: for debugging.
+        initializer: called in each worker before its first item, with `initargs`. If it fails, the pool
+            fails: once, with `InitializerError`.
+        initargs: anything that can be pickled.
+        maxtasksperchild: items after which a worker is replaced, counted exactly; None means never.
+        context: how workers start: None or "template" (a clean process forks them), "fork", "spawn",
+            "forkserver", or any `multiprocessing` context.
+        env: environment variables for the workers, set before they import anything.
+        preload: modules that the template imports, so that workers have them from the start.
+        exit: what leaving a `with` block without an exception does: "wait" lets everything that was
+            submitted finish, "terminate" ends it as `multiprocessing` does.
+        threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers, unless the
+            user has set them; None means cores divided by workers, at least 1.
+
+    Raises:
+        ValueError: for a number or a word that means nothing; the text says what is allowed.
+        OSError: if the system gives no memory or no file descriptors.
+
+    >>> with Pool(2) as pool:
+    ...     pool.map(abs, [-1, 2, -3])
+    [1, 2, 3]
+    """
+
+    def __new__(cls, processes: int | None = None, *args: Any, **kwargs: Any) -> Any:
+        if processes == 0 and cls is Pool:
+            return _setup.serial_pool(*args, **kwargs)
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+        context: Any = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        preload: Sequence[str] = (),
+        exit: Literal["wait", "terminate"] = "wait",  # noqa: A002 - the option's name
+        threads_per_worker: int | None = None,
+    ) -> None:
+        if exit not in ("wait", "terminate"):
+            raise ValueError(f'exit must be "wait" or "terminate", not {exit!r}')
+        options = _setup.Options(processes, maxtasksperchild, context)
+        options.environment(env, threads_per_worker, preload)
+        self._exit = exit
+        self._closed = False
+        self._crew = _setup.Crew(options, initializer, tuple(initargs))
+
+    # One item
+
+    def apply(
+        self,
+        func: Callable[..., R],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] | None = None,
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> R:
+        """Call `func(*args, **kwds)` in a worker and return what it returns.
+
+        Raises what it raises; `WorkerDied` if the worker ended. `kwargs` is another name for `kwds`.
+
+        >>> with Pool(1) as pool:
+        ...     pool.apply(divmod, (7, 2))
+        (3, 1)
+        """
+        result: R = self._submit(func, args, unique(kwds, kwargs)).get()
+        return result
+
+    def apply_async(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> AsyncResult:
+        """As `apply`, but return an `AsyncResult` at once.
+
+        `callback` is called with the value, `error_callback` with the exception, in a thread of the package.
+        """
+        result = self._submit(func, args, unique(kwds, kwargs))
+        if callback is None and error_callback is None:
+            return result
+        from ._callbacks import with_callbacks
+
+        return with_callbacks(result, callback, error_callback)
+
+    # Many items, all results
+
+    def map(
+        self,
+        func: Callable[[T], R],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> list[R]:
+        """`[func(x) for x in iterable]`, on all workers.
+
+        Args:
+            func: called with one item.
+            iterable: pulled by the calling thread, a bounded number of items ahead.
+            chunksize: items that one worker gets at a time; None adapts to what an item costs.
+            errors: "raise" raises the first failure at once and cancels what has not started; "return"
+                runs everything and puts exceptions in the places of results.
+            progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable is
+                called with the numbers of done items and of all items (None if unknown).
+            total: how many items there are, where `len(iterable)` can't tell.
+
+        >>> with Pool(2) as pool:
+        ...     pool.map(len, ["a", "bb", ""])
+        [1, 2, 0]
+        """
+        return self._map(func, iterable, _Plan(_ONE, chunksize, errors), (progress, total))
+
+    def starmap(
+        self,
+        func: Callable[..., R],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> list[R]:
+        """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict.
+
+        >>> with Pool(2) as pool:
+        ...     pool.starmap(pow, [(2, 3), (3, 2)])
+        [8, 9]
+        """
+        return self._map(func, iterable, _Plan(_STAR, chunksize, errors), (progress, total))
+
+    def map_async(
+        self,
+        func: Callable[[T], Any],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> AsyncResult:
+        """As `map`, but return an `AsyncResult` once all items are submitted.
+
+        The whole iterable is pulled and pickled by this call; use `imap` for one that is long or lazy.
+        """
+        plan = _Plan(_ONE, chunksize, errors)
+        return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
+
+    def starmap_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> AsyncResult:
+        """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
+        plan = _Plan(_STAR, chunksize, errors)
+        return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
+
+    # Many items, results one by one
+
+    def imap(
+        self,
+        func: Callable[[T], Any],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """Yield results in the order of the items, lazily.
+
+        The iterable is pulled in the thread that asks for results, at most `buffersize` items (None: a
+        bounded number that adapts) and `max_bytes_in_flight` bytes (None: 64 MiB) ahead, so it may be
+        endless. A failure is raised for its item; the iteration can go on after it. An iterator that is dropped
+        cancels what has not started and closes its source.
+
+        >>> with Pool(2) as pool:
+        ...     list(pool.imap(abs, range(-2, 1)))
+        [2, 1, 0]
+        """
+        plan = _Plan(_ONE, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        return self._iterate(func, iterable, plan, (progress, total))
+
+    def imap_unordered(
+        self,
+        func: Callable[[T], Any],
+        iterable: Iterable[T],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """As `imap`, in the order in which results arrive."""
+        plan = _Plan(_ONE, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
+        return self._iterate(func, iterable, plan, (progress, total))
+
+    def istarmap(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
+        plan = _Plan(_STAR, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        return self._iterate(func, iterable, plan, (progress, total))
+
+    def istarmap_unordered(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        *,
+        buffersize: float | None = None,
+        max_bytes_in_flight: float | None = None,
+        errors: Errors = "raise",
+        progress: Progress = None,
+        total: int | None = None,
+    ) -> ResultIterator:
+        """As `istarmap`, in the order in which results arrive."""
+        plan = _Plan(_STAR, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
+        return self._iterate(func, iterable, plan, (progress, total))
+
+    # Life
+
+    def close(self) -> None:
+        """Accept nothing more. What was submitted runs; workers end when it is done."""
+        self._closed = True
+        self._crew.engine.close()
+
+    def terminate(self) -> None:
+        """End all workers now; what has not ended is lost and raises `CancelledError` where it is asked for."""
+        self._closed = True
+        self._crew.terminate()
+
+    def join(self) -> None:
+        """Wait until all workers have ended. Live iterators are fed to their end first.
+
+        Raises:
+            ValueError: if the pool is still open: call `close` or `terminate` first.
+        """
+        if not self._closed:
+            raise ValueError("the pool is still open: call close() or terminate() before join()")
+        self._crew.join()
+
+    def grow(self, n: int) -> None:
+        """Add `n` workers."""
+        self._crew.grow(n)
+
+    def shrink(self, n: int) -> None:
+        """Let `n` workers go, each after the item that it runs. One always stays."""
+        self._crew.shrink(n)
+
+    def __enter__(self) -> Self:
+        self._crew.engine.check()
+        if self._closed:
+            raise ValueError("this pool is closed: create a new one to run more")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None or self._exit == "terminate" or self._crew.engine.is_foreign():
+            self.terminate()
+            self._crew.wait_gone()
+            return
+        try:
+            self._crew.settle()
+            self.close()
+            self._crew.wait_gone()
+        except BaseException:
+            self.terminate()
+            self._crew.wait_gone()
+            raise
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<manyhands.Pool {state}, {self._crew.describe()}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise NotImplementedError(
+            "a pool cannot be pickled: give workers the data, or let a task create its own pool"
+        )
+
+    # What the methods share
+
+    def _submit(
+        self, func: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any] | None
+    ) -> AsyncResult:
+        crew = self._crew
+        if kwds:
+            task = crew.task(func, _Plan(_APPLY))
+            return crew.engine.submit(task, (tuple(args), dict(kwds)))
+        task = crew.single(func)
+        return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
+
+    def _map(
+        self, func: Callable[..., Any], iterable: Iterable[Any], plan: _Plan, shown: tuple[Any, Any]
+    ) -> list[Any]:
+        task = self._crew.task(func, plan, _setup.display(iterable, *shown))
+        return self._crew.engine.map(task, iterable)
+
+    def _map_async(
+        self, func: Callable[..., Any], iterable: Iterable[Any], plan: _Plan, extras: tuple[Any, ...]
+    ) -> AsyncResult:
+        callback, error_callback, progress, total = extras
+        display = _setup.display(iterable, progress, total)
+        result = self._crew.engine.map_later(self._crew.task(func, plan, display), iterable)
+        if display is not None:
+            _setup.follow(result, display)
+        if callback is None and error_callback is None:
+            return result
+        from ._callbacks import with_callbacks
+
+        return with_callbacks(result, callback, error_callback)
+
+    def _iterate(
+        self, func: Callable[..., Any], iterable: Iterable[Any], plan: _Plan, shown: tuple[Any, Any]
+    ) -> ResultIterator:
+        task = self._crew.task(func, plan, _setup.display(iterable, *shown))
+        results = self._crew.engine.iterate(task, iterable, plan.buffer)
+        self._crew.keep(results.stream)
+        return results
+
+
+class _Plan:
+    """How a function is run over items: the checked options of one call."""
+
+    __slots__ = ("buffer", "options")
+
+    def __init__(
+        self,
+        shape: int,
+        chunksize: int | None = None,
+        errors: str = "raise",
+        *,
+        ordered: bool = True,
+        buffer: tuple[float | None, float | None] | None = None,
+    ) -> None:
+        check_chunksize(chunksize)
+        check_errors(errors)
+        self.buffer = (None, None) if buffer is None else bounds(*buffer)
+        self.options = {
+            "shape": shape,
+            "chunk": chunksize,
+            "stop": errors == "raise",
+            "ordered": ordered,
+            "lazy": buffer is not None,
+        }
+
+    def task(self, code: tuple[int, list[int]], name: str, *rest: Any) -> Task:
+        """The engine's form of it."""
+        shipping, display, lease = rest
+        return Task(code, name, shipping, progress=display, lease=lease, **self.options)

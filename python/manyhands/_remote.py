@@ -1,0 +1,277 @@
+"""Exceptions across processes: type, arguments, attributes, notes, chain and traceback survive.
+
+`dumps_exception` runs in the worker, `loads_exception` in the parent. The worker decodes what it
+made before it sends it, so an exception that would fail to be rebuilt is found where its facts are
+at hand. The ladder of what is tried:
+
+1. As it is: `__cause__`, `__context__` and the members of groups included, each with its own.
+2. Each exception that fails by itself is made without calling its constructor: its class, its
+   `args` and its attributes are kept, those that cannot be pickled as text. So an exception whose
+   constructor wants other arguments than `args` still arrives as itself.
+3. The same without the chain.
+4. A `RemoteError` that holds the type's name, the message, the arguments as text.
+
+The worker's traceback travels as text and becomes a `RemoteTraceback`: the `__cause__` of the
+exception, so that printing it shows the worker's part first, as concurrent.futures does. An
+exception that has a `__cause__` of its own keeps it, and the text is put at the far end of the
+chain of causes; it speaks of the whole chain in any case.
+
+An exception that would steer the parent's own control flow (`SystemExit`, a worker's
+`KeyboardInterrupt`, `StopIteration`) arrives as a `TaskExit` with the original as `__cause__`.
+A NameError on a global that could not be sent becomes the `PicklingError` that says why.
+
+This module refuses to let anything that an exception does, on either side, reach the engine:
+`dumps_exception` always gives bytes, `loads_exception` always gives an exception.
+"""
+
+from __future__ import annotations
+
+from _pickle import dumps as _dumps
+from _pickle import loads as _loads
+from io import BytesIO
+
+from . import _culprit, _namespace, _pickling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._reduce import Writable
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement or the like
+_MAX_TEXT = 100_000
+
+
+# The worker's side
+
+
+def dumps_exception(exc: BaseException, note: str | None = None) -> bytes:
+    """Bytes for an exception that a task raised, and for a note to add to it in the parent."""
+    text = _traceback_text(exc)
+    exc = _explained(exc)
+    facts = {
+        "type_name": _safe(lambda: _culprit.type_name(exc)) or "an exception",
+        "message": _culprit.describe(exc)[:_MAX_TEXT],
+        "arguments": [_culprit.short(argument) for argument in exc.args],
+        "traceback": text,
+    }
+    return _dumps((_body(exc), facts, note), 5)
+
+
+def _explained(exc: BaseException) -> BaseException:
+    """The reason why a global is missing, if that is what a NameError is about."""
+    name = exc.name if isinstance(exc, NameError) else None
+    why = _namespace.why_unsent(name) if isinstance(name, str) else None
+    if why is None:
+        return exc
+    from .errors import PicklingError
+
+    text = (
+        f"the global {name!r} of __main__ could not be sent to the workers, and no worker code "
+        f"has set it: {why}"
+    )
+    explained = PicklingError(text, path=f"global {name!r}")
+    explained.__cause__ = exc
+    return explained
+
+
+def _body(exc: BaseException) -> bytes | None:
+    for kind in (ExceptionPickler, TolerantPickler, UnchainedPickler):
+        data = _tried(exc, kind)
+        if data is not None:
+            return data
+    return None
+
+
+def _tried(exc: BaseException, kind: type[ExceptionPickler]) -> bytes | None:
+    """The bytes, if they give an exception of the same type here."""
+
+    def attempt() -> bytes | None:
+        data = _pickled(exc, kind)
+        return data if type(_loads(data)) is type(exc) else None
+
+    return _safe(attempt)
+
+
+def _pickled(exc: BaseException, kind: type[ExceptionPickler]) -> bytes:
+    file = BytesIO()
+    kind(file, _pickling.reducers(), _pickling.Main()).dump(exc)
+    return file.getvalue()
+
+
+def _safe(attempt: Any) -> Any:
+    """What `attempt` gives, or None when it raises anything at all."""
+    try:
+        return attempt()
+    except BaseException:  # noqa: BLE001 (an exception's own methods may raise whatever they like)
+        return None
+
+
+class ExceptionPickler(_pickling.ResultPickler):
+    """Pickles exceptions with their chain."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Exceptions our way, all else as in any result."""
+        if issubclass(type(obj), BaseException):
+            return self.reduce(obj)
+        return super().reducer_override(obj)
+
+    def reduce(self, exc: BaseException) -> Any:
+        """How to pickle one exception."""
+        return _with_chain(exc, exc.__reduce_ex__(5))
+
+
+class TolerantPickler(ExceptionPickler):
+    """Makes the exceptions that fail by themselves without their constructor, or as text."""
+
+    def reduce(self, exc: BaseException) -> Any:
+        """How to pickle one exception so that it arrives for certain."""
+        return _with_chain(exc, _sure_parts(exc))
+
+
+class UnchainedPickler(ExceptionPickler):
+    """The same, and what they refer to stays behind."""
+
+    def reduce(self, exc: BaseException) -> Any:
+        """How to pickle one exception alone."""
+        return _sure_parts(exc)
+
+
+class _LonePickler(ExceptionPickler):
+    """Pickles exceptions as pickle does, to see whether each can stand alone."""
+
+    def reduce(self, exc: BaseException) -> Any:
+        return exc.__reduce_ex__(5)
+
+
+def _with_chain(exc: BaseException, reduced: Any) -> Any:
+    if not isinstance(reduced, tuple) or len(reduced) > 3:  # noqa: PLR2004 (function, arguments, state)
+        return reduced
+    func, arguments, state = (*reduced, None)[:3]
+    chain = (exc.__cause__, exc.__context__, exc.__suppress_context__)
+    return func, arguments, (state, *chain), None, None, restore
+
+
+def _sure_parts(exc: BaseException) -> tuple[Any, ...]:
+    if _tried(exc, _LonePickler) is not None:
+        reduced: tuple[Any, ...] = exc.__reduce_ex__(5)  # type: ignore[assignment]
+        return reduced
+    bare = (make_bare, (type(exc), _tidied(exc.args)), _tidied(_attributes(exc)))
+    if _safe(lambda: _loads(_pickled_parts(bare))) is not None:
+        return bare
+    name = _safe(lambda: _culprit.type_name(exc)) or "an exception"
+    return make_stand_in, (name, _culprit.describe(exc))
+
+
+def _pickled_parts(parts: tuple[Any, ...]) -> bytes:
+    return _pickled(parts, UnchainedPickler)  # type: ignore[arg-type]
+
+
+def _attributes(exc: BaseException) -> dict[str, Any]:
+    return dict(_safe(lambda: vars(exc)) or {})
+
+
+def _tidied(values: Any) -> Any:
+    """Arguments or attributes, those that would not arrive replaced by their text."""
+    if isinstance(values, dict):
+        return {name: _arriving(value) for name, value in values.items()}
+    return tuple(_arriving(value) for value in values)
+
+
+def _arriving(value: Any) -> Any:
+    exceptions = isinstance(value, BaseException) or (
+        isinstance(value, (tuple, list)) and any(isinstance(v, BaseException) for v in value)
+    )
+    if exceptions:  # members of a group: each is dealt with when its turn comes
+        return value
+    arrives = _safe(lambda: (_loads(_pickled(value, ExceptionPickler)),))
+    return value if arrives is not None else _culprit.short(value)
+
+
+def _traceback_text(exc: BaseException) -> str:
+    """The traceback as Python prints it, of any exception."""
+    import traceback
+
+    text = _safe(lambda: "".join(traceback.format_exception(exc)))
+    if text is None:
+        lines = _safe(lambda: "".join(traceback.format_tb(exc.__traceback__))) or ""
+        name = _safe(lambda: _culprit.type_name(exc)) or "an exception"
+        text = f"Traceback (most recent call last):\n{lines}{name}: {_culprit.describe(exc)}\n"
+    return str(text)[-_MAX_TEXT:]
+
+
+# Where the bytes are read
+
+
+def restore(exc: BaseException, state: tuple[Any, Any, Any, bool]) -> None:
+    """Give an exception its attributes and its chain."""
+    attributes, cause, context, suppress = state
+    if attributes is not None:
+        exc.__setstate__(attributes)
+    # Through the descriptors of BaseException: a class may forbid setting attributes.
+    BaseException.__cause__.__set__(exc, cause)  # type: ignore[attr-defined]
+    BaseException.__context__.__set__(exc, context)  # type: ignore[attr-defined]
+    BaseException.__suppress_context__.__set__(exc, suppress)  # type: ignore[attr-defined]
+
+
+def make_bare(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+    """An exception whose class's own constructor is not called."""
+    base: Any = next(cls for cls in kind.__mro__ if not cls.__flags__ & _HEAP_TYPE)
+    exc: BaseException = base.__new__(kind, *arguments)
+    _safe(lambda: base.__init__(exc, *arguments))
+    exc.args = arguments
+    return exc
+
+
+def make_stand_in(name: str, message: str) -> BaseException:
+    """What stands for a link of a chain that cannot travel."""
+    from .errors import RemoteError
+
+    return RemoteError(type_name=name, message=message)
+
+
+def loads_exception(data: bytes) -> BaseException:
+    """The exception that `dumps_exception` put into `data`, ready to be raised."""
+    body, facts, note = _loads(data)
+    exc = _safe(lambda: _loads(body)) if body is not None else None
+    if not isinstance(exc, BaseException):
+        exc = _stand_in(facts, known=body is not None)
+    _attach(exc, facts["traceback"])
+    if not isinstance(exc, Exception) or isinstance(exc, (StopIteration, StopAsyncIteration)):
+        exc = _exit(exc, facts)
+    if note is not None:
+        _safe(lambda: BaseException.add_note(exc, note))
+    return exc
+
+
+def _stand_in(facts: dict[str, Any], *, known: bool) -> BaseException:
+    from .errors import RemoteError
+
+    reason = "its class cannot be had in this process" if known else "it cannot be pickled"
+    return RemoteError(**facts, reason=reason)
+
+
+def _attach(exc: BaseException, text: str) -> None:
+    """Put the worker's traceback at the end of the chain of causes."""
+    from .errors import RemoteTraceback
+
+    seen = {id(exc)}
+    last = exc
+    while last.__cause__ is not None and id(last.__cause__) not in seen:
+        last = last.__cause__
+        seen.add(id(last))
+    if last.__cause__ is None:
+        BaseException.__cause__.__set__(last, RemoteTraceback(text))  # type: ignore[attr-defined]
+
+
+def _exit(exc: BaseException, facts: dict[str, Any]) -> BaseException:
+    from .errors import TaskExit
+
+    said = facts["message"]
+    text = (
+        f"the task raised {type(exc).__qualname__}({said}); it was ended, the worker and the "
+        "other items were not"
+    )
+    wrapped = TaskExit(text)
+    wrapped.__cause__ = exc
+    return wrapped

@@ -1,0 +1,330 @@
+"""Between a `Pool` and the engine: how workers start, how functions become tasks, what ends when.
+
+A `Crew` is what `Pool` and `Executor` share: the engine, the code that was shipped, the iterators that
+are still fed.
+
+Refuses: to be called by users; every check of arguments has been made before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from _thread import allocate_lock
+from _weakref import ref
+
+from . import _code, _snapshot
+from ._native import Engine, Task, cpu_count
+from ._options import at_least_one
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from ._local import SerialPool
+    from ._native import AsyncResult, Stream
+    from ._options import Progress
+
+    class Plan(Protocol):
+        """The checked options of a call."""
+
+        def task(
+            self, code: tuple[int, list[int]], name: str, *rest: Any
+        ) -> Task:
+            """The engine's form of it."""
+
+
+_MOST_WORKERS = 4096
+
+_crews: set[ref[Crew]] = set()
+_registered = False
+
+
+class Options:
+    """How the workers of a pool are made."""
+
+    def __init__(self, processes: int | None, max_tasks: int | None, context: Any) -> None:
+        self.cores = cpu_count()
+        self.workers = self.cores if processes is None else at_least_one("processes", processes)
+        if self.workers > _MOST_WORKERS:
+            raise ValueError(f"processes must be at most {_MOST_WORKERS}, not {self.workers}")
+        self.max_tasks = None if max_tasks is None else at_least_one("maxtasksperchild", max_tasks)
+        self.method, self.context = _method(context)
+        self.env: dict[str, str] = {}
+        self.preload: tuple[str, ...] = ()
+
+    def environment(
+        self, env: Mapping[str, str] | None, threads: int | None, preload: Sequence[str]
+    ) -> None:
+        """Set what the workers' environment is, and what their template imports."""
+        if isinstance(preload, str):
+            raise TypeError(f"preload must be a list of module names: use [{preload!r}]")
+        if threads is not None:
+            at_least_one("threads_per_worker", threads)
+        self.env = _snapshot.worker_environment(env, threads or max(1, self.cores // self.workers))
+        self.preload = tuple(preload)
+
+
+def _method(context: Any) -> tuple[str, Any]:
+    """The start method, and the context whose `Process` starts the workers, if one does."""
+    if context is None:
+        chosen = sys.modules.get("manyhands._context")
+        context = chosen.default_method() if chosen else os.environ.get("MANYHANDS_START_METHOD")
+    if context is None:
+        return "template", None
+    method = context if isinstance(context, str) else getattr(context, "method", None)
+    if method in ("template", "fork"):
+        return method, None
+    if isinstance(context, str):
+        if context not in ("spawn", "forkserver"):
+            raise ValueError(
+                f"unknown start method {context!r}: use template, fork, spawn or forkserver"
+            )
+        import multiprocessing
+
+        return context, multiprocessing.get_context(context)
+    if not hasattr(context, "Process"):
+        raise TypeError(f"context must be a start method or a context, not {context!r}")
+    return "context", context
+
+
+class Crew:
+    """An engine with its workers, and what the parent knows of their code."""
+
+    def __init__(
+        self, options: Options, initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+    ) -> None:
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer must be callable, not {initializer!r}")
+        self._options = options
+        self._book = _code.Codebook()
+        self._inherited: dict[str, Any] = {}
+        self._imported: set[str] = set()
+        self._singles: dict[Any, tuple[Any, Task]] = {}
+        self._streams: list[Stream] = []
+        self._lock = allocate_lock()
+        snapshot = _snapshot.take(options.env)
+        by_template = options.method == "template"
+        self.engine = Engine(
+            options.workers,
+            options.cores,
+            options.max_tasks,
+            _template_command(options.env) if by_template else None,
+            snapshot,
+        )
+        _remember(self)
+        try:
+            self._start(initializer, initargs, snapshot, by_template=by_template)
+        except BaseException:
+            self.engine.terminate()
+            raise
+
+    def _start(
+        self,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+        snapshot: bytes,
+        *,
+        by_template: bool,
+    ) -> None:
+        for module in self._options.preload:
+            self.engine.preload(module)
+        if self._options.method == "fork":
+            self._inherited = dict(sys.modules["__main__"].__dict__)
+        if initializer is not None:
+            self._set_initializer(initializer, initargs)
+        if by_template:
+            if initializer is not None:
+                self.engine.release()
+            return
+        from . import _start
+
+        launch = _start.fork_worker if self._options.context is None else _start.ContextLauncher(self._options.context)
+        self.engine.release()
+        _start.LaunchThread(self.engine, launch, snapshot).start()
+
+    def _set_initializer(self, initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
+        shipper, required = self._shipping()
+        number = shipper.function(initializer)
+        arguments = shipper.dumps(initargs, "initargs")
+        self._import_module_of(initializer)
+        self.engine.set_initializer([*required], number, arguments)
+
+    # Functions become tasks
+
+    def task(self, func: Callable[..., Any], plan: Plan, display: Any = None) -> Task:
+        """What the engine runs: the function, shipped, and how to run it."""
+        if not callable(func):
+            raise TypeError(f"the first argument must be callable, not {func!r}")
+        shipper, required = self._shipping()
+        number = shipper.function(func)
+        self._import_module_of(func)
+        lease = self.engine if getattr(shipper, "root", None) == number else None
+        return plan.task((number, list(required)), _code.describe(func), self._shipping, display, lease)
+
+    def single(self, func: Callable[..., Any]) -> Task:
+        """The task of `apply` without keywords: kept while the function's code cannot change."""
+        kept = self._singles.get(id(func))
+        if kept is not None and kept[0] is func:
+            return kept[1]
+        if not callable(func):
+            raise TypeError(f"the first argument must be callable, not {func!r}")
+        shipper, required = self._shipping()
+        number = shipper.function(func)
+        self._import_module_of(func)
+        lease = self.engine if getattr(shipper, "root", None) == number else None
+        code = (number, list(required))
+        task = Task(code, _code.describe(func), self._shipping, shape=1, lease=lease)
+        if _code.is_reference(func):
+            self._singles[id(func)] = (func, task)
+        return task
+
+    def _shipping(self) -> tuple[_code.Shipper, list[int]]:
+        required: list[int] = []
+        shipper = _code.Shipper(
+            self._register, required.append, codebook=self._book, inherited=self._inherited
+        )
+        return shipper, required
+
+    def _register(self, data: bytes, name: str) -> int:  # noqa: ARG002 - the shipper's signature
+        return self.engine.register(data)
+
+    def _import_module_of(self, func: Callable[..., Any]) -> None:
+        """Let the template import the function's module, so that workers are born with it."""
+        module = getattr(func, "__module__", None)
+        if self._options.method != "template" or module in self._imported:
+            return
+        self._imported.add(module or "")
+        if isinstance(module, str) and _code.is_reference(func) and module != "builtins":
+            self.engine.preload(module)
+        self.engine.release()
+
+    # Iterators
+
+    def keep(self, stream: Stream) -> None:
+        """Remember an iteration until its source is exhausted: `join` feeds it to the end."""
+        with self._lock:
+            self._streams = [kept for kept in self._streams if not kept.exhausted]
+            self._streams.append(stream)
+
+    # Life
+
+    def settle(self) -> None:
+        """Pull nothing more from any source, and wait for what was fed."""
+        with self._lock:
+            streams, self._streams = self._streams, []
+        forgotten = sum(stream.stop_feeding() for stream in streams)
+        if forgotten:
+            import warnings
+
+            warnings.warn(
+                f"{forgotten} iterator(s) of this pool were never advanced, and their source was not "
+                "pulled to its end: iterate over them, or call close() and join() to run everything",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        self.engine.wait_drained(None)
+
+    def join(self) -> None:
+        """Feed every live iteration to its end, and wait until all workers have ended."""
+        with self._lock:
+            streams, self._streams = self._streams, []
+        for stream in streams:
+            stream.run_all()
+        self.wait_gone()
+
+    def terminate(self) -> None:
+        """End everything now."""
+        with self._lock:
+            streams, self._streams = self._streams, []
+        self.engine.terminate()
+        if not self.engine.is_foreign():
+            for stream in streams:
+                stream.close_source()
+
+    def wait_gone(self) -> None:
+        """Wait until no worker is left."""
+        if not self.engine.is_foreign():
+            self.engine.wait_gone(None)
+
+    def grow(self, count: int) -> None:
+        """Add workers."""
+        count = at_least_one("n", count)
+        if len(self.engine.pids()) + count > _MOST_WORKERS:
+            raise ValueError(f"a pool has at most {_MOST_WORKERS} workers")
+        self.engine.grow(count)
+
+    def shrink(self, count: int) -> None:
+        """Let workers go."""
+        count = at_least_one("n", count)
+        if count >= len(self.engine.pids()):
+            raise ValueError("one worker must stay: use close() to end the pool")
+        self.engine.shrink(count)
+
+    def describe(self) -> str:
+        """For a repr."""
+        if self.engine.is_foreign():
+            return "of the parent process"
+        return f"{len(self.engine.pids())} workers, {self._options.method}"
+
+
+def _template_command(env: Mapping[str, str]) -> tuple[str, list[str], list[tuple[str, str]]]:
+    from ._template import command
+
+    program, arguments = command()
+    return program, arguments, list(env.items())
+
+
+def display(iterable: Iterable[Any], progress: Progress, total: int | None) -> Any:
+    """The display of a call's progress, if one was asked for."""
+    if progress is None or progress is False:
+        return None
+    from ._progress import make
+
+    if total is None and hasattr(iterable, "__len__"):
+        total = len(iterable)
+    return make(progress, total)
+
+
+def follow(result: AsyncResult, display: Any) -> None:
+    """Show the progress of a call that runs on its own."""
+    import threading
+
+    def run() -> None:
+        while not result.show(display):
+            result.wait(0.1)
+
+    threading.Thread(target=run, name="manyhands-progress", daemon=True).start()
+
+
+def serial_pool(
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
+    maxtasksperchild: int | None = None,  # noqa: ARG001 - nothing is ever replaced
+    context: Any = None,  # noqa: ARG001 - nothing is started
+    **options: Any,
+) -> SerialPool:
+    """What `Pool(processes=0)` is: the same methods, in the caller."""
+    from ._local import SerialPool
+
+    return SerialPool(initializer, initargs, exit=options.get("exit", "wait"))
+
+
+def _remember(crew: Crew) -> None:
+    """End the crew's workers when the interpreter exits."""
+    global _registered  # noqa: PLW0603 - once per process
+    if not _registered:
+        _registered = True
+        atexit.register(_at_exit)
+    _crews.add(ref(crew, _crews.discard))
+
+
+def _at_exit() -> None:
+    crews = [crew for crew in (known() for known in list(_crews)) if crew is not None]
+    for crew in crews:
+        crew.terminate()
+    for crew in crews:
+        if not crew.engine.is_foreign():
+            crew.engine.wait_gone(5.0)

@@ -1,0 +1,128 @@
+"""What a worker takes over from its parent: a snapshot, taken when a pool is made and first used.
+
+Working directory, environment, `sys.path`, `sys.argv`, umask, warning filters and the name of the
+main file travel as one blob, which the template hands to each worker that it forks.
+
+Refuses: to carry modules, open files or any object of the program; that is what arguments are for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _pickle import dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# How libraries are told how many threads they may start.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+
+
+def worker_environment(env: Mapping[str, str] | None, threads: int) -> dict[str, str]:
+    """The environment of a pool's workers: the parent's, one thread count, and `env` on top.
+
+    A thread variable that the user has set, here or in `env`, wins.
+    """
+    environment = dict(os.environ)
+    for name in THREAD_VARIABLES:
+        environment.setdefault(name, str(threads))
+    environment.update(env or {})
+    return environment
+
+
+def take(environment: Mapping[str, str]) -> bytes:
+    """The parent as it is now, as a blob for `restore`."""
+    main = sys.modules.get("__main__")
+    return dumps(
+        {
+            "cwd": _cwd(),
+            "env": dict(environment),
+            "path": list(sys.path),
+            "argv": list(getattr(sys, "argv", [])),
+            "umask": _umask(),
+            "filters": _filters(),
+            "file": getattr(main, "__file__", None),
+        },
+        5,
+    )
+
+
+def restore(blob: bytes) -> None:
+    """Make this process resemble the one that took the snapshot."""
+    state = loads(blob)
+    if state["cwd"] is not None:
+        try:
+            os.chdir(state["cwd"])
+        except OSError as error:
+            # It was removed or closed to us: relative paths fail in the task, with their own error.
+            print(f"manyhands: cannot enter {state['cwd']}: {error}", file=sys.stderr)
+    if dict(os.environ) != state["env"]:
+        os.environ.clear()
+        os.environ.update(state["env"])
+    sys.path[:] = state["path"]
+    sys.argv[:] = state["argv"]
+    if state["umask"] is not None:
+        os.umask(state["umask"])
+    if state["filters"] is not None:
+        _restore_filters(state["filters"])
+    if state["file"] is not None:
+        sys.modules["__main__"].__dict__.setdefault("__file__", state["file"])
+
+
+def _cwd() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _umask() -> int | None:
+    """The umask, read without changing it: another thread may create a file meanwhile."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"Umask:"):
+                    return int(line.split()[1], 8)
+    except OSError:
+        pass
+    return None
+
+
+def _filters() -> list[bytes] | None:
+    """The warning filters, each pickled alone: one whose category cannot travel is left out."""
+    if "warnings" not in sys.modules:
+        return None
+    pickled = []
+    for entry in sys.modules["warnings"].filters:
+        try:
+            pickled.append(dumps(entry, 5))
+        except Exception:  # noqa: BLE001, S112 - whatever a category's pickling may raise
+            continue
+    return pickled
+
+
+def _restore_filters(pickled: list[bytes]) -> None:
+    import warnings
+
+    filters = []
+    for entry in pickled:
+        try:
+            filters.append(loads(entry))
+        except Exception:  # noqa: BLE001, S112 - a category that cannot be imported here
+            continue
+    if filters != warnings.filters:
+        warnings.filters[:] = filters
+        if hasattr(warnings, "_filters_mutated"):
+            warnings._filters_mutated()

@@ -1,0 +1,182 @@
+"""How workers are launched without a template: forked, or by a `multiprocessing` context.
+
+A thread of the package carries out the engine's orders for such a pool and reports how its workers
+ended. `fork` forks this process, with the interpreter's hooks. Any other context, the standard
+library's or a program's own, starts its `Process` with the descriptors of the lane.
+
+Refuses: to decide when a worker is launched or replaced; the engine does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock
+
+from . import _native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from ._native import Engine, WorkerEnd
+
+    class Launched(Protocol):
+        """A worker process, however it was made."""
+
+        pid: int
+
+        def exitcode(self) -> int | None:
+            """Its exit code, once it is dead: negative for a signal, None if unknown."""
+
+
+class Forked:
+    """A worker that `fork` made: a child of this process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def exitcode(self) -> int | None:
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            # Something else in the program waits for every child.
+            return None
+        return os.waitstatus_to_exitcode(status)
+
+
+class Started:
+    """A worker that a context's `Process` is."""
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        self.pid: int = process.pid
+
+    def exitcode(self) -> int | None:
+        self._process.join(1)
+        code: int | None = self._process.exitcode
+        if code is not None:
+            self._process.close()
+        return code
+
+
+def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
+    """Fork this process; the child becomes a worker and never returns from here."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    parent = os.getpid()
+    pid = _native.fork()
+    if pid:
+        return Forked(pid)
+    code = 1
+    try:
+        _become_worker(end, snapshot, parent, "inherited")
+        code = 0
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 1
+    except BaseException:  # noqa: BLE001 - a child must never unwind into its parent's frames
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+class ContextLauncher:
+    """Launches workers with the `Process` of a `multiprocessing` context."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
+        ends = Ends(end, snapshot, os.getpid())
+        process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
+        process.start()
+        return Started(process)
+
+
+class Ends:
+    """A worker's descriptors on their way to a process that a context starts."""
+
+    def __init__(self, end: WorkerEnd, snapshot: bytes, parent: int) -> None:
+        self.end = end
+        self.snapshot = snapshot
+        self.parent = parent
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from multiprocessing.reduction import DupFd
+
+        fds = tuple(DupFd(fd) for fd in self.end.fds())
+        return _attach, (fds, self.end.seat, self.snapshot, self.parent)
+
+
+def _attach(fds: tuple[Any, ...], seat: int, snapshot: bytes, parent: int) -> Ends:
+    lane, hub, event = (fd.detach() for fd in fds)
+    return Ends(_native.WorkerEnd.attach(lane, hub, event, seat), snapshot, parent)
+
+
+def serve_process(ends: Ends) -> None:
+    """The target of such a process."""
+    import multiprocessing.process
+
+    # Workers may have children of their own: what a daemon is forbidden to have.
+    multiprocessing.process.current_process()._config["daemon"] = False
+    origin = "imported" if "__mp_main__" in sys.modules else "inherited"
+    _become_worker(ends.end, ends.snapshot, ends.parent, origin)
+
+
+def _become_worker(end: WorkerEnd, snapshot: bytes, parent: int, origin: Any) -> None:
+    from . import _worker
+
+    _native.lead_group()
+    _native.watch_parent(parent)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    _worker.serve(end, snapshot, origin)
+
+
+class LaunchThread:
+    """Carries out the launch orders of one pool."""
+
+    def __init__(self, engine: Engine, launch: Any, snapshot: bytes) -> None:
+        self._engine = engine
+        self._launch = launch
+        self._snapshot = snapshot
+        self._workers: dict[int, Launched] = {}
+        self._lock = allocate_lock()
+
+    def start(self) -> None:
+        """Launch what is ordered now, and leave the rest to a thread."""
+        while self._step(block=False):
+            pass
+        import threading
+
+        threading.Thread(target=self._run, name="manyhands-launch", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._step(block=True):
+            pass
+
+    def _step(self, *, block: bool) -> bool:
+        """Carry out one order; whether there may be another."""
+        work = self._engine.next_launch(block)
+        if work is None:
+            return False
+        what, key, end = work
+        if what == "dead":
+            with self._lock:
+                dead = self._workers.pop(key, None)
+            self._engine.reported(key, dead.exitcode() if dead is not None else None)
+            return True
+        assert end is not None
+        try:
+            launched = self._launch(end, self._snapshot)
+        except Exception as error:  # noqa: BLE001 - whatever a foreign Process may raise
+            self._engine.launch_failed(key, f"{type(error).__name__}: {error}")
+            return True
+        with self._lock:
+            self._workers[key] = launched
+        self._engine.launched(key, launched.pid)
+        return True

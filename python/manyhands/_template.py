@@ -1,0 +1,93 @@
+"""The template process, from the command that starts it to the workers that it forks.
+
+It is a Python without `site` (that costs most of an interpreter's start) where nothing of the parent's
+depends on it, with the parent's `sys.path`. It imports what it is told and forks when it is told; the
+loop is in the engine, here are only the two things that Python must do.
+
+Refuses: to run the program's `__main__`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_PLAIN_FINDERS = ("BuiltinImporter", "FrozenImporter", "PathFinder")
+
+_BOOT = (
+    "import sys; sys.path[:] = sys.argv[1:]; "
+    "from manyhands._template import main; main()"
+)
+
+
+def command() -> tuple[str, list[str]]:
+    """The program and the arguments of a template like this interpreter."""
+    flags = ["-" + letter for letter, on in _switches() if on]
+    for name, value in sys._xoptions.items():
+        flags += ["-X", name if value is True else f"{name}={value}"]
+    path = [entry or "." for entry in sys.path]
+    here = __file__.rpartition("/manyhands/")[0]
+    if here not in path:
+        path.append(here)
+    return sys.executable, [*flags, "-c", _BOOT, *path]
+
+
+def _switches() -> list[tuple[str, bool]]:
+    flags = sys.flags
+    return [
+        ("S", _site_is_plain()),
+        ("B", bool(flags.dont_write_bytecode)),
+        ("O" * flags.optimize, flags.optimize > 0),
+        ("b" * flags.bytes_warning, flags.bytes_warning > 0),
+        ("I", bool(flags.isolated)),
+        ("E", bool(flags.ignore_environment) and not flags.isolated),
+        ("s", bool(flags.no_user_site) and not flags.isolated),
+        ("P", bool(getattr(flags, "safe_path", False)) and not flags.isolated),
+    ]
+
+
+def _site_is_plain() -> bool:
+    """Whether `site` did nothing here that workers would miss: no import hook, no sitecustomize."""
+    hooks = all(getattr(finder, "__name__", "") in _PLAIN_FINDERS for finder in sys.meta_path)
+    return hooks and not {"sitecustomize", "usercustomize"} & sys.modules.keys()
+
+
+def main() -> None:
+    """Be a template until the parent ends; in the workers that it forks: be one of them."""
+    import os
+
+    from . import _native
+
+    start = _native.run_template(_import, os.fork)
+    if start is None:
+        os._exit(0)
+    end, snapshot = start
+    from . import _worker
+
+    _finish_site()
+    _worker.serve(end, snapshot, "fresh")
+
+
+def _import(module: str) -> None:
+    __import__(module)
+
+
+def _finish_site() -> None:
+    """What `site` gives to every program, where it was left out."""
+    if not sys.flags.no_site:
+        return
+    import builtins
+    import os
+
+    import _sitebuiltins
+
+    eof = "Ctrl-D (i.e. EOF)"
+    builtins.quit = _sitebuiltins.Quitter("quit", eof)
+    builtins.exit = _sitebuiltins.Quitter("exit", eof)
+    builtins.help = _sitebuiltins._Helper()
+    config = os.path.join(os.path.dirname(os.path.dirname(sys.executable)), "pyvenv.cfg")
+    if os.path.exists(config):
+        sys.prefix = sys.exec_prefix = os.path.dirname(config)

@@ -1,0 +1,163 @@
+"""The worker process: what happens between its birth and its first item, and what tasks see of it.
+
+Every start method ends in `serve`: take over the parent's state, prepare `__main__`, signals and
+faulthandler, then let the native loop run items until the pool asks for the end.
+
+Refuses: to run or decode items (the native loop does), and to know how it was started beyond the
+word that tells where its `__main__` comes from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import _native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Literal, TextIO
+
+    from ._native import WorkerEnd
+
+
+class Worker:
+    """A worker, as its tasks see it.
+
+    `id` counts the pool's seats from 0 and survives the replacement of a worker; `pid` is the
+    process; `name` is made of both.
+    """
+
+    __slots__ = ("id", "name", "pid")
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.pid = os.getpid()
+        self.name = f"manyhands-{number}"
+
+    def __repr__(self) -> str:
+        return f"<manyhands worker {self.id}, pid {self.pid}>"
+
+
+_current: Worker | None = None
+
+
+def worker() -> Worker | None:
+    """The worker that this code runs in; None in the parent.
+
+    >>> worker() is None
+    True
+    """
+    if _current is not None and _current.pid != os.getpid():
+        return None
+    return _current
+
+
+def serve(
+    end: WorkerEnd, snapshot: bytes, origin: Literal["fresh", "inherited", "imported"]
+) -> None:
+    """Be a worker until the pool asks for the end."""
+    global _current  # noqa: PLW0603 - one identity per process
+    from . import _namespace, _snapshot
+
+    _current = Worker(end.seat)
+    _namespace.prepare(origin)
+    _snapshot.restore(snapshot)
+    _prepare_signals()
+    _prepare_random()
+    _name_process(_current.name)
+    try:
+        _native.run_worker(end)
+    finally:
+        _flush()
+
+
+def initialize(function: Callable[..., object], arguments: bytes) -> None:
+    """Run the pool's initializer: called by the native loop, before the first item."""
+    from ._pickling import loads
+
+    function(*loads(arguments, "initargs"))
+
+
+def _prepare_signals() -> None:
+    import faulthandler
+    import signal
+
+    signal.signal(signal.SIGINT, _on_interrupt)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for stop in (signal.SIGTTOU, signal.SIGTTIN):
+        signal.signal(stop, signal.SIG_IGN)
+    if not faulthandler.is_enabled() and sys.stderr is not None:
+        try:
+            faulthandler.enable()
+        except (OSError, ValueError, AttributeError):
+            # Standard error is not a file here (a notebook's kernel): there is nowhere to write.
+            pass
+
+
+def _on_interrupt(signum: int, frame: FrameType | None) -> None:
+    """SIGINT counts only for the item that the parent wants to stop."""
+    if _native.interrupt_wanted():
+        raise KeyboardInterrupt
+
+
+def _prepare_random() -> None:
+    """A fork copies the state of random generators: each worker gets one of its own."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _name_process(name: str) -> None:
+    try:
+        with open("/proc/self/comm", "w", encoding="ascii") as comm:
+            comm.write(name[:15])
+    except OSError:
+        # A name is a comfort; /proc may not be mounted.
+        pass
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            # Closed, detached, or nobody reads: the worker ends all the same.
+            continue
+
+
+class _Routed:
+    """Stands for `sys.stdout` or `sys.stderr` while the parent shows a progress bar."""
+
+    def __init__(self, stream: TextIO, number: int) -> None:
+        self._stream = stream
+        self._number = number
+
+    def write(self, text: str) -> int:
+        _native.keep_printed(self._number, text)
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+_direct: dict[str, TextIO] = {}
+
+
+def route_output(routed: bool) -> None:  # noqa: FBT001 - called by the native loop
+    """Send what tasks print to the parent, or to where it went before."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if routed and stream is not None and not isinstance(stream, _Routed):
+            stream.flush()
+            _direct[name] = stream
+            setattr(sys, name, _Routed(stream, number))
+        elif not routed and isinstance(stream, _Routed):
+            setattr(sys, name, _direct.pop(name))

@@ -1,0 +1,281 @@
+"""The exceptions of manyhands: which item, which function, which worker, and what to do.
+
+Each class also derives from the class that a program written for `multiprocessing` or
+`concurrent.futures` already catches, so `except BrokenProcessPool`, `except TimeoutError` and
+`except multiprocessing.ProcessError` go on working. A task's own exception is never replaced by
+one of these as long as it can be rebuilt in the parent.
+
+This is the only module of the package that imports `multiprocessing` and `concurrent.futures`; it
+is loaded when the first of its names is needed, never by `import manyhands`.
+
+It refuses to decide anything: it holds facts and words them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import concurrent.futures
+import concurrent.futures.process
+import multiprocessing
+import pickle
+import signal as signals
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "CancelledError",
+    "InitializerError",
+    "LargeGlobalWarning",
+    "PicklingError",
+    "ProcessError",
+    "RemoteError",
+    "RemoteTraceback",
+    "TaskExit",
+    "TimeoutError",
+    "UnpicklingError",
+    "WorkerDied",
+]
+
+CancelledError = concurrent.futures.CancelledError
+
+
+class ProcessError(multiprocessing.ProcessError):
+    """The base of what goes wrong between processes; a `multiprocessing.ProcessError` too."""
+
+
+class TimeoutError(  # noqa: A001 (the name is multiprocessing's)
+    ProcessError, builtins.TimeoutError, multiprocessing.TimeoutError
+):
+    """A wait ended before what it waited for happened.
+
+    It is the built-in `TimeoutError` (which is also `concurrent.futures`' and `asyncio`'s) and
+    `multiprocessing.TimeoutError`. What was waited for goes on: ask again.
+    """
+
+
+class _Record(Exception):
+    """An exception whose facts are keyword-only attributes, and whose text is made from them.
+
+    A subclass lists its facts in `_facts`; each becomes an attribute (None when not given) and
+    travels through pickle by name.
+    """
+
+    _facts: tuple[str, ...] = ()
+
+    def __init__(self, **facts: Any) -> None:
+        unknown = facts.keys() - set(self._facts)
+        if unknown:
+            msg = f"{type(self).__name__} has no {', '.join(sorted(unknown))}"
+            raise TypeError(msg)
+        for name in self._facts:
+            setattr(self, name, facts.get(name))
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        facts = {name: getattr(self, name) for name in self._facts}
+        rest = {name: value for name, value in vars(self).items() if name not in facts}
+        return _rebuild, (type(self), facts), rest
+
+
+def _rebuild(kind: type[_Record], facts: dict[str, Any]) -> _Record:
+    return kind(**facts)
+
+
+class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessError):
+    """The worker that ran an item ended before the item did.
+
+    Only that item is lost; the other items go on and the worker is replaced. Nothing is run a
+    second time.
+
+    All arguments are keyword-only and may be None when not known:
+
+    - `index`: position of the item in its call, from 0
+    - `signal`: number of the signal that ended the worker
+    - `exitcode`: the worker's exit status when no signal ended it
+    - `pid`, `worker`: process id and the pool's number of the worker
+    - `function`: name of the function that ran
+    - `detail`: one more sentence, for causes that only the pool can tell
+
+    >>> error = WorkerDied(index=3, signal=11, worker=0, pid=4242, function="resize")
+    >>> error.signal
+    11
+    """
+
+    _facts = ("index", "signal", "exitcode", "pid", "worker", "function", "detail")
+
+    index: int | None
+    signal: int | None
+    exitcode: int | None
+    pid: int | None
+    worker: int | None
+    function: str | None
+    detail: str | None
+
+    def _text(self) -> str:
+        item = "an item" if self.index is None else f"item {self.index}"
+        of = f" of {self.function}" if self.function else ""
+        parts = [f"{_worker(self.worker, self.pid)} {self._end()} while it ran {item}{of}."]
+        parts.extend(text for text in (self.detail, self._advice()) if text)
+        parts.append("This item is lost; the other items are not affected.")
+        return " ".join(parts)
+
+    def _end(self) -> str:
+        if self.signal is not None:
+            return f"was ended by {_signal_name(self.signal)}"
+        if self.exitcode is not None:
+            return f"exited with status {self.exitcode}"
+        return "ended"
+
+    def _advice(self) -> str:
+        if self.signal == signals.SIGKILL:
+            return (
+                "When nobody sent that signal it was the kernel, short of memory: use fewer "
+                "workers or smaller items."
+            )
+        if self.signal in _CRASHES:
+            return (
+                "That is a crash in native code; the worker's standard error shows where, by "
+                "faulthandler."
+            )
+        if self.signal is None and self.exitcode is not None:
+            return "Something in the task called os._exit or ended the interpreter."
+        return ""
+
+
+_CRASHES = frozenset({signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL,
+                      signals.SIGABRT})
+
+
+class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, ProcessError):
+    """The pool's initializer failed, so the pool cannot run anything.
+
+    What the initializer raised is the `__cause__`; when it died instead, `signal` or `exitcode`
+    tell how. Arguments are keyword-only and may be None: `function` (the initializer's name),
+    `worker`, `pid`, `signal`, `exitcode`, `detail` (one more sentence).
+
+    >>> InitializerError(function="load_model", exitcode=1).exitcode
+    1
+    """
+
+    _facts = ("function", "worker", "pid", "signal", "exitcode", "detail")
+
+    function: str | None
+    worker: int | None
+    pid: int | None
+    signal: int | None
+    exitcode: int | None
+    detail: str | None
+
+    def _text(self) -> str:
+        name = f"the initializer {self.function}" if self.function else "the initializer"
+        parts = [f"{name} {self._end()} in {_worker(self.worker, self.pid)}."]
+        if self.detail:
+            parts.append(self.detail)
+        parts.append(
+            "The pool is closed: a worker that starts again would fail again. Call the "
+            "initializer in the parent to see the error alone."
+        )
+        return " ".join(parts)
+
+    def _end(self) -> str:
+        if self.signal is not None:
+            return f"was ended by {_signal_name(self.signal)}"
+        if self.exitcode is not None:
+            return f"exited with status {self.exitcode}"
+        return "failed"
+
+
+class PicklingError(pickle.PicklingError):
+    """A value or a function cannot be sent to another process.
+
+    `path` says where the offending value sits (`argument[2].handler`), `type_name` what it is;
+    both are None when not known. What pickle said is the `__cause__`.
+    """
+
+    def __init__(
+        self, message: str = "", *, path: str | None = None, type_name: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.type_name = type_name
+
+
+class UnpicklingError(pickle.UnpicklingError, PicklingError):
+    """Bytes from another process could not be turned back into a value here.
+
+    Only the call that asked for the value fails. `type_name` is the type that the bytes announce;
+    what the decoding raised is the `__cause__`. A `PicklingError` too, so that one `except`
+    covers both directions.
+    """
+
+
+class RemoteTraceback(Exception):  # noqa: N818 (the name is multiprocessing's)
+    """The traceback of a worker, as text: the `__cause__` of an exception that came from there.
+
+    It has no traceback of its own; printing the exception prints this text first.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+class TaskExit(ProcessError, RuntimeError):  # noqa: N818 (it is an exit, delivered as an error)
+    """A task raised something that would have steered the parent's own control flow.
+
+    `SystemExit`, `KeyboardInterrupt`, `GeneratorExit` and every other exception that does not
+    derive from `Exception` would end the parent, or be taken for the user's Ctrl-C;
+    `StopIteration` and `StopAsyncIteration` would silently end the loop over the results.
+    They arrive as this, with the original as `__cause__`.
+
+    >>> try:
+    ...     raise TaskExit("SystemExit(3)") from SystemExit(3)
+    ... except TaskExit as error:
+    ...     error.__cause__.code
+    3
+    """
+
+
+class RemoteError(_Record, ProcessError):
+    """Stands for an exception of a worker that could not be rebuilt in the parent.
+
+    `type_name`, `message` and `arguments` (a list of texts) are what the exception said there,
+    `traceback` is the worker's text; `reason` says why the exception itself is not here.
+    """
+
+    _facts = ("type_name", "message", "arguments", "traceback", "reason")
+
+    type_name: str | None
+    message: str | None
+    arguments: Sequence[str] | None
+    traceback: str | None
+    reason: str | None
+
+    def _text(self) -> str:
+        what = f"{self.type_name}: {self.message}" if self.message else f"{self.type_name}"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"{what} [this exception of a worker could not be rebuilt here{why}]"
+
+
+class LargeGlobalWarning(RuntimeWarning):
+    """A function drags more than 16 MB of global data to every worker."""
+
+
+def _worker(number: int | None, pid: int | None) -> str:
+    name = "a worker" if number is None else f"worker {number}"
+    return name if pid is None else f"{name} (pid {pid})"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"signal {number} ({signals.Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,176 @@
+"""What the tests share: waiting for a condition, looking at processes, running scripts.
+
+Nothing here measures time. A limit only turns a hang into a failure, and is generous.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+# Every process that descends from this one carries the mark in its environment, even one that was
+# orphaned: how leftovers are found.
+MARK = "MANYHANDS_TEST_RUN"
+
+LIMIT = 30.0  # seconds after which a wait is called a hang
+
+parallel = pytest.mark.parametrize("kind", ["process", "thread"], indirect=True)
+processes = pytest.mark.parametrize("kind", ["process"], indirect=True)
+local = pytest.mark.parametrize("kind", ["thread", "serial"], indirect=True)
+
+
+def wait_until(predicate, what, limit=LIMIT):
+    """Wait until `predicate()` is true and return its value; fail with `what` after `limit`."""
+    deadline = time.monotonic() + limit
+    while not (value := predicate()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {limit} s: {what() if callable(what) else what}")
+        time.sleep(0.005)
+    return value
+
+
+def gone(pid):
+    """Whether process `pid` has ended and been reaped, or only waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
+def state_of(pid):
+    """The letter of the process's state in /proc, None if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def descendants(root):
+    """The pids of all processes below `root`, zombies too."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path(f"/proc/{entry}/stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            parent = int(stat.rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry))
+    found, queue = set(), [root]
+    while queue:
+        for child in children.get(queue.pop(), ()):
+            found.add(child)
+            queue.append(child)
+    return found
+
+
+def marked(mark):
+    """The pids of all processes but this one whose environment carries `mark`."""
+    needle = f"{MARK}={mark}".encode()
+    found = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            try:
+                environment = Path(f"/proc/{entry}/environ").read_bytes()
+            except OSError:
+                continue
+            if needle in environment.split(b"\0"):
+                found.add(int(entry))
+    return found
+
+
+def describe(pids):
+    """The command lines of `pids`, for a message."""
+    lines = []
+    for pid in sorted(pids):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            command = "(gone)"
+        lines.append(f"{pid} {state_of(pid)} {command[:200]}")
+    return "; ".join(lines)
+
+
+def assert_no_process(mark):
+    """No process that carries `mark` is left, or it ends soon."""
+    wait_until(lambda: not marked(mark), lambda: f"left over: {describe(marked(mark))}")
+
+
+def open_files():
+    """What is open in this process: file descriptor -> target."""
+    found = {}
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            found[int(entry)] = os.readlink(f"/proc/self/fd/{entry}")
+        except FileNotFoundError:
+            continue  # the descriptor of the listing itself
+    return found
+
+
+@dataclass
+class Outcome:
+    """How a script ended."""
+
+    code: int
+    out: str
+    err: str
+    mark: str
+
+    @property
+    def lines(self):
+        return self.out.splitlines()
+
+
+def script_environment(mark, **extra):
+    """The environment of a script: marked, and able to import the tests' modules."""
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, MARK: mark, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **extra}
+
+
+def start_python(arguments, **options):
+    """Start an interpreter with `arguments`; returns the Popen and its mark."""
+    mark = uuid.uuid4().hex
+    environment = script_environment(mark, **options.pop("env", {}))
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, *arguments], env=environment, text=True, **options
+    )
+    return process, mark
+
+
+def run_python(arguments, *, stdin=None, limit=LIMIT, leftovers=False, **options):
+    """Run an interpreter to its end; unless `leftovers`, no process may be left after it."""
+    options.setdefault("stdin", subprocess.PIPE if stdin is not None else subprocess.DEVNULL)
+    process, mark = start_python(arguments, **options)
+    try:
+        out, err = process.communicate(stdin, timeout=limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        pytest.fail(f"hangs: {arguments}\n--- stdout\n{out}\n--- stderr\n{err}")
+    if not leftovers:
+        assert_no_process(mark)
+    return Outcome(process.returncode, out, err, mark)
+
+
+def run_script(tmp_path, source, **options):
+    """Run `source` as a script file; see `run_python`."""
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(source))
+    return run_python([str(path)], cwd=tmp_path, **options)
+
+
+def journal(path):
+    """The lines that tasks have written by `tasks.note`."""
+    return path.read_text().splitlines() if path.exists() else []

@@ -1,0 +1,82 @@
+"""No rings among the modules of the Python package.
+
+An import counts wherever it stands, in a function too: there it only puts off the moment at which
+the ring is met, and it is how large packages come to be one ring. Only what stands under
+`if TYPE_CHECKING:` does not count, for it never runs. Each import is an edge to the module that it
+names; `from package import name` leads to the submodule `name` if there is one, else to the package
+itself. That a submodule's import runs the package's `__init__` first is no edge.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from house.rings import Graph, rings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from house.files import Finding, Source, Tree
+
+PACKAGE = "manyhands"
+FOLDER = "python/"
+
+
+def check(tree: Tree) -> Iterator[Finding]:
+    """Report each ring at the file of its first module."""
+    sources = {
+        _module(source): source
+        for source in tree.having(".py")
+        if source.name.startswith(f"{FOLDER}{PACKAGE}/")
+    }
+    graph: Graph = {
+        module: {target for name in _imports(source, module) if (target := _known(name, sources))}
+        - {module}
+        for module, source in sources.items()
+    }
+    for ring in rings(graph):
+        yield sources[ring[0]].finding(1, f"a ring of imports: {' -> '.join(ring)}")
+
+
+def _module(source: Source) -> str:
+    name = source.name.removeprefix(FOLDER).removesuffix(".py").replace("/", ".")
+    return name.removesuffix(".__init__")
+
+
+def _known(name: str, sources: dict[str, Source]) -> str | None:
+    """Return the longest part of a dotted name that is a module of the package."""
+    while name and name not in sources:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def _imports(source: Source, module: str) -> Iterator[str]:
+    """Yield the dotted names that the module imports when it or its functions run."""
+    package = module if source.path.name == "__init__.py" else module.rpartition(".")[0]
+    waiting: list[ast.AST] = [source.syntax]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = _origin(node, package)
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            waiting.extend(node.orelse)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _origin(node: ast.ImportFrom, package: str) -> str:
+    """Return the absolute name of what is imported from."""
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    base = parts[: len(parts) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return name == "TYPE_CHECKING"
