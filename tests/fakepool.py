@@ -8,15 +8,19 @@ as the engine does.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import struct
 import subprocess
 import sys
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Self
 
 _LENGTH = struct.Struct("<cQ")
 
@@ -29,7 +33,7 @@ class FakePool:
 
         self._command = [sys.executable, "-c", "import fakepool; fakepool.work()"]
         path = [p for p in sys.path if p]
-        path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+        path.insert(0, str(Path(__file__).resolve().parent))
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         self._worker = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
@@ -41,7 +45,7 @@ class FakePool:
         if initializer is not None:
             self.call(initializer, *initargs)
 
-    def __enter__(self) -> FakePool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -93,6 +97,7 @@ class FakePool:
         return number
 
     def _deliver(self, number: int) -> None:
+        """Send a blob unless the worker has it."""
         if number not in self._delivered:
             self._delivered.add(number)
             data = next(d for d, n in self._known.items() if n == number)
@@ -105,8 +110,23 @@ class FakePool:
 
     def _receive(self) -> tuple[bytes, bytes]:
         assert self._worker.stdout is not None
-        kind, size = _LENGTH.unpack(self._worker.stdout.read(_LENGTH.size))
+        head = self._worker.stdout.read(_LENGTH.size)
+        if not head:
+            raise EOFError("the worker died")
+        kind, size = _LENGTH.unpack(head)
         return kind, self._worker.stdout.read(size)
+
+
+def run_checks(names: dict[str, Any]) -> None:
+    """Run the functions called `check_...` of a script; print how many, and what failed."""
+    checks = [f for name, f in list(names.items()) if name.startswith("check_")]
+    failures = {}
+    for check in checks:
+        try:
+            check()
+        except BaseException:
+            failures[check.__name__] = traceback.format_exc()
+    print(json.dumps({"checks": len(checks), "failures": failures}))
 
 
 def _fast(obj: Any) -> bytes | None:
@@ -121,7 +141,7 @@ def _fast(obj: Any) -> bytes | None:
         raise
     except BaseException:
         return None
-    return None if any(s in data for s in _pickling.SUSPECTS) else data
+    return None if _pickling.SUSPECT in data else data
 
 
 def work() -> None:
@@ -154,11 +174,15 @@ def _answer(
     from manyhands import _pickling, _remote
 
     try:
-        if failed is not None:
-            raise failed
+        _raise(failed)
         item = _pickling.loads(data, "the argument")
         result = func(*item) if spread else func(item)
         answer = _fast(result)
         return b"r", _pickling.dumps_result(result) if answer is None else answer
     except BaseException as error:
         return b"e", _remote.dumps_exception(error, "while the test ran")
+
+
+def _raise(error: BaseException | None) -> None:
+    if error is not None:
+        raise error

@@ -224,18 +224,6 @@ def init_boom(message):
     raise OwnError(7, message)
 
 
-def init_note(path):
-    note(path, f"init {os.getpid()}")
-
-
-def init_sleepless(path):
-    """Fails for every worker but the first."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        raise OwnError(8, "not the first") from None
-
-
 # Deaths.
 
 
@@ -402,3 +390,138 @@ def start_child_and_die(path):
 def start_child_and_wait(path):
     start_child(path)
     time.sleep(LIMIT)
+
+
+def note_and_raise(log):
+    note(log, os.getpid())
+    raise OwnError(1, "init")
+
+
+def note_and_exit(log):
+    note(log, os.getpid())
+    os._exit(5)
+
+
+def init_only_once(path):
+    """Works in the first worker, fails in every later one."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        raise OwnError(8, "not the first") from None
+
+
+def note_pid_and_wait(log, release):
+    note(log, os.getpid())
+    await_file(release)
+
+
+def refuse_to_load():
+    raise ValueError("bad when loaded")
+
+
+class BadWhenLoaded:
+    def __reduce__(self):
+        return refuse_to_load, ()
+
+
+class DiesWhenLoaded:
+    def __reduce__(self):
+        return os._exit, (11,)
+
+
+model = None
+
+
+def load_model(log, weight):
+    global model
+    note(log, os.getpid())
+    model = {"weight": weight}
+
+
+def predict(x):
+    return model["weight"] * x
+
+
+def alone(directory):
+    """An initializer that notes when another worker of the pool is still alive."""
+    for former in Path(directory).glob("pid-*"):
+        pid = int(former.name[4:])
+        if pid != os.getpid() and alive(pid):
+            note(Path(directory, "overlaps"), f"{os.getpid()} starts while {pid} lives")
+    touch(Path(directory, f"pid-{os.getpid()}"))
+
+
+def alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+counted = 0
+
+
+def count_up():
+    global counted
+    counted += 1
+    return counted
+
+
+def parent_pid(_=None):
+    return os.getppid()
+
+
+def worker_in_a_fork():
+    """What `worker()` is in a process that the worker itself has forked."""
+    import manyhands
+
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, repr(manyhands.worker()).encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    answer = os.read(read, 1000).decode()
+    os.close(read)
+    return answer
+
+
+def fork_and_wait(x):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return x
+
+
+# The corpus of `hostile.py`, by name.
+
+
+def nothing(*args, **kwds):
+    return None
+
+
+def case(name):
+    import hostile
+
+    return next(c for c in [*hostile.VALUES, *hostile.EXCEPTIONS] if c.name == name)
+
+
+def make_value(name):
+    return case(name).make()
+
+
+def raise_made(name):
+    raise case(name).make()
+
+
+def same_as_made(name, value):
+    import hostile
+
+    return hostile.same(case(name).make(), value)
+
+
+def state_is_as_made(name):
+    return same_as_made(name, state)

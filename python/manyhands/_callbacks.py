@@ -80,21 +80,70 @@ def with_callbacks(
     result: AsyncResult,
     callback: Callable[[Any], object] | None,
     error_callback: Callable[[BaseException], object] | None,
+    display: Any = None,
 ) -> AsyncResult:
-    """Attach the callbacks of `apply_async` and `map_async`."""
-    if callback is None and error_callback is None:
+    """Attach the callbacks of `apply_async` and `map_async`, and the display of its progress.
+
+    They have run before anybody else learns of the result.
+    """
+    if callback is None and error_callback is None and display is None:
         return result
+    follower = None if display is None else _Follower(result, display)
 
     def run(arrived: AsyncResult) -> None:
-        error = arrived.exception()
-        if error is None:
-            if callback is not None:
-                callback(arrived.get())
-        elif error_callback is not None:
-            error_callback(error)
+        try:
+            returned, value = arrived.peek()
+            if follower is not None:
+                follower.finish(len(value) if returned else None)
+            chosen = callback if returned else error_callback
+            if chosen is not None:
+                chosen(value)
+        finally:
+            arrived.release()
 
+    result.hold()
     result.add_done_callback(run)
     return result
+
+
+class _Follower:
+    """Shows how far a call has come, while it runs on its own."""
+
+    def __init__(self, result: AsyncResult, display: Any) -> None:
+        import threading
+
+        self._result = result
+        self._display = display
+        self._lock = allocate_lock()
+        self._done: int | None = 0
+        threading.Thread(target=self._run, name="manyhands-progress", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._show(self._result.progress()):
+            self._result.wait_progress(0.1)
+
+    def _show(self, done: int | None) -> bool:
+        with self._lock:
+            if done is None or self._done is None:
+                return False
+            self._write_printed()
+            if done != self._done:
+                self._display.update(done)
+                self._done = done
+            return True
+
+    def finish(self, done: int | None) -> None:
+        """Show the last count (None: the call failed) and end the display."""
+        with self._lock:
+            self._write_printed()
+            if done is not None and done != self._done:
+                self._display.update(done)
+            self._done = None
+            self._display.close()
+
+    def _write_printed(self) -> None:
+        for stream, text in self._result.printed():
+            self._display.write(text, "stdout" if stream == 1 else "stderr")
 
 
 def awaited(result: AsyncResult) -> Generator[Any, None, Any]:

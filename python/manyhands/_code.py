@@ -8,8 +8,7 @@ What can be imported goes by reference. Each global of `__main__` that is needed
 own, a *definition*: its name and its value. Definitions refer to each other by name, so a class is
 shipped once however many items hold instances of it, `a is b` in the parent stays `a is b` in the
 worker, and a definition that did not change is not sent again, which also leaves alone what worker
-code did to it. Small constants and modules travel inside the functions that read them.
-Definitions that need each other in a circle share a blob.
+code did to it. Definitions that need each other in a circle share a blob.
 
 A global that cannot be pickled does no harm as long as the worker binds it itself (an initializer
 does) or never reads it; the reason is sent in its place, for the error that reading it would give.
@@ -24,6 +23,7 @@ from __future__ import annotations
 
 import sys
 from _pickle import PickleError, dumps
+from functools import partial
 from io import BytesIO
 from types import FunctionType
 
@@ -36,7 +36,7 @@ from ._stable import watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from ._reduce import Writable
@@ -88,7 +88,9 @@ class Shipper:
         # ask for it by this number again.
         self.root: int | None = None
         self._required: list[int] = []
-        self._assumed: dict[str, Any] = {}  # inherited globals that something refers to
+        # Globals that the workers inherited: their values, and definitions for what these refer to.
+        self._assumed: dict[str, Any] = {}
+        self._walked: dict[str, Definition] = {}
 
     def function(self, func: Callable[..., Any]) -> int:
         """The number of the blob whose loading gives `func`; it is required, too.
@@ -101,9 +103,8 @@ class Shipper:
                 self._need(number)
             return known[-1]
         fresh = not self._required
-        number = self._named(func)
-        if number is None:
-            number = self._root(func)
+        named = self._named(func)
+        number = self._root(func) if named is None else named
         if fresh and self._book.is_watched(func):
             self._plan(func)
         return number
@@ -111,14 +112,14 @@ class Shipper:
     def _named(self, func: Any) -> int | None:
         """Ship a callable that is a global of `__main__`; None if it has no blob of its own."""
         name = self._main.path(func)
-        if name is None or "." in name or self._has(name):
+        if name is None or "." in name or self._is_inherited(name):
             return None
         self._ship({name: None}, {})
         return self._shipped[name]
 
     def _plan(self, func: Any) -> None:
         """Remember what this first function of the call needed, if all of that can be watched."""
-        bound = {name: self._book.definitions.get(name) for name in self._shipped}
+        bound = {name: self._book.definitions.get(name) for name in self._shipped} | self._walked
         space, name = self._main.space, func.__qualname__
         if is_reference(func):
             space = vars(sys.modules[func.__module__])
@@ -162,8 +163,9 @@ class Shipper:
         return make
 
     def _need(self, number: int) -> None:
-        self._required.append(number)
-        self._require(number)
+        if number not in self._required:
+            self._required.append(number)
+            self._require(number)
 
     def _root(self, func: Any) -> int:
         """Ship a callable that has no blob of its own."""
@@ -172,36 +174,58 @@ class Shipper:
         data = _pickling.dump(func, self._maker(CodePickler, made, ()), f"function {name}")
         self._ship(made[-1].hard, made[-1].soft)
         _warn_if_large(len(data), f"the function {name}, with what it holds,")
-        number = self._register(data, name)
+        if made[-1].carries_globals:
+            number = self._root_number(name, data)
+        else:
+            number = self._register(data, name)
         self._need(number)
         return number
 
-    def _has(self, name: str) -> bool:
-        """Whether the workers have this global without our doing, or can never have it."""
-        value = self._main.space.get(name, _namespace.ABSENT)
-        if value is _namespace.ABSENT:
-            return True
-        if self._inherited.get(name, _namespace.ABSENT) is not value:
-            return False
-        self._assumed[name] = value
-        return True
+    def _root_number(self, name: str, data: bytes) -> int:
+        """Register a function whose loading sets globals of a namespace that is not `__main__`."""
+        mark = mark_of(data)
+        known = self._book.roots.get(name)
+        if known is None or known[0] != mark:
+            number = self._register(self._book.distinct(data), name)
+            known = self._book.roots[name] = (mark, number)
+        return known[1]
+
+    def _is_inherited(self, name: str) -> bool:
+        return self._inherited.get(name, _namespace.ABSENT) is self._main.space[name]
 
     def _ship(self, hard: Iterable[str], soft: Iterable[str]) -> None:
         """Ship globals and what they need, dependencies first. Only `hard` ones must succeed."""
         found: dict[str, Definition] = {}
-        missing = [name for name in (*hard, *soft) if name not in self._shipped]
+        missing = [*hard, *soft]
         while missing:
             name = missing.pop()
-            if name not in found and name not in self._shipped and not self._has(name):
-                found[name] = self._define(name)
-                missing += [*found[name].hard, *found[name].soft]
+            if name in found or name in self._shipped or name in self._assumed:
+                continue
+            if name in self._main.space:
+                definition = self._visit(name, found)
+                missing += [*definition.hard, *definition.soft]
         if found:
             self._spread_failures(found)
-            for name in hard:
-                if name in found and found[name].failure is not None:
-                    raise found[name].failure
+            for failure in [found[name].failure for name in hard if name in found]:
+                if failure is not None:
+                    raise failure
             for group in components({n: [*d.hard, *d.soft] for n, d in found.items()}):
                 self._ship_group([found[name] for name in group])
+            for definition in found.values():
+                definition.release()
+
+    def _visit(self, name: str, found: dict[str, Definition]) -> Definition:
+        """Note a global that is needed; the definition tells what it needs itself."""
+        value = self._main.space[name]
+        if not self._is_inherited(name):
+            found[name] = self._define(name)
+            return found[name]
+        self._assumed[name] = value
+        if not isinstance(value, (FunctionType, type)):
+            return Definition(name, value)
+        # What it reads may have been bound anew since the workers were forked.
+        self._walked[name] = self._define(name)
+        return self._walked[name]
 
     def _define(self, name: str) -> Definition:
         """The definition of a global as it is now: the one in the book if that is still right."""
@@ -251,7 +275,8 @@ class Shipper:
             number = self._group_number(group)
             self._shipped.update(dict.fromkeys([d.name for d in group]))
         elif group[0].failure is not None:
-            number = self._register(*_unsent_blob(group[0]))
+            self._book.definitions.pop(group[0].name, None)
+            number = self._unsent_number(group[0])
             self._shipped[group[0].name] = None
         else:
             number = self._own_number(group[0])
@@ -259,10 +284,10 @@ class Shipper:
         self._need(number)
 
     def _own_number(self, d: Definition) -> int:
-        if d.number is None:
+        if d.number is None or not self._book.is_current([d.name], d.number):
             data = d.data if d.data is not None else self._pickle_definitions([d])[1]
             _warn_if_large(len(data), f"the global {d.name!r}")
-            d.number = self._register(data, d.name)
+            d.number = self._set_names(data, [d.name])
             d.data = None
         return d.number
 
@@ -270,23 +295,44 @@ class Shipper:
         names = tuple(d.name for d in group)
         marks = tuple(d.mark for d in group)
         known = self._book.groups.get(names)
-        if known is not None and known[0] == marks:
+        if known is not None and known[0] == marks and self._book.is_current(names, known[1]):
             return known[1]
         data = self._pickle_definitions(group)[1]
         _warn_if_large(len(data), "the globals " + ", ".join(names))
-        number = self._register(data, ", ".join(names))
+        number = self._set_names(data, names)
         self._book.groups[names] = (marks, number)
+        return number
+
+    def _unsent_number(self, d: Definition) -> int:
+        reason = str(d.failure)
+        known = self._book.unsent.get(d.name)
+        if known is not None and known[0] == reason and self._book.is_current([d.name], known[1]):
+            return known[1]
+        data = dumps(Call(_namespace.mark_unsent, (d.name, reason)), 5)
+        number = self._set_names(data, [d.name])
+        self._book.unsent[d.name] = (reason, number)
+        return number
+
+    def _set_names(self, data: bytes, names: Sequence[str]) -> int:
+        """Register a blob that sets these names."""
+        if any(name in self._book.current for name in names):
+            data = self._book.distinct(data)
+            self._book.plans.clear()  # they hold the numbers that were current until now
+        number = self._register(data, ", ".join(names))
+        self._book.current.update(dict.fromkeys(names, number))
         return number
 
 
 def describe(func: Any) -> str:
     """What errors call a callable."""
-    name = getattr(func, "__qualname__", None)
-    if isinstance(name, str):
-        return name
-    inner = getattr(func, "func", None)
-    kind = type(func).__qualname__
-    return kind if inner is None else f"{kind}({describe(inner)})"
+    kind = type(func)
+    if issubclass(kind, partial):
+        return f"partial({describe(func.func)})"
+    try:
+        name = func.__qualname__
+    except Exception:  # noqa: BLE001 (an object's attributes may raise whatever they like)
+        name = None
+    return name if isinstance(name, str) else kind.__qualname__
 
 
 def _title(name: str, value: Any) -> str:
@@ -299,11 +345,6 @@ def _load_order(d: Definition) -> tuple[int, str]:
     """Functions first, then classes, then data, whose loading may call either."""
     rank = 0 if isinstance(d.value, FunctionType) else 1 if isinstance(d.value, type) else 2
     return rank, d.name
-
-
-def _unsent_blob(d: Definition) -> tuple[bytes, str]:
-    call = Call(_namespace.mark_unsent, (d.name, str(d.failure)))
-    return dumps(call, 5), d.name
 
 
 def _warn_if_large(size: int, what: str) -> None:
@@ -323,7 +364,7 @@ def _warn_if_large(size: int, what: str) -> None:
 
 def _caller() -> int:
     """The stack level of the first frame outside this package."""
-    frame = sys._getframe(1)  # noqa: SLF001
+    frame = sys._getframe(1)  # noqa: SLF001 (what warnings itself walks)
     level = 1
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         frame = frame.f_back

@@ -8,6 +8,7 @@ This module refuses to serialise: that is `_code`.
 
 from __future__ import annotations
 
+from itertools import count
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from ._globals import by_reference
@@ -15,6 +16,7 @@ from ._globals import by_reference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _pickle import PickleError
+    from collections.abc import Iterable
     from typing import Any
 
     from ._stable import Guard
@@ -39,6 +41,12 @@ class Definition:
         self.guards: list[Guard] | None = None
         self.failure: PickleError | None = None
         self.number: int | None = None
+
+    def release(self) -> None:
+        """Keep no object alive that is only compared as bytes."""
+        if self.guards is None:
+            self.value = None
+            self.hard = {}
 
     def unchanged(self, space: dict[str, Any]) -> bool:
         """Whether serialising it now would give the same bytes; False when nobody can tell."""
@@ -84,7 +92,21 @@ class Codebook:
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}
         self.groups: dict[tuple[str, ...], tuple[tuple[bytes, ...], int]] = {}
+        self.roots: dict[str, tuple[bytes, int]] = {}
+        self.unsent: dict[str, tuple[str, int]] = {}
         self.plans: dict[Any, Plan] = {}
+        # The blob that last set a name. A name that goes back to an earlier value needs a blob of
+        # its own: the workers have loaded the earlier one already, and would not load it again.
+        self.current: dict[str, int] = {}
+        self._serial = count()
+
+    def is_current(self, names: Iterable[str], number: int) -> bool:
+        """Whether a blob is still what last set each of these names."""
+        return all(self.current.get(name) == number for name in names)
+
+    def distinct(self, data: bytes) -> bytes:
+        """The same pickle as bytes that no blob had before; what follows a pickle is not read."""
+        return b"%b#%d" % (data, next(self._serial))
 
     def known(self, func: Any) -> list[int] | None:
         """The blobs that a function needs, its own last, if it was shipped and has not changed.
@@ -109,10 +131,11 @@ class Codebook:
 
 
 def is_reference(func: Any) -> bool:
-    """Whether a function is one that any process gets by importing its module."""
-    if type(func) is BuiltinFunctionType:
+    """Whether a callable is one that any process gets by importing its module."""
+    kind = type(func)
+    if kind is BuiltinFunctionType:
         return isinstance(func.__self__, ModuleType)
-    return by_reference(func)
+    return (kind is FunctionType or issubclass(kind, type)) and by_reference(func)
 
 
 def mark_of(data: bytes) -> bytes:

@@ -133,45 +133,52 @@ class _Walk:
 def parts_of(obj: Any) -> Iterator[Part]:
     """What an object is pickled from, each part with the step that leads to it."""
     kind = type(obj)
-    if kind is dict:
-        for key, value in obj.items():
-            yield f"[{short(key)}]", value
-            yield f" key {short(key)}", key
-    elif kind in (set, frozenset):
-        for element in obj:
-            yield f" element {short(element)}", element
-    elif kind is FunctionType:
-        yield from _function_parts(obj)
-    elif kind is MethodType:
-        yield ".__self__", obj.__self__
-    elif kind is functools.partial:
-        yield ".func", obj.func
-        yield ".args", obj.args
-        yield ".keywords", obj.keywords
-    elif issubclass(kind, type):
-        for name, value in list(vars(obj).items()):
-            yield f".{name}", value
-    elif not issubclass(kind, ModuleType):
-        yield from _reduced_parts(obj)
+    if issubclass(kind, type):
+        return ((f".{name}", value) for name, value in list(vars(obj).items()))
+    if issubclass(kind, ModuleType):
+        return iter(())
+    find: Callable[[Any], Iterator[Part]] = _PARTS.get(kind, _reduced_parts)
+    return find(obj)
+
+
+def _dict_parts(mapping: dict[Any, Any]) -> Iterator[Part]:
+    for key, value in mapping.items():
+        yield f"[{short(key)}]", value
+        yield f", key {short(key)}", key
+
+
+def _set_parts(elements: set[Any]) -> Iterator[Part]:
+    for element in elements:
+        yield f", element {short(element)}", element
+
+
+def _method_parts(method: MethodType) -> Iterator[Part]:
+    yield ".__self__", method.__self__
+
+
+def _partial_parts(call: functools.partial[Any]) -> Iterator[Part]:
+    yield ".func", call.func
+    yield ".args", call.args
+    yield ".keywords", call.keywords
 
 
 def _function_parts(function: FunctionType) -> Iterator[Part]:
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
-            yield f" closure variable {name!r}", cell.cell_contents
+            yield f", closure variable {name!r}", cell.cell_contents
         except ValueError:
             continue
     defaults = function.__defaults__ or ()
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     for name, value in zip(names[len(names) - len(defaults) :], defaults, strict=True):
-        yield f" default of {name!r}", value
+        yield f", default of {name!r}", value
     for name, value in (function.__kwdefaults__ or {}).items():
-        yield f" default of {name!r}", value
+        yield f", default of {name!r}", value
     for name, value in vars(function).items():
         yield f".{name}", value
     for name in names_read(function.__code__):
         if name in function.__globals__:
-            yield f" global {name!r}", function.__globals__[name]
+            yield f", global {name!r}", function.__globals__[name]
 
 
 def _reduced_parts(obj: Any) -> Iterator[Part]:
@@ -201,6 +208,16 @@ def _state_parts(state: Any) -> Iterator[Part]:
             yield ".__getstate__()", group
 
 
+_PARTS: dict[type, Callable[[Any], Iterator[Part]]] = {
+    dict: _dict_parts,
+    set: _set_parts,
+    frozenset: _set_parts,
+    FunctionType: _function_parts,
+    MethodType: _method_parts,
+    functools.partial: _partial_parts,
+}
+
+
 # Wording
 
 
@@ -217,7 +234,7 @@ def short(value: Any) -> str:
         text = repr(value)
     except Interrupts.kinds:
         raise
-    except BaseException:  # noqa: BLE001 (a repr may do anything)
+    except BaseException:  # noqa: BLE001 (a repr or str may do anything)
         text = f"<{type_name(value)}>"
     limit = 40
     return text if len(text) <= limit else text[: limit - 3] + "..."
@@ -229,7 +246,7 @@ def describe(error: BaseException) -> str:
         return str(error)
     except Interrupts.kinds:
         raise
-    except BaseException:  # noqa: BLE001 (an exception's __str__ may do anything)
+    except BaseException:  # noqa: BLE001 (a repr or str may do anything)
         return f"<the text of this {type(error).__qualname__} cannot be had>"
 
 
@@ -240,8 +257,9 @@ def _said(error: BaseException) -> str:
 
 def _reason(culprit: Any, error: BaseException) -> str:
     text = describe(error)
-    if isinstance(error, TypeError) and text.startswith("cannot pickle"):
-        return text
+    # Pickle says so in different words, by Python version and by type.
+    if text.startswith("cannot pickle") and type(culprit).__name__ in text:
+        return f"cannot pickle {type_name(culprit)!r} object"
     return f"a {type_name(culprit)} cannot be pickled ({_said(error)})"
 
 
@@ -253,20 +271,24 @@ def _too_deep(label: str) -> str:
     )
 
 
-_ADVICE = (
-    (("generator", "async_generator", "coroutine"),
-     "Make it a list, or iterate over it in the parent."),
-    (("_thread.lock", "_thread.RLock", "threading."),
-     "Threads of one process share it; make one in each worker, in the pool's initializer."),
-    (("_io.", "tempfile."), "Send the path, and open the file in the worker."),
-    (("multiprocessing.",),
-     "Objects of multiprocessing are inherited, not sent: use the one of the same name from "
-     "manyhands, or one of a multiprocessing.Manager()."),
-    (("sqlite3.", "psycopg", "sqlalchemy."),
-     "Open the connection in each worker, in the pool's initializer."),
-    (("memoryview",), "Send bytes(it) instead."),
-    (("manyhands.", "builtins.Pool"), "Pools and their results stay in the process that made them."),
-)  # fmt: skip
+_ADVICE = {
+    ("generator", "async_generator", "coroutine"): (
+        "Make it a list, or iterate over it in the parent."
+    ),
+    ("_thread.lock", "_thread.RLock", "threading."): (
+        "Threads of one process share it; make one in each worker, in the pool's initializer."
+    ),
+    ("_io.", "tempfile."): "Send the path, and open the file in the worker.",
+    ("multiprocessing.",): (
+        "Objects of multiprocessing are inherited, not sent: use one of a "
+        "multiprocessing.Manager()."
+    ),
+    ("sqlite3.", "psycopg", "sqlalchemy."): (
+        "Open the connection in each worker, in the pool's initializer."
+    ),
+    ("memoryview",): "Send bytes(it) instead.",
+    ("manyhands.",): "Pools and their results stay in the process that made them.",
+}
 _DEFAULT_ADVICE = (
     "Send plain data and make the object in the worker (in the function, or once in the pool's "
     "initializer), or give its class a __reduce__ method."
@@ -278,7 +300,7 @@ def advice(culprit: Any, error: BaseException) -> str:
     name = type_name(culprit)
     if "through inheritance" in describe(error):
         name = "multiprocessing."
-    for prefixes, text in _ADVICE:
+    for prefixes, text in _ADVICE.items():
         if name.startswith(prefixes):
             return text
     return _DEFAULT_ADVICE

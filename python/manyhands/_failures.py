@@ -25,7 +25,7 @@ def initializer_failed(
     from .errors import InitializerError
 
     if launch is not None:
-        return InitializerError(detail=launch)
+        return InitializerError(detail=launch, **facts)
     error = InitializerError(**facts)
     if raised is not None:
         from ._remote import loads_exception
@@ -46,6 +46,13 @@ def terminated() -> BaseException:
     from .errors import CancelledError
 
     return CancelledError("the pool was terminated before this item was done")
+
+
+def cut_off() -> BaseException:
+    """The pool ended before the source of an iteration did."""
+    from .errors import CancelledError
+
+    return CancelledError("the pool ended before it had pulled everything from this iterable")
 
 
 def timed_out() -> BaseException:

@@ -15,6 +15,7 @@ This module refuses to pickle anything.
 
 from __future__ import annotations
 
+import functools
 import sys
 import weakref
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
@@ -31,8 +32,8 @@ ATOMS = frozenset({
 })  # fmt: skip
 """Immutable types whose values have no identity that a program may rely on."""
 
-INLINE_LIMIT = 1024
-"""Strings and bytes up to this length travel with the function that reads them."""
+LRU_CACHE: type = type(functools.lru_cache(len))
+"""The type of functions that `functools.lru_cache` wraps."""
 
 _READS = frozenset({
     "LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "DELETE_GLOBAL",
@@ -112,7 +113,7 @@ def _find_spec(name: str, path: Any) -> Any:
         find = getattr(finder, "find_spec", None)
         try:
             spec = find(name, path) if find is not None else None
-        except Exception:  # noqa: BLE001 (a foreign finder's failure means "not found by it")
+        except Exception:  # noqa: BLE001 (a foreign finder's failure means that it has not found)
             spec = None
         if spec is not None:
             return spec
@@ -131,14 +132,12 @@ def by_reference(obj: Any) -> bool:
     return found is obj and importable(module)
 
 
-def inline(value: Any) -> bool:
-    """Whether a global travels with each function that reads it, rather than on its own."""
-    kind = type(value)
-    if kind is ModuleType:
-        return sys.modules.get(value.__name__) is value and importable(value.__name__)
-    if kind is str or kind is bytes:
-        return len(value) <= INLINE_LIMIT
-    return kind in ATOMS
+def by_namespace(function: FunctionType) -> bool:
+    """Whether a function's globals are those of a module that another process can import."""
+    space = function.__globals__
+    name = space.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    return module is not None and vars(module) is space and importable(module.__name__)
 
 
 class Main:
@@ -154,9 +153,12 @@ class Main:
         self._cells: dict[int, list[str]] | None = None
 
     def path(self, obj: Any) -> str | None:
-        """The path of a function or class in `__main__`: its qualified name, or an alias."""
-        qualname = getattr(obj, "__qualname__", None)
-        if type(qualname) is str and getattr(obj, "__module__", None) in MAIN_MODULES:
+        """The path of an object in `__main__`: its qualified name, or what it is bound to."""
+        kind = type(obj)
+        # An instance is not asked for attributes: it may answer anything.
+        definition = kind is FunctionType or kind is LRU_CACHE or issubclass(kind, type)
+        qualname = getattr(obj, "__qualname__", None) if definition else None
+        if type(qualname) is str and obj.__module__ in MAIN_MODULES:
             top, _, rest = qualname.partition(".")
             found = self.space.get(top)
             for name in rest.split(".") if rest else ():
@@ -192,11 +194,18 @@ class Main:
         for name, value in list(self.space.items()):
             if name.startswith("__") or not _needs_name(value):
                 continue
-            if self.space.get(getattr(value, "__qualname__", "")) is value:
-                names[id(value)] = value.__qualname__
-            else:
-                names.setdefault(id(value), name)
+            if self.space.get(_own_name(value)) is value:
+                names[id(value)] = _own_name(value)
+            elif names.get(id(value), "_").startswith("_"):
+                names[id(value)] = name  # `_` and the like are bound anew all the time
         return names
+
+
+def _own_name(value: Any) -> str:
+    """What a function or class calls itself; nothing for other objects."""
+    kind = type(value)
+    named = kind is FunctionType or issubclass(kind, type)
+    return value.__qualname__ if named else ""
 
 
 def _needs_name(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """What the workers of a local pool run: one call, or one chunk of a mapping.
 
-A chunk reports each item to its *sink* by `begin(index)` (may this item still run?) and
+A chunk reports each item to its *sink* by `begin()` (may it still run?) and
 `put(index, outcome)`. Two sinks exist: `MapResult` here, which collects a whole map, and `Stream`
 in `_local_stream.py`, which hands items to a consumer. An outcome is a value or a `Raised`, so that
 an exception that is returned and one that is raised stay apart.
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     class Sink(Protocol):
         """Who receives the outcomes of a chunk's items."""
 
-        def begin(self, index: int) -> bool:
-            """Whether item `index` may run."""
+        def begin(self) -> bool:
+            """Whether one more item may run."""
 
         def put(self, index: int, outcome: Any) -> None:
             """Item `index` has ended."""
@@ -113,7 +113,7 @@ class Chunk:
     def run(self, caught: type[BaseException]) -> None:
         """Run the items in this thread, leaving out those that the sink no longer wants."""
         for index, item in enumerate(self._items, self._start):
-            if self._sink.begin(index):
+            if self._sink.begin():
                 self._sink.put(index, attempt(self._func, item, caught))
 
     def fail(self, error: BaseException) -> None:
@@ -150,10 +150,6 @@ class MapResult(LocalResult):
         self.on_item: Callable[[], None] | None = None  # called when an item has ended
         if not length:
             self.finish(self._values)
-
-    def begin(self, index: int = 0) -> bool:  # noqa: ARG002 - the sink's signature
-        """Whether an item may run: not after a failure, and not once cancelled."""
-        return super().begin()
 
     def put(self, index: int, outcome: Any) -> None:
         """Item `index` has ended; the last one, or the first failure, ends the map."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
 import threading
 
 TYPE_CHECKING = False
@@ -197,7 +196,8 @@ class CallbackThread:
         while (function := functions.get()) is not None:
             try:
                 function()
-            except BaseException:  # noqa: BLE001 - SystemExit too: others wait for this thread
-                thread = threading.current_thread()
-                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
-            del function
+            except SystemExit:
+                # As in any thread it ends the function, but others wait for this thread.
+                continue
+            finally:
+                del function

@@ -177,8 +177,8 @@ class Stream:
 
     # the workers
 
-    def begin(self, index: int) -> bool:
-        """Whether item `index` may run. Read without a lock: a stale answer runs one item more."""
+    def begin(self) -> bool:
+        """Whether one more item may run. Read without a lock: a stale answer runs one too many."""
         return not self.over and self._cut_error is None
 
     def put(self, index: int, outcome: Any) -> None:
@@ -222,7 +222,7 @@ class Stream:
     # inside
 
     def _fill(self, *, to_end: bool = False) -> None:
-        while self._source is not None and self.begin(self._fed):
+        while self._source is not None and self.begin():
             if not to_end and (self._is_full() or (self._slow and self._ready())):
                 return
             items = self._pull(self._plan.chunksize)

@@ -114,7 +114,14 @@ def bind(name: str, value: Any) -> Any:
 
 
 def mark_unsent(name: str, reason: str) -> None:
-    """Remember why the global `name` could not be sent; `why_unsent` tells it on a NameError."""
+    """Remember why the global `name` could not be sent; `why_unsent` tells it on a NameError.
+
+    A value that an earlier shipment put there is taken away, since it is out of date.
+    """
+    home = main()
+    held = home.space.get(name, ABSENT)
+    if held is not ABSENT and held is home.shipped.get(name, ABSENT):
+        del home.space[name]
     _unsent[name] = reason
 
 
@@ -128,6 +135,17 @@ def parent_has(name: str) -> bool:
     home = main()
     held = home.space.get(name, ABSENT)
     return held is not ABSENT and (name in _own or held is home.shipped.get(name, ABSENT))
+
+
+def own_class(path: str) -> type | None:
+    """The worker's own class `__main__.path`, if importing the parent's script has made one."""
+    if path.partition(".")[0] not in _own:
+        return None
+    try:
+        found = lookup(path)
+    except AttributeError:
+        return None
+    return found if isinstance(found, type) else None
 
 
 def lookup(path: str) -> Any:

@@ -6,6 +6,7 @@ Refuses: to guess. A wrong option is a TypeError or ValueError that says what is
 from __future__ import annotations
 
 import operator
+import os
 from math import inf, isnan
 
 TYPE_CHECKING = False
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
 
     Errors: TypeAlias = Literal["raise", "return"]
     Progress: TypeAlias = bool | dict[str, Any] | Callable[[int, int | None], object] | None
+
+
+METHODS = ("template", "fork", "spawn", "forkserver")
+"""How workers can be started."""
+
+
+def check_method(method: str) -> None:
+    """Raise unless `method` is a way to start workers."""
+    if method not in METHODS:
+        raise ValueError(f"unknown start method {method!r}: use {', '.join(METHODS)}")
+
+
+def environment_method() -> str | None:
+    """The start method that the environment variable MANYHANDS_START_METHOD names, if it does."""
+    method = os.environ.get("MANYHANDS_START_METHOD")
+    if not method:
+        return None
+    if method not in METHODS:
+        raise ValueError(
+            f"unknown start method {method!r} in MANYHANDS_START_METHOD: use {', '.join(METHODS)}"
+        )
+    return method
 
 
 def check_errors(errors: str) -> None:

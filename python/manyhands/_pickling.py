@@ -1,8 +1,8 @@
 """Values as bytes, both ways: the table of reducers, results, and decoding.
 
 Plain `pickle.dumps(value, 5)` is what the engine tries first, and nearly always enough. Its bytes
-must not be used when it raised, when `needs_forking_pickler()` says so, or when they contain one
-of `SUSPECTS`; then the slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
+must not be used when it raised, when `needs_forking_pickler()` says so, or when they contain
+`SUSPECT`; then the slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
 `dumps_result` for what a worker sends back.
 
 The slow path's table starts from that of multiprocessing's `ForkingPickler`, in which torch and
@@ -18,11 +18,13 @@ import copyreg
 import sys
 from _pickle import PicklingError as _StandardPicklingError
 from _pickle import loads as _loads
+from functools import partial
 from io import BytesIO
+from types import MethodType
 
 from . import _culprit, _namespace
 from ._globals import Main
-from ._reduce import ValuePickler, own_reducers
+from ._reduce import ValuePickler, own_reducers, reduce_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,21 +36,21 @@ if TYPE_CHECKING:
 
     Maker = Callable[[Writable, dict[type, Any]], Pickler]
 
-SUSPECTS = (b"_main__", b"multiprocessing")
+SUSPECT = b"_main__"
 """Bytes whose presence in a plain pickle means that the slow path must make it.
 
-`__main__` (and `__mp_main__`): the other side may not have the class yet. `multiprocessing`: plain
-pickle copies a Connection with the number of its file descriptor, which means nothing elsewhere.
+They are part of `__main__` and of `__mp_main__`: the other side may not have the class yet.
 """
 
-# Types for which the standard library registers reducers without changing what plain pickle makes
-# of them (it makes the same, or refuses); those of multiprocessing itself are found by SUSPECTS.
-_HARMLESS = ("builtins", "functools", "array", "socket", "multiprocessing")
+# Modules of types for which the standard library registers reducers, though plain pickle makes
+# the same of them or refuses. `multiprocessing.connection` is not among them: plain pickle copies a
+# Connection with the number of its file descriptor, which means nothing elsewhere.
+_HARMLESS = frozenset({"builtins", "functools", "array", "socket", "multiprocessing.heap"})
 # Reducers of ForkingPickler that are worse than pickle's or ours: they need multiprocessing to be
 # imported where they arrive, or fail for private methods.
-_WORSE = ("functools.partial", "builtins.method")
+_WORSE = frozenset({partial, MethodType})
 # Reducers of cloudpickle that change the type of what they send, silently.
-_LOSSY = (memoryview,)
+_LOSSY = frozenset({memoryview})
 
 _judged = (0, False)
 
@@ -61,7 +63,7 @@ def needs_forking_pickler() -> bool:
     global _judged  # noqa: PLW0603 (a cache)
     extra = _forking_reducers()
     if len(extra) != _judged[0]:
-        foreign = any(kind.__module__.partition(".")[0] not in _HARMLESS for kind in extra)
+        foreign = any(kind.__module__ not in _HARMLESS for kind in extra)
         _judged = (len(extra), foreign)
     return _judged[1]
 
@@ -72,27 +74,29 @@ def reducers(*, rare: bool = False) -> dict[type, Any]:
     if rare:
         import cloudpickle
 
-        table.update(cloudpickle.Pickler.dispatch_table)
-        for kind in _LOSSY:
-            table.pop(kind, None)
+        rarely = cloudpickle.Pickler.dispatch_table.items()
+        table.update((kind, reducer) for kind, reducer in rarely if kind not in _LOSSY)
     if "socket" in sys.modules:
         table[sys.modules["socket"].socket] = _reduce_socket
-    for kind, reducer in _forking_reducers().items():
-        if f"{kind.__module__}.{kind.__qualname__}" not in _WORSE:
-            table[kind] = reducer
+    registered = _forking_reducers().items()
+    table.update((kind, reducer) for kind, reducer in registered if kind not in _WORSE)
     table.update(own_reducers())
+    # Whatever stands for standard output at the moment: a notebook's stream, a test runner's.
+    streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+    table.update((type(stream), reduce_stream) for stream in streams)
     return table
 
 
 def _forking_reducers() -> dict[type, Any]:
     module = sys.modules.get("multiprocessing.reduction")
-    return {} if module is None else module.ForkingPickler._extra_reducers  # noqa: SLF001
+    table: dict[type, Any] = getattr(module and module.ForkingPickler, "_extra_reducers", {})
+    return table
 
 
 def _reduce_socket(sock: Any) -> Any:
-    from multiprocessing.reduction import ForkingPickler
+    import multiprocessing.reduction  # noqa: F401 (it registers the reducer)
 
-    return ForkingPickler._extra_reducers[type(sock)](sock)  # type: ignore[attr-defined]  # noqa: SLF001
+    return _forking_reducers()[type(sock)](sock)
 
 
 class Discard:
@@ -107,8 +111,8 @@ def dump(obj: Any, maker: Maker, label: str, *, subject: Any = None) -> bytes:
     """Pickle `obj` with the pickler that `maker` makes, or raise an error that says what is wrong.
 
     `label` is what the error calls `obj`, or `subject`, the part of `obj` that the user knows.
-    KeyboardInterrupt and MemoryError pass through; whatever
-    else an object's methods raise, SystemExit included, becomes a `PicklingError`.
+    KeyboardInterrupt and MemoryError pass through; whatever else an object's methods raise,
+    SystemExit included, becomes a `PicklingError`.
     """
     try:
         return _dump(obj, maker, BytesIO())

@@ -10,8 +10,8 @@ Refuses: to schedule, to wait in loops, to catch what a task raises.
 from __future__ import annotations
 
 from . import _setup
-from ._native import Task
-from ._options import bounds, check_chunksize, check_errors, unique
+from ._options import unique
+from ._plan import APPLY, ONE, STAR, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     R = TypeVar("R")
-
-# How a function is called with an item (see kind.rs of the binding).
-_ONE, _STAR, _APPLY = 0, 1, 2
-
 
 class Pool:
     """A pool of worker processes.
@@ -153,7 +149,7 @@ class Pool:
         ...     pool.map(len, ["a", "bb", ""])
         [1, 2, 0]
         """
-        return self._map(func, iterable, _Plan(_ONE, chunksize, errors), (progress, total))
+        return self._map(func, iterable, Plan(ONE, chunksize, errors), (progress, total))
 
     def starmap(
         self,
@@ -171,7 +167,7 @@ class Pool:
         ...     pool.starmap(pow, [(2, 3), (3, 2)])
         [8, 9]
         """
-        return self._map(func, iterable, _Plan(_STAR, chunksize, errors), (progress, total))
+        return self._map(func, iterable, Plan(STAR, chunksize, errors), (progress, total))
 
     def map_async(
         self,
@@ -189,7 +185,7 @@ class Pool:
 
         The whole iterable is pulled and pickled by this call; use `imap` for one that is long or lazy.
         """
-        plan = _Plan(_ONE, chunksize, errors)
+        plan = Plan(ONE, chunksize, errors)
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     def starmap_async(
@@ -205,7 +201,7 @@ class Pool:
         total: int | None = None,
     ) -> AsyncResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = _Plan(_STAR, chunksize, errors)
+        plan = Plan(STAR, chunksize, errors)
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     # Many items, results one by one
@@ -233,7 +229,7 @@ class Pool:
         ...     list(pool.imap(abs, range(-2, 1)))
         [2, 1, 0]
         """
-        plan = _Plan(_ONE, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        plan = Plan(ONE, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
         return self._iterate(func, iterable, plan, (progress, total))
 
     def imap_unordered(
@@ -249,7 +245,7 @@ class Pool:
         total: int | None = None,
     ) -> ResultIterator:
         """As `imap`, in the order in which results arrive."""
-        plan = _Plan(_ONE, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
+        plan = Plan(ONE, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap(
@@ -265,7 +261,7 @@ class Pool:
         total: int | None = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = _Plan(_STAR, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        plan = Plan(STAR, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap_unordered(
@@ -281,7 +277,7 @@ class Pool:
         total: int | None = None,
     ) -> ResultIterator:
         """As `istarmap`, in the order in which results arrive."""
-        plan = _Plan(_STAR, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
+        plan = Plan(STAR, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
         return self._iterate(func, iterable, plan, (progress, total))
 
     # Life
@@ -308,16 +304,17 @@ class Pool:
 
     def grow(self, n: int) -> None:
         """Add `n` workers."""
+        self._check_open()
         self._crew.grow(n)
 
     def shrink(self, n: int) -> None:
         """Let `n` workers go, each after the item that it runs. One always stays."""
+        self._check_open()
         self._crew.shrink(n)
 
     def __enter__(self) -> Self:
         self._crew.engine.check()
-        if self._closed:
-            raise ValueError("this pool is closed: create a new one to run more")
+        self._check_open()
         return self
 
     def __exit__(
@@ -350,71 +347,42 @@ class Pool:
 
     # What the methods share
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("this pool is closed: create a new one to run more")
+
     def _submit(
         self, func: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any] | None
     ) -> AsyncResult:
         crew = self._crew
         if kwds:
-            task = crew.task(func, _Plan(_APPLY))
+            task = crew.task(func, Plan(APPLY))
             return crew.engine.submit(task, (tuple(args), dict(kwds)))
         task = crew.single(func)
         return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
 
     def _map(
-        self, func: Callable[..., Any], iterable: Iterable[Any], plan: _Plan, shown: tuple[Any, Any]
+        self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, shown: tuple[Any, Any]
     ) -> list[Any]:
         task = self._crew.task(func, plan, _setup.display(iterable, *shown))
         return self._crew.engine.map(task, iterable)
 
     def _map_async(
-        self, func: Callable[..., Any], iterable: Iterable[Any], plan: _Plan, extras: tuple[Any, ...]
+        self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, extras: tuple[Any, ...]
     ) -> AsyncResult:
         callback, error_callback, progress, total = extras
         display = _setup.display(iterable, progress, total)
         result = self._crew.engine.map_later(self._crew.task(func, plan, display), iterable)
-        if display is not None:
-            _setup.follow(result, display)
-        if callback is None and error_callback is None:
+        if callback is None and error_callback is None and display is None:
             return result
         from ._callbacks import with_callbacks
 
-        return with_callbacks(result, callback, error_callback)
+        return with_callbacks(result, callback, error_callback, display)
 
     def _iterate(
-        self, func: Callable[..., Any], iterable: Iterable[Any], plan: _Plan, shown: tuple[Any, Any]
+        self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, shown: tuple[Any, Any]
     ) -> ResultIterator:
         task = self._crew.task(func, plan, _setup.display(iterable, *shown))
         results = self._crew.engine.iterate(task, iterable, plan.buffer)
         self._crew.keep(results.stream)
         return results
-
-
-class _Plan:
-    """How a function is run over items: the checked options of one call."""
-
-    __slots__ = ("buffer", "options")
-
-    def __init__(
-        self,
-        shape: int,
-        chunksize: int | None = None,
-        errors: str = "raise",
-        *,
-        ordered: bool = True,
-        buffer: tuple[float | None, float | None] | None = None,
-    ) -> None:
-        check_chunksize(chunksize)
-        check_errors(errors)
-        self.buffer = (None, None) if buffer is None else bounds(*buffer)
-        self.options = {
-            "shape": shape,
-            "chunk": chunksize,
-            "stop": errors == "raise",
-            "ordered": ordered,
-            "lazy": buffer is not None,
-        }
-
-    def task(self, code: tuple[int, list[int]], name: str, *rest: Any) -> Task:
-        """The engine's form of it."""
-        shipping, display, lease = rest
-        return Task(code, name, shipping, progress=display, lease=lease, **self.options)

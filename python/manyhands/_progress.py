@@ -24,7 +24,7 @@ from time import monotonic
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol, TextIO
+    from typing import Any, Protocol, TextIO, TypeGuard
 
     class _Bar(Protocol):
         """What shows the counts."""
@@ -68,13 +68,18 @@ def make(
         return None
     if progress is True or isinstance(progress, dict):
         return Progress(_bar({} if progress is True else dict(progress), total))
-    if callable(progress) and not isinstance(progress, type):
+    # A class is callable too, but `progress=tqdm` would not do what its author hopes for.
+    if not isinstance(progress, type) and _takes_counts(progress):
         return Progress(_Callback(progress, total))
     msg = (
         "progress must be True, False, None, a dictionary of tqdm options, or a function of "
         f"(done, total), not {progress!r}"
     )
     raise TypeError(msg)
+
+
+def _takes_counts(progress: Any) -> TypeGuard[Callable[[int, int | None], object]]:
+    return callable(progress)
 
 
 class Progress:
@@ -189,7 +194,7 @@ class _Line:
         self._start = monotonic()
         self._due = self._start + (0.0 if self._tty else _LINE_SECONDS)
         self._done = 0
-        self._drawn = False
+        self._drawn: int | None = None  # the count that was last shown
 
     def show(self, done: int) -> None:
         self._done = done
@@ -198,7 +203,7 @@ class _Line:
             self._draw(now)
 
     def print_above(self, text: str, stream: TextIO) -> None:
-        if not self._tty or not self._drawn:
+        if not self._tty or self._drawn is None:
             _write(stream, text)
         elif stream is self._stream:
             _write(stream, f"\r\x1b[K{text}{self._text(monotonic())}")
@@ -210,7 +215,8 @@ class _Line:
     def finish(self, done: int) -> None:
         self._done = done
         if not self._tty:
-            _write(self._stream, self._text(monotonic()) + "\n")
+            if self._drawn != done:
+                self._draw(monotonic())
         elif self._leave:
             _write(self._stream, f"\r\x1b[K{self._text(monotonic())}\n")
         else:
@@ -219,7 +225,7 @@ class _Line:
     def _draw(self, now: float) -> None:
         text = self._text(now)
         _write(self._stream, f"\r\x1b[K{text}" if self._tty else text + "\n")
-        self._drawn = True
+        self._drawn = self._done
         self._due = now + (_REDRAW_SECONDS if self._tty else _LINE_SECONDS)
 
     def _text(self, now: float) -> str:

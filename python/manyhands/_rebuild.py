@@ -38,7 +38,7 @@ _built: weakref.WeakSet[type] = weakref.WeakSet()
 
 def load_code(data: bytes) -> CodeType:
     """The code object that `marshal` wrote."""
-    code: CodeType = marshal.loads(data)
+    code: CodeType = marshal.loads(data)  # noqa: S302 (between our own processes, as pickle)
     return code
 
 
@@ -88,7 +88,7 @@ def set_function(function: FunctionType, state: dict[str, Any]) -> None:
         setattr(function, name, value)
 
 
-def make_lru_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001
+def make_lru_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
     """A `functools.lru_cache` wrapper with an empty cache."""
     import functools
 
@@ -174,7 +174,7 @@ def make_class(
     metaclass: type, name: str, bases: tuple[type, ...], body: dict[str, Any], identity: str
 ) -> type:
     """The class known under the tag `identity`, or a new one that `set_class` will fill."""
-    known = _class_of.get(identity)
+    known = _known(identity, body)
     if known is not None:
         return known
     owner = _hook_owner(bases)
@@ -188,10 +188,22 @@ def make_class(
         type.__setattr__(owner, "__init_subclass__", hook)
 
 
+def _known(identity: str, body: dict[str, Any]) -> type | None:
+    known = _class_of.get(identity)
+    if known is None and body["__module__"] == "__main__":
+        known = _namespace.own_class(body["__qualname__"])
+    return known
+
+
 def set_class(cls: type, state: dict[str, Any]) -> None:
-    """Give a class its attributes: those that are absent, or still as a shipment left them."""
+    """Give a class its attributes: those that are absent, or still as a shipment left them.
+
+    A class that was not made here from a shipment is this process's own, and stays as it is.
+    """
     registered = state.pop("_abc_registered", ())
-    shipped = _attributes.get(cls, {})
+    shipped = _attributes.get(cls)
+    if shipped is None:
+        return
     held = vars(cls)
     for name, value in state.items():
         if name not in held or held[name] is shipped.get(name, _namespace.ABSENT):
@@ -233,7 +245,7 @@ def _hook_owner(bases: Iterable[type]) -> type | None:
     return None
 
 
-def _passing_on(owner: type) -> Any:
+def _passing_on(owner: Any) -> Any:
     """An `__init_subclass__` that leaves out `owner`'s, and runs those of its bases."""
 
     def quiet(cls: type) -> None:
@@ -276,10 +288,10 @@ def make_enum(
     `heading` is metaclass, name, bases and body; `members` name, value and arguments of the data
     type of each; `options` the keywords of the class statement that can be told afterwards.
     """
-    known = _class_of.get(identity)
+    metaclass, name, bases, body = heading
+    known = _known(identity, body)
     if known is not None:
         return known
-    metaclass, name, bases, body = heading
     space = metaclass.__prepare__(name, bases)
     for key, value in body.items():
         space[key] = value
@@ -299,5 +311,5 @@ def set_enum(cls: Any, state: tuple[dict[str, Any], Mapping[str, dict[str, Any]]
     attributes, members = state
     fresh = "_new_member_" not in vars(cls)
     set_class(cls, attributes)
-    for name, values in members.items() if fresh else ():
+    for name, values in members.items() if fresh else ():  # else it is known, and complete
         cls._member_map_[name].__dict__.update(values)

@@ -24,10 +24,25 @@ import marshal
 import sys
 import types
 from _pickle import Pickler
-from types import CellType, CodeType, FunctionType, MappingProxyType, MemberDescriptorType, ModuleType
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    ModuleType,
+)
 
 from . import _namespace, _rebuild
-from ._globals import MAIN_MODULES, by_reference, importable, names_read, submodules_used
+from ._globals import (
+    LRU_CACHE,
+    MAIN_MODULES,
+    by_namespace,
+    by_reference,
+    importable,
+    names_read,
+    submodules_used,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +58,8 @@ if TYPE_CHECKING:
             """Take some bytes."""
 
 
-LRU_CACHE: type = type(functools.lru_cache(len))
 _HIDDEN_TYPES = {value: name for name, value in vars(types).items() if type(value) is type}
+_PLAIN_REDUCE: Any = object.__reduce__
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement or the like
 
 _CLASS_SKIP = frozenset({
@@ -64,8 +79,9 @@ class ValuePickler(Pickler):
 
     def __init__(self, file: Writable, table: dict[type, Any], main: Main) -> None:
         super().__init__(file, 5)
-        self.dispatch_table = table
+        self.dispatch_table: dict[type, Any] = table
         self.main = main
+        self.carries_globals = False  # functions of unimportable namespaces take theirs along
 
     def refer(self, path: str, obj: Any) -> Any:
         """How to refer to `obj`, which is `__main__.path`; None to send it by value."""
@@ -82,7 +98,7 @@ class ValuePickler(Pickler):
             return self._definition(obj, kind)
         if issubclass(kind, ModuleType):
             return reduce_module(obj)
-        if kind.__reduce__ is not object.__reduce__ and kind not in self.dispatch_table:
+        if kind.__reduce__ is not _PLAIN_REDUCE and kind not in self.dispatch_table:
             return self._perhaps_named(obj, kind)
         return NotImplemented
 
@@ -118,15 +134,15 @@ class ValuePickler(Pickler):
     def _function(self, function: FunctionType) -> Any:
         state = _function_state(function)
         space = function.__globals__
-        home = space.get("__name__")
         place: tuple[Any, ...]
         if space is self.main.space:
             maker: Any = _rebuild.main_function
             place = ()
             state.update(self._main_reads(function.__code__))
-        elif isinstance(home, str) and _is_module_of(home, space):
-            maker, place = _rebuild.module_function, (home,)
+        elif by_namespace(function):
+            maker, place = _rebuild.module_function, (space["__name__"],)
         else:
+            self.carries_globals = True
             token = _namespace.token_of(space)
             maker, place = _rebuild.private_function, (token,)
             state.update(token=token, **_private_reads(function.__code__, space))
@@ -157,17 +173,12 @@ def _private_reads(code: CodeType, space: dict[str, Any]) -> dict[str, Any]:
     return _reads_state(code, reads, reads)
 
 
-def _is_module_of(name: str, space: dict[str, Any]) -> bool:
-    module = sys.modules.get(name)
-    return module is not None and vars(module) is space and importable(name)
-
-
 def _function_state(function: FunctionType) -> dict[str, Any]:
     """What a new function over the same code would not have of itself."""
     code = function.__code__
     doc = code.co_consts[0] if code.co_consts and isinstance(code.co_consts[0], str) else None
     module = function.__module__
-    given = {
+    given: dict[str, tuple[Any, Any]] = {
         "__name__": (function.__name__, code.co_name),
         "__qualname__": (function.__qualname__, code.co_qualname),
         "__doc__": (function.__doc__, doc),
@@ -218,7 +229,7 @@ def _class_state(cls: type) -> dict[str, Any]:
     if "__annotate_func__" in held:  # Python 3.14 evaluates annotations when asked for them
         state["__annotations__"] = dict(cls.__annotations__)
     if "_abc_impl" in held:
-        from _abc import _get_dump
+        from _abc import _get_dump  # type: ignore[import-not-found]
 
         registered = [reference() for reference in _get_dump(cls)[0]]
         state["_abc_registered"] = [subclass for subclass in registered if subclass is not None]
@@ -326,12 +337,12 @@ def _reduce_weak_set(members: Any) -> Any:
     return type(members), (list(members),)
 
 
-def _reduce_stream(stream: Any) -> Any:
+def reduce_stream(stream: Any) -> Any:
+    """One of this process's standard streams as that of the other process."""
     for name in ("stdin", "stdout", "stderr"):
         if stream is getattr(sys, name):
             return _rebuild.standard_stream, (name,)
-    msg = f"cannot pickle {type(stream).__module__ + '.' + type(stream).__name__!r} object"
-    raise TypeError(msg)
+    return stream.__reduce_ex__(5)
 
 
 def _reduce_type_variable(variable: Any) -> Any:
@@ -385,7 +396,7 @@ def _reducers() -> dict[type, Any]:
         weakref.WeakKeyDictionary: _reduce_weak_mapping,
         weakref.WeakValueDictionary: _reduce_weak_mapping,
         weakref.WeakSet: _reduce_weak_set,
-        io.TextIOWrapper: _reduce_stream,
+        io.TextIOWrapper: reduce_stream,
     }
 
 

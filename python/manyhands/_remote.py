@@ -28,18 +28,25 @@ from __future__ import annotations
 
 from _pickle import dumps as _dumps
 from _pickle import loads as _loads
+from functools import partial
 from io import BytesIO
 
 from . import _culprit, _namespace, _pickling
+from ._globals import Main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _pickle import Pickler
+    from collections.abc import Callable
     from typing import Any
 
-    from ._reduce import Writable
+    Maker = Callable[..., Pickler]
+    Known = dict[int, tuple[Any, ...]]
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement or the like
 _MAX_TEXT = 100_000
+_WITH_SETTER = 6  # length of what __reduce__ gives when it names the function that sets the state
+_BASE: Any = BaseException  # for its descriptors, which work whatever a class overrides
 
 
 # The worker's side
@@ -48,11 +55,11 @@ _MAX_TEXT = 100_000
 def dumps_exception(exc: BaseException, note: str | None = None) -> bytes:
     """Bytes for an exception that a task raised, and for a note to add to it in the parent."""
     text = _traceback_text(exc)
-    exc = _explained(exc)
+    exc = _safe(lambda: _explained(exc)) or exc
     facts = {
         "type_name": _safe(lambda: _culprit.type_name(exc)) or "an exception",
         "message": _culprit.describe(exc)[:_MAX_TEXT],
-        "arguments": [_culprit.short(argument) for argument in exc.args],
+        "arguments": [_culprit.short(argument) for argument in _arguments(exc)],
         "traceback": text,
     }
     return _dumps((_body(exc), facts, note), 5)
@@ -76,26 +83,29 @@ def _explained(exc: BaseException) -> BaseException:
 
 
 def _body(exc: BaseException) -> bytes | None:
-    for kind in (ExceptionPickler, TolerantPickler, UnchainedPickler):
-        data = _tried(exc, kind)
+    known: Known = {}
+    tolerant, unchained = partial(TolerantPickler, known), partial(UnchainedPickler, known)
+    for maker in (ExceptionPickler, tolerant, unchained):
+        data = _tried(exc, maker)
         if data is not None:
             return data
     return None
 
 
-def _tried(exc: BaseException, kind: type[ExceptionPickler]) -> bytes | None:
+def _tried(exc: BaseException, maker: Maker) -> bytes | None:
     """The bytes, if they give an exception of the same type here."""
 
     def attempt() -> bytes | None:
-        data = _pickled(exc, kind)
+        data = _pickled(exc, maker)
         return data if type(_loads(data)) is type(exc) else None
 
-    return _safe(attempt)
+    data: bytes | None = _safe(attempt)
+    return data
 
 
-def _pickled(exc: BaseException, kind: type[ExceptionPickler]) -> bytes:
+def _pickled(value: Any, maker: Maker) -> bytes:
     file = BytesIO()
-    kind(file, _pickling.reducers(), _pickling.Main()).dump(exc)
+    maker(file, _pickling.reducers(), Main()).dump(value)
     return file.getvalue()
 
 
@@ -103,7 +113,7 @@ def _safe(attempt: Any) -> Any:
     """What `attempt` gives, or None when it raises anything at all."""
     try:
         return attempt()
-    except BaseException:  # noqa: BLE001 (an exception's own methods may raise whatever they like)
+    except BaseException:  # noqa: BLE001 (an exception's methods may raise whatever they like)
         return None
 
 
@@ -122,19 +132,33 @@ class ExceptionPickler(_pickling.ResultPickler):
 
 
 class TolerantPickler(ExceptionPickler):
-    """Makes the exceptions that fail by themselves without their constructor, or as text."""
+    """Makes the exceptions that fail by themselves without their constructor, or as text.
+
+    `known` keeps what was found out about each, by its `id`.
+    """
+
+    def __init__(self, known: Known, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.known = known
 
     def reduce(self, exc: BaseException) -> Any:
         """How to pickle one exception so that it arrives for certain."""
-        return _with_chain(exc, _sure_parts(exc))
+        return _with_chain(exc, self.sure(exc))
+
+    def sure(self, exc: BaseException) -> tuple[Any, ...]:
+        """The same without its chain."""
+        parts = self.known.get(id(exc))
+        if parts is None:
+            parts = self.known[id(exc)] = _sure_parts(exc, self.known)
+        return parts
 
 
-class UnchainedPickler(ExceptionPickler):
+class UnchainedPickler(TolerantPickler):
     """The same, and what they refer to stays behind."""
 
     def reduce(self, exc: BaseException) -> Any:
         """How to pickle one exception alone."""
-        return _sure_parts(exc)
+        return self.sure(exc)
 
 
 class _LonePickler(ExceptionPickler):
@@ -145,26 +169,30 @@ class _LonePickler(ExceptionPickler):
 
 
 def _with_chain(exc: BaseException, reduced: Any) -> Any:
-    if not isinstance(reduced, tuple) or len(reduced) > 3:  # noqa: PLR2004 (function, arguments, state)
+    if not isinstance(reduced, tuple) or len(reduced) not in (2, 3, _WITH_SETTER):
         return reduced
     func, arguments, state = (*reduced, None)[:3]
+    setter = set_state if len(reduced) < _WITH_SETTER else reduced[-1]
     chain = (exc.__cause__, exc.__context__, exc.__suppress_context__)
-    return func, arguments, (state, *chain), None, None, restore
+    return func, arguments, (setter, state, *chain), None, None, restore
 
 
-def _sure_parts(exc: BaseException) -> tuple[Any, ...]:
+def _sure_parts(exc: BaseException, known: Known) -> tuple[Any, ...]:
     if _tried(exc, _LonePickler) is not None:
         reduced: tuple[Any, ...] = exc.__reduce_ex__(5)  # type: ignore[assignment]
         return reduced
-    bare = (make_bare, (type(exc), _tidied(exc.args)), _tidied(_attributes(exc)))
-    if _safe(lambda: _loads(_pickled_parts(bare))) is not None:
-        return bare
+    attributes = _tidied(_attributes(exc))
+    made = (make_bare, (type(exc), _tidied(_arguments(exc))))
+    trial = partial(_pickled, [made, attributes], partial(UnchainedPickler, known))
+    if _safe(lambda: _loads(trial())) is not None:
+        return (*made, attributes, None, None, set_attributes)
     name = _safe(lambda: _culprit.type_name(exc)) or "an exception"
     return make_stand_in, (name, _culprit.describe(exc))
 
 
-def _pickled_parts(parts: tuple[Any, ...]) -> bytes:
-    return _pickled(parts, UnchainedPickler)  # type: ignore[arg-type]
+def _arguments(exc: BaseException) -> tuple[Any, ...]:
+    arguments: tuple[Any, ...] = _BASE.args.__get__(exc)
+    return arguments
 
 
 def _attributes(exc: BaseException) -> dict[str, Any]:
@@ -203,15 +231,24 @@ def _traceback_text(exc: BaseException) -> str:
 # Where the bytes are read
 
 
-def restore(exc: BaseException, state: tuple[Any, Any, Any, bool]) -> None:
+def restore(exc: BaseException, state: tuple[Any, ...]) -> None:
     """Give an exception its attributes and its chain."""
-    attributes, cause, context, suppress = state
+    setter, attributes, cause, context, suppress = state
     if attributes is not None:
-        exc.__setstate__(attributes)
-    # Through the descriptors of BaseException: a class may forbid setting attributes.
-    BaseException.__cause__.__set__(exc, cause)  # type: ignore[attr-defined]
-    BaseException.__context__.__set__(exc, context)  # type: ignore[attr-defined]
-    BaseException.__suppress_context__.__set__(exc, suppress)  # type: ignore[attr-defined]
+        setter(exc, attributes)
+    _BASE.__cause__.__set__(exc, cause)
+    _BASE.__context__.__set__(exc, context)
+    _BASE.__suppress_context__.__set__(exc, suppress)
+
+
+def set_state(exc: BaseException, state: Any) -> None:
+    """Give an exception its attributes as its class wants it."""
+    exc.__setstate__(state)
+
+
+def set_attributes(exc: BaseException, attributes: dict[str, Any]) -> None:
+    """Give an exception its attributes, past whatever its class does about that."""
+    exc.__dict__.update(attributes)
 
 
 def make_bare(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
@@ -219,7 +256,7 @@ def make_bare(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseExce
     base: Any = next(cls for cls in kind.__mro__ if not cls.__flags__ & _HEAP_TYPE)
     exc: BaseException = base.__new__(kind, *arguments)
     _safe(lambda: base.__init__(exc, *arguments))
-    exc.args = arguments
+    _BASE.args.__set__(exc, arguments)
     return exc
 
 
@@ -240,8 +277,14 @@ def loads_exception(data: bytes) -> BaseException:
     if not isinstance(exc, Exception) or isinstance(exc, (StopIteration, StopAsyncIteration)):
         exc = _exit(exc, facts)
     if note is not None:
-        _safe(lambda: BaseException.add_note(exc, note))
+        _add_note(exc, note)
     return exc
+
+
+def _add_note(exc: BaseException, note: str) -> None:
+    notes = exc.__dict__.setdefault("__notes__", [])
+    if isinstance(notes, list):
+        notes.append(note)
 
 
 def _stand_in(facts: dict[str, Any], *, known: bool) -> BaseException:
@@ -261,7 +304,7 @@ def _attach(exc: BaseException, text: str) -> None:
         last = last.__cause__
         seen.add(id(last))
     if last.__cause__ is None:
-        BaseException.__cause__.__set__(last, RemoteTraceback(text))  # type: ignore[attr-defined]
+        _BASE.__cause__.__set__(last, RemoteTraceback(text))
 
 
 def _exit(exc: BaseException, facts: dict[str, Any]) -> BaseException:

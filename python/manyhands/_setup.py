@@ -9,31 +9,23 @@ Refuses: to be called by users; every check of arguments has been made before.
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 from _thread import allocate_lock
 from _weakref import ref
 
 from . import _code, _snapshot
 from ._native import Engine, Task, cpu_count
-from ._options import at_least_one
+from ._options import at_least_one, check_method, environment_method
+from ._plan import STAR, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any, Protocol
+    from typing import Any
 
     from ._local import SerialPool
-    from ._native import AsyncResult, Stream
+    from ._native import Stream
     from ._options import Progress
-
-    class Plan(Protocol):
-        """The checked options of a call."""
-
-        def task(
-            self, code: tuple[int, list[int]], name: str, *rest: Any
-        ) -> Task:
-            """The engine's form of it."""
 
 
 _MOST_WORKERS = 4096
@@ -71,23 +63,40 @@ def _method(context: Any) -> tuple[str, Any]:
     """The start method, and the context whose `Process` starts the workers, if one does."""
     if context is None:
         chosen = sys.modules.get("manyhands._context")
-        context = chosen.default_method() if chosen else os.environ.get("MANYHANDS_START_METHOD")
+        context = chosen.default_method() if chosen else environment_method()
     if context is None:
         return "template", None
-    method = context if isinstance(context, str) else getattr(context, "method", None)
+    method = getattr(context, "method", context)
+    if not isinstance(method, str):
+        if not hasattr(context, "Process"):
+            raise TypeError(f"context must be a start method or a context, not {context!r}")
+        return "context", context
+    check_method(method)
     if method in ("template", "fork"):
         return method, None
-    if isinstance(context, str):
-        if context not in ("spawn", "forkserver"):
-            raise ValueError(
-                f"unknown start method {context!r}: use template, fork, spawn or forkserver"
-            )
-        import multiprocessing
+    import multiprocessing
 
-        return context, multiprocessing.get_context(context)
-    if not hasattr(context, "Process"):
-        raise TypeError(f"context must be a start method or a context, not {context!r}")
-    return "context", context
+    return method, multiprocessing.get_context(method)
+
+
+class Shipping:
+    """Makes shippers for one engine; calls hold this, not the crew, so that a dropped pool goes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._book = _code.Codebook()
+        self.inherited: dict[str, Any] = {}
+
+    def __call__(self) -> tuple[_code.Shipper, list[int]]:
+        """A shipper for one call, and the list to which it appends what workers need."""
+        required: list[int] = []
+        shipper = _code.Shipper(
+            self._register, required.append, codebook=self._book, inherited=self.inherited
+        )
+        return shipper, required
+
+    def _register(self, data: bytes, name: str) -> int:  # noqa: ARG002 - the shipper's signature
+        return self._engine.register(data)
 
 
 class Crew:
@@ -99,8 +108,6 @@ class Crew:
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         self._options = options
-        self._book = _code.Codebook()
-        self._inherited: dict[str, Any] = {}
         self._imported: set[str] = set()
         self._singles: dict[Any, tuple[Any, Task]] = {}
         self._streams: list[Stream] = []
@@ -114,6 +121,7 @@ class Crew:
             _template_command(options.env) if by_template else None,
             snapshot,
         )
+        self._shipping = Shipping(self.engine)
         _remember(self)
         try:
             self._start(initializer, initargs, snapshot, by_template=by_template)
@@ -132,7 +140,7 @@ class Crew:
         for module in self._options.preload:
             self.engine.preload(module)
         if self._options.method == "fork":
-            self._inherited = dict(sys.modules["__main__"].__dict__)
+            self._shipping.inherited = dict(sys.modules["__main__"].__dict__)
         if initializer is not None:
             self._set_initializer(initializer, initargs)
         if by_template:
@@ -150,7 +158,7 @@ class Crew:
         number = shipper.function(initializer)
         arguments = shipper.dumps(initargs, "initargs")
         self._import_module_of(initializer)
-        self.engine.set_initializer([*required], number, arguments)
+        self.engine.set_initializer(_code.describe(initializer), [*required, number], arguments)
 
     # Functions become tasks
 
@@ -161,35 +169,23 @@ class Crew:
         shipper, required = self._shipping()
         number = shipper.function(func)
         self._import_module_of(func)
-        lease = self.engine if getattr(shipper, "root", None) == number else None
-        return plan.task((number, list(required)), _code.describe(func), self._shipping, display, lease)
+        return plan.task(
+            (number, list(required)),
+            _code.describe(func),
+            self._shipping,
+            progress=display,
+            lease=self.engine if shipper.root == number else None,
+        )
 
     def single(self, func: Callable[..., Any]) -> Task:
         """The task of `apply` without keywords: kept while the function's code cannot change."""
         kept = self._singles.get(id(func))
         if kept is not None and kept[0] is func:
             return kept[1]
-        if not callable(func):
-            raise TypeError(f"the first argument must be callable, not {func!r}")
-        shipper, required = self._shipping()
-        number = shipper.function(func)
-        self._import_module_of(func)
-        lease = self.engine if getattr(shipper, "root", None) == number else None
-        code = (number, list(required))
-        task = Task(code, _code.describe(func), self._shipping, shape=1, lease=lease)
+        task = self.task(func, Plan(STAR))
         if _code.is_reference(func):
             self._singles[id(func)] = (func, task)
         return task
-
-    def _shipping(self) -> tuple[_code.Shipper, list[int]]:
-        required: list[int] = []
-        shipper = _code.Shipper(
-            self._register, required.append, codebook=self._book, inherited=self._inherited
-        )
-        return shipper, required
-
-    def _register(self, data: bytes, name: str) -> int:  # noqa: ARG002 - the shipper's signature
-        return self.engine.register(data)
 
     def _import_module_of(self, func: Callable[..., Any]) -> None:
         """Let the template import the function's module, so that workers are born with it."""
@@ -211,11 +207,15 @@ class Crew:
 
     # Life
 
-    def settle(self) -> None:
-        """Pull nothing more from any source, and wait for what was fed."""
+    def seal(self) -> int:
+        """Pull nothing more from any source; how many iterations that left undone and unadvanced."""
         with self._lock:
             streams, self._streams = self._streams, []
-        forgotten = sum(stream.stop_feeding() for stream in streams)
+        return sum(stream.stop_feeding() for stream in streams)
+
+    def settle(self) -> None:
+        """Pull nothing more from any source, and wait for what was fed."""
+        forgotten = self.seal()
         if forgotten:
             import warnings
 
@@ -286,17 +286,6 @@ def display(iterable: Iterable[Any], progress: Progress, total: int | None) -> A
     if total is None and hasattr(iterable, "__len__"):
         total = len(iterable)
     return make(progress, total)
-
-
-def follow(result: AsyncResult, display: Any) -> None:
-    """Show the progress of a call that runs on its own."""
-    import threading
-
-    def run() -> None:
-        while not result.show(display):
-            result.wait(0.1)
-
-    threading.Thread(target=run, name="manyhands-progress", daemon=True).start()
 
 
 def serial_pool(

@@ -10,7 +10,6 @@ This module refuses to send anything: `_code` ships what was noted.
 from __future__ import annotations
 
 from . import _namespace, _pickling
-from ._globals import inline
 from ._reduce import ValuePickler
 
 TYPE_CHECKING = False
@@ -37,10 +36,9 @@ class ItemPickler(ValuePickler):
         return _pickling.by_name(path, obj)
 
     def carry(self, reads: dict[str, Any]) -> dict[str, Any]:
-        """Modules and small constants; the other globals are definitions."""
-        carried = {name: value for name, value in reads.items() if inline(value)}
-        self.soft.update(dict.fromkeys(reads.keys() - carried.keys()))
-        return carried
+        """None: each is a definition of its own, so that the latest one shipped is what counts."""
+        self.soft.update(dict.fromkeys(reads))
+        return {}
 
 
 class CodePickler(ItemPickler):
@@ -65,7 +63,7 @@ class CodePickler(ItemPickler):
         self.hard[name] = obj
         return name
 
-    def refer(self, path: str, obj: Any) -> Any:
+    def refer(self, path: str, obj: Any) -> Any:  # noqa: ARG002 (the pickler's interface)
         """What is not itself a global but part of one, such as a nested class."""
         top = path.partition(".")[0]
         if top in self._group:

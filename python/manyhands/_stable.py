@@ -13,7 +13,6 @@ This module refuses to guess: what it does not know is not watched.
 
 from __future__ import annotations
 
-import functools
 import sys
 from types import (
     FunctionType,
@@ -23,7 +22,7 @@ from types import (
     WrapperDescriptorType,
 )
 
-from ._globals import ATOMS, by_reference, names_read
+from ._globals import ATOMS, LRU_CACHE, by_namespace, by_reference, names_read
 from ._namespace import ABSENT
 
 TYPE_CHECKING = False
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
         def holds(self) -> bool:
             """Whether it is true still."""
 
+
 # Attributes of classes that hold containers, but are written by the class statement alone.
 _METADATA = frozenset({
     "__annotations__", "__dataclass_fields__", "__dataclass_params__", "__match_args__",
@@ -48,11 +48,10 @@ _METADATA = frozenset({
     "_abc_impl", "__slotnames__", "_fields", "_field_defaults", "__protocol_attrs__",
 })  # fmt: skip
 _CACHE = "__slotnames__"  # set on a class by copyreg when an instance is pickled
-_LRU_CACHE = type(functools.lru_cache(len))
 _DESCRIPTORS = (GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType)
 
 
-class _Unwatchable(Exception):  # noqa: N818 (never leaves this module)
+class _Unwatchable(Exception):
     """The definition holds something that can change unseen."""
 
 
@@ -70,10 +69,10 @@ def watch(name: str, value: Any, main: Main) -> list[Guard] | None:
 
 
 class _FunctionGuard:
-    """A function has its code, defaults and closure, and reads the same globals."""
+    """A function has its code, defaults and closure; what it found missing is missing still."""
 
-    __slots__ = ("attributes", "cells", "code", "contents", "defaults", "function", "kwdefaults",
-                 "reads", "space", "values")  # fmt: skip
+    __slots__ = ("absent", "attributes", "cells", "code", "contents", "defaults", "function",
+                 "kwdefaults", "space")  # fmt: skip
 
     def __init__(self, function: FunctionType) -> None:
         self.function = function
@@ -84,8 +83,7 @@ class _FunctionGuard:
         self.cells: tuple[CellType, ...] = function.__closure__ or ()
         self.contents = [_contents(cell) for cell in self.cells]
         self.space = function.__globals__
-        self.reads = names_read(self.code)
-        self.values = [self.space.get(name, ABSENT) for name in self.reads]
+        self.absent = [name for name in names_read(self.code) if name not in self.space]
 
     def holds(self) -> bool:
         function = self.function
@@ -95,19 +93,24 @@ class _FunctionGuard:
             and _same_items(function.__kwdefaults__ or {}, self.kwdefaults)
             and _same_items(function.__dict__, self.attributes)
             and all(map(_is, map(_contents, self.cells), self.contents))
-            and all(self.space.get(n, ABSENT) is v for n, v in zip(self.reads, self.values))  # noqa: B905
+            and self.space.keys().isdisjoint(self.absent)
         )
 
 
 class _PlainGuard:
-    """The same, for a function without closure, globals, attributes or keyword defaults."""
+    """The same for a function that has no closure, attributes or keyword defaults.
 
-    __slots__ = ("code", "defaults", "function")
+    It is what most functions are, and checked at every call.
+    """
 
-    def __init__(self, function: FunctionType) -> None:
-        self.function = function
-        self.code = function.__code__
-        self.defaults = function.__defaults__
+    __slots__ = ("absent", "code", "defaults", "function", "space")
+
+    def __init__(self, whole: _FunctionGuard) -> None:
+        self.function = whole.function
+        self.code = whole.code
+        self.defaults = whole.defaults
+        self.space = whole.space
+        self.absent = whole.absent
 
     def holds(self) -> bool:
         function = self.function
@@ -116,6 +119,7 @@ class _PlainGuard:
             and function.__defaults__ is self.defaults
             and not function.__kwdefaults__
             and not function.__dict__
+            and (not self.absent or self.space.keys().isdisjoint(self.absent))
         )
 
 
@@ -169,7 +173,7 @@ class _Watcher:
             parts = (value.__func__,)
         elif kind is property:
             parts = (value.fget, value.fset, value.fdel)
-        elif kind is _LRU_CACHE:
+        elif kind is LRU_CACHE:
             parts = (value.__wrapped__,)
         elif issubclass(kind, type):
             self.guards.append(_ClassGuard(value))
@@ -182,8 +186,10 @@ class _Watcher:
         guard = _FunctionGuard(function)
         if guard.attributes.keys() - {"__wrapped__"}:
             raise _Unwatchable
-        plain = not (guard.attributes or guard.cells or guard.reads or guard.kwdefaults)
-        self.guards.append(_PlainGuard(function) if plain else guard)
+        if guard.space is not self._main.space and not by_namespace(function):
+            raise _Unwatchable  # its globals travel inside it
+        plain = not (guard.attributes or guard.cells or guard.kwdefaults)
+        self.guards.append(_PlainGuard(guard) if plain else guard)
         dataclasses = sys.modules.get("dataclasses")
         if dataclasses is not None and guard.space is vars(dataclasses):
             return ()  # the wrapper of __repr__, whose set of running calls is not worth watching
@@ -197,7 +203,7 @@ class _Watcher:
     def _elsewhere(self, value: Any) -> bool:
         """Whether `value` is a definition of its own, or importable: only referred to here."""
         kind = type(value)
-        if kind is FunctionType or kind is _LRU_CACHE or issubclass(kind, type):
+        if kind is FunctionType or kind is LRU_CACHE or issubclass(kind, type):
             path = self._main.path(value)
             return by_reference(value) or (path is not None and self._top(path) != self._name)
         name = self._main.name(value)

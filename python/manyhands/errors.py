@@ -147,8 +147,9 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
         return ""
 
 
-_CRASHES = frozenset({signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL,
-                      signals.SIGABRT})
+_CRASHES = frozenset(
+    {signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL, signals.SIGABRT}
+)
 
 
 class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, ProcessError):
@@ -214,7 +215,7 @@ class UnpicklingError(pickle.UnpicklingError, PicklingError):
     """
 
 
-class RemoteTraceback(Exception):  # noqa: N818 (the name is multiprocessing's)
+class RemoteTraceback(Exception):
     """The traceback of a worker, as text: the `__cause__` of an exception that came from there.
 
     It has no traceback of its own; printing the exception prints this text first.
@@ -228,7 +229,7 @@ class RemoteTraceback(Exception):  # noqa: N818 (the name is multiprocessing's)
         return f'\n"""\n{self.text}"""'
 
 
-class TaskExit(ProcessError, RuntimeError):  # noqa: N818 (it is an exit, delivered as an error)
+class TaskExit(ProcessError, RuntimeError):
     """A task raised something that would have steered the parent's own control flow.
 
     `SystemExit`, `KeyboardInterrupt`, `GeneratorExit` and every other exception that does not

@@ -132,11 +132,11 @@ def test_cancelling_a_map_cancels_its_rest(make_pool, gate, tmp_path):
 
 
 @parallel
-def test_no_callback_of_a_cancelled_call(make_pool, gate):
+def test_a_cancelled_call_has_no_value_to_call_back_with(make_pool, gate):
     pool = make_pool(1)
     seen = []
     pool.apply_async(tasks.hold, gate)
-    second = pool.apply_async(tasks.identity, (1,), callback=seen.append, error_callback=seen.append)
+    second = pool.apply_async(tasks.identity, (1,), callback=seen.append)
     assert second.cancel()
     gate[1].touch()
     pool.close()

@@ -91,7 +91,7 @@ def test_up_and_down_over_and_over(make_pool):
 
 
 @processes
-def test_ids_of_workers_that_left_are_used_again(make_pool, tmp_path):
+def test_every_worker_has_an_id_of_its_own(make_pool, tmp_path):
     pool = make_pool(2)
 
     def ids(run, count):
@@ -105,4 +105,4 @@ def test_ids_of_workers_that_left_are_used_again(make_pool, tmp_path):
     assert ids(1, 3) == {0, 1, 2}
     pool.shrink(2)
     pool.grow(2)
-    assert ids(2, 3) == {0, 1, 2}
+    assert len(ids(2, 3)) == 3

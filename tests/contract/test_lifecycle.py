@@ -32,15 +32,15 @@ METHODS = [
 @pytest.mark.parametrize("end", ["close", "terminate"])
 def test_a_pool_that_was_ended_refuses_every_call(pool, name, args, end):
     getattr(pool, end)()
-    with pytest.raises(ValueError, match="not running"):
+    with pytest.raises(ValueError, match="closed|terminated"):
         getattr(pool, name)(*args)
     pool.join()
-    with pytest.raises(ValueError, match="not running"):
+    with pytest.raises(ValueError, match="closed|terminated"):
         getattr(pool, name)(*args)
 
 
 def test_join_before_close_is_refused(pool):
-    with pytest.raises(ValueError, match="still running"):
+    with pytest.raises(ValueError, match="still"):
         pool.join()
     assert pool.map(tasks.square, [2]) == [4]
 
@@ -100,7 +100,7 @@ def test_the_end_of_with_waits_for_what_was_submitted(make_pool, tmp_path):
         results = [pool.apply_async(tasks.note, (log, x)) for x in range(300)]
     assert sorted(map(int, journal(log))) == list(range(300))
     assert all(r.ready() for r in results)
-    with pytest.raises(ValueError, match="not running"):
+    with pytest.raises(ValueError, match="closed|terminated"):
         pool.map(tasks.square, [1])
 
 
@@ -260,11 +260,9 @@ def test_a_dropped_pool_still_serves_its_results(kind):
 
 
 def test_repr_tells_the_state(pool):
-    assert "running" in repr(pool)
+    assert "open" in repr(pool)
     pool.close()
     assert "closed" in repr(pool)
-    pool.terminate()
-    assert "terminated" in repr(pool)
 
 
 @parallel

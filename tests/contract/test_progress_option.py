@@ -69,7 +69,7 @@ def test_items_are_counted_not_chunks(pool, told, report, name, chunksize):
 @pytest.mark.parametrize("name", BLOCKING + ASYNC + LAZY)
 def test_nothing_to_do(pool, told, report, name):
     assert run(pool, name, (), progress=report, total=0) == 0
-    assert [done for done, _ in told] in ([], [0])
+    assert {done for done, _ in told} <= {0}
 
 
 @pytest.mark.parametrize("name", ["map", "imap"])
@@ -95,15 +95,13 @@ def test_a_failure_is_raised_in_spite_of_progress(pool, told, report, name):
     assert run(pool, name, range(N), progress=report) == N
 
 
-def test_a_report_that_raises_is_the_callers(pool):
+@pytest.mark.parametrize("name", ["map", "imap"])
+def test_a_report_that_raises_is_switched_off_with_a_warning(pool, name):
     def report(done, total):
         raise KeyError("report")
 
-    with pytest.raises(KeyError, match="report"):
-        pool.map(tasks.square, range(N), progress=report)
-    with pytest.raises(KeyError, match="report"):
-        list(pool.imap(tasks.square, range(N), progress=report))
-    assert pool.map(tasks.square, [3]) == [9]
+    with pytest.warns(RuntimeWarning, match="report"):
+        assert run(pool, name, range(N), progress=report) == N
 
 
 def test_an_endless_source(pool, told, report):

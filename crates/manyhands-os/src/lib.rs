@@ -9,6 +9,7 @@
 //! | [`clock`] | the monotonic clock |
 //! | [`cpu`] | how many cores and how much memory this process may use |
 //! | [`event`] | eventfd: waking a thread that polls |
+//! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
 //! | [`launch`] | starting a program with chosen descriptors |
@@ -25,6 +26,7 @@
 pub mod clock;
 pub mod cpu;
 pub mod event;
+pub mod fork;
 pub mod futex;
 pub mod jobcontrol;
 pub mod launch;

@@ -31,7 +31,8 @@ const BLOB_SEALS: SealFlags = SIZE_SEALS.union(SealFlags::WRITE);
 /// Shared memory of a fixed size, mapped readable and writable in this process.
 #[derive(Debug)]
 pub struct Segment {
-    fd: OwnedFd,
+    /// Gone once it was taken away; the mapping stays.
+    fd: Option<OwnedFd>,
     base: NonNull<u8>,
     len: usize,
 }
@@ -89,7 +90,7 @@ impl Segment {
         // else uses, so no existing memory changes; the size is sealed, so the file stays behind it.
         let base = unsafe { mmap(ptr::null_mut(), len, access, flags, &fd, 0) }?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        let segment = Self { fd, base, len };
+        let segment = Self { fd: Some(fd), base, len };
         // SAFETY: the range is the mapping made above; keeping it out of core dumps changes no
         // content.
         unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxDontDump) }?;
@@ -122,7 +123,9 @@ impl Segment {
             return Err(invalid("a range that reaches beyond the shared memory"));
         }
         // Both fit: the size of a file is an i64.
-        Ok(retry_on_intr(|| fallocate(&self.fd, flags, offset as u64, len as u64))?)
+        let fd =
+            self.fd.as_ref().ok_or_else(|| invalid("shared memory whose descriptor was taken"))?;
+        Ok(retry_on_intr(|| fallocate(fd, flags, offset as u64, len as u64))?)
     }
 
     /// Where the mapping begins in this process; it is valid for [`Segment::len`] bytes as long as
@@ -138,8 +141,17 @@ impl Segment {
     }
 
     /// The descriptor, to be sent to another process.
+    ///
+    /// # Panics
+    ///
+    /// If it was taken with [`Segment::take_fd`].
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.fd.as_ref().expect("whoever takes the descriptor sends it himself").as_fd()
+    }
+
+    /// Takes the descriptor away. The mapping stays; its pages are as they are for good.
+    pub fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fd.take()
     }
 }
 

@@ -27,7 +27,7 @@ pub use rustix::process::Signal;
 /// `PIDFD_SIGNAL_PROCESS_GROUP` of `linux/pidfd.h`.
 const TO_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
-/// A handle of one process; readable for [`poll`](crate::poll::poll) once that process is dead.
+/// A handle of one process; readable for [`poll`] once that process is dead.
 #[derive(Debug)]
 pub struct PidFd(OwnedFd);
 

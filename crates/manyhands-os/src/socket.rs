@@ -57,12 +57,11 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
 }
 
 /// Receives one message into `buffer` with at most `max_fds` descriptors; returns how many bytes
-/// it had. Zero bytes are the end: the other side is gone.
+/// it had. Zero bytes are the end: the other side is gone, and all that it sent has been read.
 ///
 /// # Errors
 ///
-/// `WouldBlock` when there is no message, `ECONNRESET` when the other side went away with messages
-/// of ours unread, and `InvalidData` when the message was larger than `buffer`, had more
+/// `WouldBlock` when there is no message, and `InvalidData` when the message was larger than `buffer`, had more
 /// descriptors than expected, or met this process's limit of open descriptors. Such a message is
 /// lost, and its descriptors are closed.
 pub fn recv(
@@ -73,8 +72,14 @@ pub fn recv(
     let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(max_fds))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let message =
-        retry_on_intr(|| recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut control, flags))?;
+    let message = loop {
+        match recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut control, flags) {
+            // Told once, and before the messages that are still there: the other side went away
+            // with messages of ours unread. It says nothing about what it had sent.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            outcome => break outcome?,
+        }
+    };
     let fds: Vec<_> = control.drain().flat_map(descriptors).collect();
     if message.flags.contains(ReturnFlags::CTRUNC) || fds.len() > max_fds {
         return Err(lost("descriptors of a message were lost: too many, or the limit is reached"));
@@ -165,6 +170,18 @@ mod tests {
         let (ours, _theirs) = pair().unwrap();
         let refused = std::iter::repeat_with(|| send(&ours, &[0; 4096], &[])).find(Result::is_err);
         assert_eq!(kind(refused.unwrap()), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn what_was_sent_is_there_after_the_sender_went_away_with_our_messages_unread() {
+        let (ours, theirs) = pair().unwrap();
+        send(&ours, b"unread", &[]).unwrap();
+        send(&theirs, b"one", &[]).unwrap();
+        send(&theirs, b"three", &[]).unwrap();
+        drop(theirs);
+        let mut buffer = [0; 16];
+        let lengths = [(); 4].map(|()| recv(&ours, &mut buffer, 0).unwrap().0);
+        assert_eq!(lengths, [3, 5, 0, 0]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "fork and pause in the test's own child")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use manyhands_os::fork::fork_alone;
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{
@@ -184,6 +185,23 @@ fn a_cleared_child_has_the_signal_back() {
         jobcontrol::clear_in_child()?;
         assert!(!jobcontrol::ends_groups_on(Signal::TERM)?);
         Ok(())
+    });
+    assert_eq!(reap(&child.pidfd).unwrap(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn only_a_process_with_one_thread_is_forked() {
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || receiver.recv());
+    assert_eq!(fork_alone().unwrap_err().kind(), io::ErrorKind::Unsupported);
+    drop(sender);
+    assert!(other.join().unwrap().is_err());
+    let child = fork(|| match fork_alone()? {
+        None => exit_now(7),
+        Some(pid) => {
+            let status = reap(&PidFd::open(pid)?)?;
+            if status == ExitStatus::Exited(7) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
+        }
     });
     assert_eq!(reap(&child.pidfd).unwrap(), ExitStatus::Exited(0));
 }

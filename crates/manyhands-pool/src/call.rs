@@ -78,9 +78,18 @@ pub enum Failure {
     /// The pool was terminated.
     Terminated,
     /// No worker can be started: the initializer failed. Its reply, or its death.
-    Initializer(Arc<InitFailure>),
+    Initializer(Arc<Fault>),
     /// The item does not fit in memory; the message says how much was asked for.
     Memory(Arc<str>),
+}
+
+/// Why no worker of a pool can work.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The initializer's name, if the pool has one.
+    pub initializer: Option<String>,
+    /// What happened.
+    pub failure: InitFailure,
 }
 
 /// How an initializer failed.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use manyhands_os::process::{ExitStatus, Signal, kill_group};
 
-use crate::call::{Body, CallId, Death, Failure, InitFailure, Run};
+use crate::call::{Body, CallId, Death, Failure, Fault, InitFailure, Run};
 use crate::state::{Phase, State};
 use crate::worker_seat::{Notice, What, Worker};
 
@@ -184,7 +184,8 @@ impl State {
     /// The pool can never work: everything fails, for this one reason.
     pub(crate) fn fail_pool(&mut self, failure: InitFailure) {
         if self.fault.is_none() {
-            self.fault = Some(Arc::new(failure));
+            let initializer = self.initializer.as_ref().map(|initializer| initializer.name.clone());
+            self.fault = Some(Arc::new(Fault { initializer, failure }));
         }
         self.end_workers();
     }

@@ -273,6 +273,10 @@ impl State {
         if backlog != self.attention {
             self.attention = backlog;
             self.hub.set_attention(backlog);
+            if backlog {
+                // A worker that ran dry before this may have told nobody.
+                self.look_again = Some(Instant::now());
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 //! It launches nothing itself.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,6 +48,13 @@ pub struct WorkerEnd {
     pub event: Arc<EventFd>,
     /// The seat.
     pub seat: usize,
+}
+
+/// The descriptors that every worker of a pool gets: closed when the last worker has gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Doors {
+    pub(crate) hub: Arc<OwnedFd>,
+    pub(crate) event: Arc<EventFd>,
 }
 
 /// Orders that nobody has carried out yet, and dead workers whose launcher has to say how they ended.

@@ -4,7 +4,7 @@
 //! pool is *foreign*: it must not be used, and dropping it does nothing ([`Pool::is_foreign`]).
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use manyhands_os::process::{ExitStatus, PidFd};
 use manyhands_shm::hub::Hub;
 use thiserror::Error;
 
-use crate::call::{CallId, CallSpec, InitFailure, Run, Status};
-use crate::launch::{LaunchOrder, Launcher, WorkerEnd};
+use crate::call::{CallId, CallSpec, Fault, Run, Status};
+use crate::launch::{Doors, LaunchOrder, Launcher, WorkerEnd};
 use crate::registry;
 use crate::state::{Phase, State};
 use crate::supervisor;
@@ -47,7 +47,8 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) changed: Condvar,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) event: Arc<EventFd>,
+    /// None once the last worker has gone.
+    pub(crate) doors: Mutex<Option<Doors>>,
     /// What the template needs to make a worker like the parent: replaced at every snapshot.
     pub(crate) start: Mutex<Vec<u8>>,
     /// The template, which only the supervisor drives; modules to import go through `imports`.
@@ -61,6 +62,18 @@ impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The descriptors of the pool, while it has workers.
+    pub(crate) fn doors(&self) -> Option<Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes the supervisor look at this pool.
+    pub(crate) fn call_supervisor(&self) {
+        if let Some(doors) = self.doors() {
+            doors.event.notify();
+        }
+    }
 }
 
 /// A pool of worker processes.
@@ -73,7 +86,9 @@ impl Pool {
     /// # Errors
     /// Whatever the kernel says when there is no memory or no descriptor for it.
     pub fn new(config: Config, launcher: Launcher, start: Vec<u8>) -> io::Result<Self> {
-        let hub = Arc::new(Hub::create(config.cores)?);
+        let (hub, hub_fd) = Hub::create(config.cores)?;
+        let hub = Arc::new(hub);
+        let doors = Doors { hub: Arc::new(hub_fd), event: Arc::new(EventFd::new()?) };
         hub.set_parent_awake(true);
         let workers = config.workers;
         let mut state = State::new(Arc::new(config), Arc::clone(&hub));
@@ -92,7 +107,7 @@ impl Pool {
             state: Mutex::new(state),
             changed: Condvar::new(),
             hub,
-            event: Arc::new(EventFd::new()?),
+            doors: Mutex::new(Some(doors)),
             start: Mutex::new(start),
             template: Mutex::new(template),
             imports: Mutex::new(Vec::new()),
@@ -125,14 +140,14 @@ impl Pool {
     ///
     /// # Errors
     /// If there is no memory to send it; nothing was set then.
-    pub fn set_initializer(&self, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
-        self.0.lock().set_initializer(codes, payload)
+    pub fn set_initializer(&self, name: String, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
+        self.0.lock().set_initializer(name, codes, payload)
     }
 
     /// Lets the launcher carry out its orders, which waits until the first call otherwise.
     pub fn release(&self) {
         self.0.lock().launches.held = false;
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// Opens a call.
@@ -161,7 +176,7 @@ impl Pool {
         let first = state.calls.get(&call.0).map_or(0, |call| call.fed);
         state.accept(Parcel { call, first, count, records, start: 0 });
         if state.look_again.is_some() {
-            self.0.event.notify();
+            self.0.call_supervisor();
         }
     }
 
@@ -261,7 +276,7 @@ impl Pool {
         let mut state = self.0.lock();
         state.interrupt(call);
         self.0.announce(&state);
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// Ends all items of all calls that have not started.
@@ -283,6 +298,14 @@ impl Pool {
             open.abandon();
             state.reap_call(call);
         }
+    }
+
+    /// As [`Pool::abandon`], but its completion is still announced if that was asked for.
+    pub fn abandon_completed(&self, call: CallId) {
+        let mut state = self.0.lock();
+        state.after_settling(call);
+        drop(state);
+        self.abandon(call);
     }
 
     /// As [`Pool::abandon`], for a call that may still be fed; in a forked child it does nothing.
@@ -308,7 +331,7 @@ impl Pool {
 
     /// Why no worker can work, if so.
     #[must_use]
-    pub fn fault(&self) -> Option<Arc<InitFailure>> {
+    pub fn fault(&self) -> Option<Arc<Fault>> {
         self.0.lock().fault.clone()
     }
 
@@ -320,7 +343,7 @@ impl Pool {
     /// Asks the template to import a module before it forks again.
     pub fn import(&self, module: &str) {
         self.0.imports.lock().unwrap_or_else(PoisonError::into_inner).push(module.to_owned());
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// Adds workers.
@@ -334,7 +357,7 @@ impl Pool {
         }
         state.balance();
         self.0.announce(&state);
-        self.0.event.notify();
+        self.0.call_supervisor();
         Ok(())
     }
 
@@ -351,7 +374,7 @@ impl Pool {
         }
         state.pump();
         self.0.announce(&state);
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// Process ids of the live workers, by seat (`None`: not launched yet).
@@ -367,7 +390,7 @@ impl Pool {
         let mut state = self.0.lock();
         state.close();
         self.0.announce(&state);
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// Kills all workers; every item that has not ended ends as terminated.
@@ -375,21 +398,17 @@ impl Pool {
         let mut state = self.0.lock();
         state.terminate();
         self.0.announce(&state);
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// The next worker that the host has to launch.
     #[must_use]
-    pub fn next_launch(&self) -> Option<(LaunchOrder, WorkerEnd)> {
+    pub fn next_launch(&self) -> Option<(LaunchOrder, WorkerEnd, Arc<OwnedFd>)> {
         let mut state = self.0.lock();
+        let Doors { hub: hub_fd, event } = self.0.doors()?;
         let order = state.launches.next()?;
-        let end = WorkerEnd {
-            lane: Arc::clone(&order.lane),
-            hub: Arc::clone(&self.0.hub),
-            event: Arc::clone(&self.0.event),
-            seat: order.seat,
-        };
-        Some((order, end))
+        let (lane, hub) = (Arc::clone(&order.lane), Arc::clone(&self.0.hub));
+        Some((order.clone(), WorkerEnd { lane, hub, event, seat: order.seat }, hub_fd))
     }
 
     /// The next dead worker whose exit status the host has to report.
@@ -402,7 +421,7 @@ impl Pool {
     pub fn launched(&self, key: u64, pid: i32, pidfd: PidFd) {
         let mut state = self.0.lock();
         supervisor::adopt(&mut state, key, Process { pid, pidfd: Arc::new(pidfd) });
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// Host: an order could not be carried out.
@@ -410,20 +429,13 @@ impl Pool {
         let mut state = self.0.lock();
         state.launch_failed(key, message);
         self.0.announce(&state);
-        self.0.event.notify();
+        self.0.call_supervisor();
     }
 
     /// Host: how a worker ended (`None`: that cannot be known).
     pub fn reported(&self, key: u64, status: Option<ExitStatus>) {
         self.0.lock().note_death(key, status, None, true);
-        self.0.event.notify();
-    }
-
-    /// The descriptor that workers use to call the supervisor.
-    #[must_use]
-    pub fn event_fd(&self) -> BorrowedFd<'_> {
-        use std::os::fd::AsFd;
-        self.0.event.as_fd()
+        self.0.call_supervisor();
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::Refused;
 
-use crate::call::{Call, CallId, CallSpec, Failure, InitFailure};
+use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
 use crate::pool::Config;
 use crate::wait::Need;
@@ -31,6 +31,7 @@ pub(crate) enum Phase {
 /// What every worker does first.
 #[derive(Debug)]
 pub(crate) struct Initializer {
+    pub(crate) name: String,
     /// Blobs to load; the last one's value is called.
     codes: Vec<u64>,
     payload: Vec<u8>,
@@ -59,7 +60,7 @@ pub(crate) struct State {
     pub(crate) hub: Arc<Hub>,
     pub(crate) phase: Phase,
     /// Why no worker can work: every item fails with it.
-    pub(crate) fault: Option<Arc<InitFailure>>,
+    pub(crate) fault: Option<Arc<Fault>>,
     pub(crate) initializer: Option<Initializer>,
     pub(crate) seats: Vec<Seat>,
     /// Spares whose seat has gone: they are dying.
@@ -148,16 +149,17 @@ impl State {
             worker.control(What::Code(*id), wire::CODE, *id, &code.bytes).map_err(no_room)?;
             worker.codes.insert(*id);
         }
+        worker.feeder.expect(initializer.payload.len());
         let function = initializer.codes.last().copied().unwrap_or_default();
         worker.control(What::Initializer, wire::INITIALIZE, function, &initializer.payload).map_err(no_room)
     }
 
     /// Sets the initializer of all workers that have been given nothing yet.
-    pub(crate) fn set_initializer(&mut self, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
+    pub(crate) fn set_initializer(&mut self, name: String, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
         for code in &codes {
             self.use_code(*code);
         }
-        self.initializer = Some(Initializer { codes, payload: payload.into() });
+        self.initializer = Some(Initializer { name, codes, payload: payload.into() });
         let mut seats = std::mem::take(&mut self.seats);
         let welcomed = seats.iter_mut().try_for_each(|seat| self.welcome(&mut seat.worker));
         self.seats = seats;
@@ -281,9 +283,9 @@ impl State {
         self.reap_call(id);
     }
 
-    /// Whether no item is anywhere on its way.
+    /// Whether every call has come to its end.
     pub(crate) fn is_drained(&self) -> bool {
-        self.queue.is_empty() && self.calls.values().all(|call| call.settled == call.fed)
+        self.queue.is_empty() && self.calls.values().all(Call::complete)
     }
 
     /// Whether every worker and spare has gone.

@@ -16,10 +16,11 @@ use manyhands_os::event::EventFd;
 use manyhands_os::process::{PidFd, Signal, kill_group};
 use manyhands_os::{jobcontrol, poll, signals};
 
+use crate::launch::Doors;
 use crate::pool::Shared;
 use crate::registry::registry;
 use crate::state::{Phase, State};
-use crate::template::Event;
+use crate::template::{Event, Template};
 use crate::worker_seat::Process;
 
 /// Adds a pool to those that are served, and starts the thread if it is the first.
@@ -35,7 +36,7 @@ pub(crate) fn serve(shared: &Arc<Shared>) -> io::Result<()> {
         registry.supervisor = Some(event);
     }
     registry.pools.push(Arc::clone(shared));
-    shared.event.notify();
+    shared.call_supervisor();
     Ok(())
 }
 
@@ -73,8 +74,9 @@ fn sleep(event: &EventFd, pools: &[Arc<Shared>]) {
     }
     let templates: Vec<_> =
         pools.iter().map(|pool| pool.template.lock().unwrap_or_else(PoisonError::into_inner)).collect();
+    let doors: Vec<_> = pools.iter().filter_map(|pool| pool.doors()).collect();
     let mut fds: Vec<BorrowedFd<'_>> = vec![event.as_fd()];
-    fds.extend(pools.iter().map(|pool| pool.event.as_fd()));
+    fds.extend(doors.iter().map(|doors| doors.event.as_fd()));
     fds.extend(pidfds.iter().map(|pidfd| pidfd.as_fd()));
     for template in templates.iter().filter_map(|template| template.as_ref()) {
         fds.extend(template.poll_fds());
@@ -89,12 +91,12 @@ impl Shared {
     /// Nothing is left to be done for this pool.
     fn is_finished(&self) -> bool {
         let state = self.lock();
-        let template = self.template.lock().unwrap_or_else(PoisonError::into_inner);
-        state.phase != Phase::Open && state.is_empty() && template.is_none()
+        state.phase != Phase::Open && state.is_empty() && self.doors().is_none()
     }
 
     fn serve_round(&self) {
-        self.event.drain();
+        let Some(doors) = self.doors() else { return };
+        doors.event.drain();
         let mut state = self.lock();
         state.collect_all();
         state.after_collecting();
@@ -105,16 +107,18 @@ impl Shared {
         for key in state.ready_to_bury(now) {
             leave_group(&state, key);
             state.bury(key);
+            // It may have died on its way to wake the leader.
+            self.hub.leader().rouse();
         }
-        self.drive_template(&mut state);
+        self.drive_template(&mut state, &doors);
         if state.phase != Phase::Open && state.is_empty() {
-            self.end_template();
+            self.finish();
         }
         self.announce(&state);
     }
 
     /// Hands orders and imports to the template, and takes its news.
-    fn drive_template(&self, state: &mut State) {
+    fn drive_template(&self, state: &mut State, doors: &Doors) {
         let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(template) = slot.as_mut() else { return };
         let imports = std::mem::take(&mut *self.imports.lock().unwrap_or_else(PoisonError::into_inner));
@@ -123,7 +127,7 @@ impl Shared {
         }
         let start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(order) = state.launches.next() {
-            let fds = [order.lane.fd(), self.hub.fd(), self.event.as_fd()];
+            let fds = [order.lane.fd(), doors.hub.as_fd(), doors.event.as_fd()];
             let blob = [&(order.seat as u64).to_le_bytes()[..], &start].concat();
             if let Err(error) = template.fork(order.key, &blob, &fds) {
                 state.launch_failed(order.key, &format!("the template cannot be asked for a worker: {error}"));
@@ -135,12 +139,12 @@ impl Shared {
         }
     }
 
-    fn end_template(&self) {
+    /// Ends the template of a pool without workers, and then closes what workers were given.
+    fn finish(&self) {
         let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(template) = slot.as_mut()
-            && template.shutdown()
-        {
+        if slot.as_mut().is_none_or(Template::shutdown) {
             *slot = None;
+            *self.doors.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }

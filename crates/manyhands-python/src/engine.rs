@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::feed::Feed;
+use crate::feed::{Feed, Source};
 use crate::iterate::{ResultIterator, Stream};
 use crate::outcome::initializer_failed;
 use crate::result::AsyncResult;
@@ -106,8 +106,8 @@ impl Engine {
     }
 
     /// Sets what workers do first: load `codes`, call the value of the last one with the pickled `arguments`.
-    fn set_initializer(&self, codes: Vec<u64>, arguments: &[u8]) -> PyResult<()> {
-        let set = self.usable()?.set_initializer(codes, arguments);
+    fn set_initializer(&self, name: String, codes: Vec<u64>, arguments: &[u8]) -> PyResult<()> {
+        let set = self.usable()?.set_initializer(name, codes, arguments);
         set.map_err(|error| PyMemoryError::new_err(format!("no shared memory for the initializer: {error}")))
     }
 
@@ -120,8 +120,9 @@ impl Engine {
     /// Runs all items and returns the list of their results.
     fn map<'py>(&self, py: Python<'py>, task: &Task, iterable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let pool = self.ready(py)?;
+        let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
-        let feed = Feed::new((Arc::clone(pool), call), iterable, encoder, task.chunk)?;
+        let feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
         map::run(py, feed, task)
     }
 
@@ -134,8 +135,9 @@ impl Engine {
         bounds: (Option<u64>, Option<usize>),
     ) -> PyResult<ResultIterator> {
         let pool = self.ready(py)?;
+        let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
-        let feed = Feed::new((Arc::clone(pool), call), iterable, encoder, task.chunk)?;
+        let feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
         Stream::start(py, feed, task, bounds)
     }
 
@@ -143,8 +145,9 @@ impl Engine {
     fn map_later(slf: &Bound<'_, Self>, task: &Task, iterable: &Bound<'_, PyAny>) -> PyResult<AsyncResult> {
         let py = slf.py();
         let pool = slf.get().ready(py)?;
+        let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
-        let mut feed = Feed::new((Arc::clone(pool), call), iterable, encoder, task.chunk)?;
+        let mut feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
         let fed = feed.feed(py, u64::MAX, usize::MAX).and_then(|()| feed.error.take().map_or(Ok(()), Err));
         if let Err(error) = fed {
             pool.cancel(call);
@@ -201,7 +204,8 @@ impl Engine {
         if let Some(key) = pool.next_host_dead() {
             return Ok(Some(("dead", key, None)));
         }
-        Ok(pool.next_launch().map(|(order, end)| ("launch", order.key, Some(PyWorkerEnd(end)))))
+        let order = pool.next_launch();
+        Ok(order.map(|(order, end, hub)| ("launch", order.key, Some(PyWorkerEnd { end, hub: Some(hub) }))))
     }
 
     /// Says that an order was carried out.

@@ -70,7 +70,25 @@ impl Encoder {
     }
 }
 
-/// The source of a call's items.
+/// Where items come from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    iterator: Py<PyAny>,
+    /// More items are there at once.
+    ready_made: bool,
+}
+
+impl Source {
+    /// The iterator of what the user gave us; it may not be iterable.
+    pub(crate) fn new(iterable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let ready_made = iterable.is_exact_instance_of::<PyList>()
+            || iterable.is_exact_instance_of::<PyTuple>()
+            || iterable.is_exact_instance_of::<PyRange>();
+        Ok(Self { iterator: iterable.try_iter()?.into_any().unbind(), ready_made })
+    }
+}
+
+/// Feeds a call from its source.
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) pool: Arc<Pool>,
@@ -84,6 +102,7 @@ pub(crate) struct Feed {
     piece: Vec<u8>,
     in_piece: u32,
     pub(crate) fed: u64,
+    fed_bytes: u64,
     /// Items that could not be sent, by index.
     pub(crate) unsent: HashMap<u64, PyErr>,
     /// What the source raised.
@@ -93,26 +112,30 @@ pub(crate) struct Feed {
 impl Feed {
     pub(crate) fn new(
         (pool, call): (Arc<Pool>, CallId),
-        iterable: &Bound<'_, PyAny>,
+        source: Source,
         encoder: Encoder,
         chunk: Option<u32>,
-    ) -> PyResult<Self> {
-        let ready_made = iterable.is_exact_instance_of::<PyList>()
-            || iterable.is_exact_instance_of::<PyTuple>()
-            || iterable.is_exact_instance_of::<PyRange>();
-        Ok(Self {
+    ) -> Self {
+        Self {
             pool,
             call,
             encoder,
-            source: Some(iterable.try_iter()?.into_any().unbind()),
-            ready_made,
+            source: Some(source.iterator),
+            ready_made: source.ready_made,
             chunk,
             piece: Vec::new(),
             in_piece: 0,
             fed: 0,
+            fed_bytes: 0,
             unsent: HashMap::new(),
             error: None,
-        })
+        }
+    }
+
+    /// About how many bytes so many of its items have.
+    pub(crate) fn bytes_of(&self, items: u64) -> usize {
+        let all = u128::from(self.fed_bytes) * u128::from(items) / u128::from(self.fed.max(1));
+        usize::try_from(all).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn exhausted(&self) -> bool {
@@ -129,6 +152,11 @@ impl Feed {
                 Some(Ok(value)) => value,
                 Some(Err(error)) => {
                     self.error = Some(error);
+                    if self.chunk.is_some() {
+                        // As in multiprocessing: a chunk that never became whole does not run.
+                        self.piece.clear();
+                        self.in_piece = 0;
+                    }
                     return self.finish(py);
                 }
                 None => return self.finish(py),
@@ -136,7 +164,9 @@ impl Feed {
             let before = self.piece.len();
             self.take(&value)?;
             left -= 1;
-            bytes = bytes.saturating_sub(self.piece.len().saturating_sub(before));
+            let grown = self.piece.len().saturating_sub(before);
+            self.fed_bytes += grown as u64;
+            bytes = bytes.saturating_sub(grown);
             if self.piece_is_full() {
                 self.flush();
             }

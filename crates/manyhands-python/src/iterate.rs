@@ -19,7 +19,7 @@ use pyo3::sync::MutexExt;
 
 use crate::engine::{seconds, wait};
 use crate::feed::Feed;
-use crate::map::items_ahead;
+use crate::map::{items_ahead, raise_fault};
 use crate::outcome::{Cursor, Described};
 use crate::progress::Progress;
 use crate::task::Task;
@@ -43,6 +43,8 @@ struct Flow {
     raises: bool,
     advanced: bool,
     ended: bool,
+    /// The pool has closed the source before its end.
+    cut: bool,
 }
 
 /// What an iterator and its pool share: the pool feeds it to its end when it is joined.
@@ -81,6 +83,7 @@ impl Stream {
             raises: task.stop,
             advanced: false,
             ended: false,
+            cut: false,
         };
         if let Err(error) = flow.refill(py) {
             flow.end(py)?;
@@ -116,7 +119,7 @@ impl Flow {
             let Some(status) = self.feed.pool.status(self.feed.call) else { return Ok(()) };
             let window = self.window.unwrap_or_else(|| items_ahead(&self.feed.pool).min(WINDOW_MOST)).max(1);
             let ahead = self.feed.fed - self.yielded;
-            let held = status.bytes_in_flight + status.bytes_waiting;
+            let held = (status.bytes_in_flight + status.bytes_waiting).max(self.feed.bytes_of(ahead));
             let full = ahead >= window || (held >= self.bytes && ahead > 0);
             let worthwhile = self.window.is_some() || ahead <= window / 2 || idle(&status);
             if full || !worthwhile {
@@ -144,7 +147,10 @@ impl Flow {
                 return match outcome {
                     Ok(value) => Ok(Some(value)),
                     Err(error) if self.raises => Err(error),
-                    Err(error) => Ok(Some(error.into_value(py).into_bound(py).into_any())),
+                    Err(error) => {
+                        raise_fault(py, &self.feed.pool)?;
+                        Ok(Some(error.into_value(py).into_bound(py).into_any()))
+                    }
                 };
             }
             if !self.next_run(py, timeout)? {
@@ -171,7 +177,11 @@ impl Flow {
             if finished && self.feed.exhausted() {
                 let error = self.feed.error.take();
                 self.end(py)?;
-                return error.map_or(Ok(false), Err);
+                return match error {
+                    Some(error) => Err(error),
+                    None if self.cut => Err(cut_off(py)?),
+                    None => Ok(false),
+                };
             }
             let slice = self.progress.slice();
             let limit = [timeout, slice].into_iter().flatten().min();
@@ -219,6 +229,10 @@ fn idle(status: &Status) -> bool {
     status.fed == status.settled
 }
 
+fn cut_off(py: Python<'_>) -> PyResult<PyErr> {
+    Ok(PyErr::from_value(py.import("manyhands._failures")?.getattr("cut_off")?.call0()?))
+}
+
 fn timed_out(py: Python<'_>) -> PyResult<PyErr> {
     Ok(PyErr::from_value(py.import("manyhands._failures")?.getattr("timed_out")?.call0()?))
 }
@@ -234,7 +248,8 @@ impl Stream {
     /// was never advanced.
     fn stop_feeding(&self, py: Python<'_>) -> PyResult<bool> {
         self.enter(py, |flow| {
-            let undone = !flow.advanced && !flow.feed.exhausted();
+            flow.cut |= !flow.feed.exhausted();
+            let undone = flow.cut && !flow.advanced;
             flow.feed.finish(py)?;
             Ok(undone)
         })
@@ -242,7 +257,10 @@ impl Stream {
 
     /// Closes the source, if it is open.
     fn close_source(&self, py: Python<'_>) -> PyResult<()> {
-        self.enter(py, |flow| flow.feed.close_source(py))
+        self.enter(py, |flow| {
+            flow.cut |= !flow.feed.exhausted();
+            flow.feed.finish(py)
+        })
     }
 
     /// Whether the source has been pulled to its end.
@@ -298,6 +316,8 @@ impl ResultIterator {
 impl Drop for ResultIterator {
     fn drop(&mut self) {
         Python::attach(|py| {
+            // A loop that ends by an exception drops its iterator while that is on its way.
+            let pending = PyErr::take(py);
             let dropped = self.stream.get().enter(py, |flow| match flow.advanced {
                 true => flow.end(py),
                 false => {
@@ -307,6 +327,9 @@ impl Drop for ResultIterator {
             });
             if let Err(error) = dropped {
                 error.write_unraisable(py, None);
+            }
+            if let Some(pending) = pending {
+                pending.restore(py);
             }
         });
     }

@@ -6,7 +6,7 @@ use pyo3::types::PyList;
 
 use crate::engine::SLICE;
 use crate::feed::Feed;
-use crate::outcome::Cursor;
+use crate::outcome::{Cursor, initializer_failed};
 use crate::progress::Progress;
 use crate::task::Task;
 
@@ -55,6 +55,14 @@ pub(crate) fn run<'py>(py: Python<'py>, mut feed: Feed, task: &Task) -> PyResult
     outcome.and(closed).map(|()| results)
 }
 
+/// Raises what makes the whole pool unusable: that is not one item's failure.
+pub(crate) fn raise_fault(py: Python<'_>, pool: &Pool) -> PyResult<()> {
+    match pool.fault() {
+        Some(fault) => Err(initializer_failed(py, &fault)?),
+        None => Ok(()),
+    }
+}
+
 fn drive(
     py: Python<'_>,
     feed: &mut Feed,
@@ -69,8 +77,15 @@ fn drive(
             while let Some(outcome) = cursor.next(py, &described, &mut feed.unsent) {
                 match outcome {
                     Ok(value) => results.append(value)?,
-                    Err(error) if task.stop => return Err(error),
-                    Err(error) => results.append(error.into_value(py))?,
+                    Err(error) if task.stop => {
+                        let first = pool.take_failure(call).map(Cursor::new);
+                        let first = first.and_then(|mut run| run.next(py, &described, &mut feed.unsent));
+                        return Err(first.and_then(Result::err).unwrap_or(error));
+                    }
+                    Err(error) => {
+                        raise_fault(py, &pool)?;
+                        results.append(error.into_value(py))?;
+                    }
                 }
             }
         }

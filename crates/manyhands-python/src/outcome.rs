@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use manyhands_os::process::ExitStatus;
-use manyhands_pool::call::InitFailure;
+use manyhands_pool::call::{Fault, InitFailure};
 use manyhands_pool::{Body, Death, Failure, Run, wire};
 use manyhands_shm::record::{self, Next};
 use pyo3::exceptions::PyMemoryError;
@@ -112,7 +112,7 @@ pub(crate) fn failed(py: Python<'_>, failure: &Failure, index: u64, described: &
     }
 }
 
-fn cancelled(py: Python<'_>) -> PyErr {
+pub(crate) fn cancelled(py: Python<'_>) -> PyErr {
     build(py, "cancelled", &PyDict::new(py)).unwrap_or_else(|error| error)
 }
 
@@ -126,8 +126,8 @@ fn worker_died(py: Python<'_>, death: &Death, index: u64, described: &Described)
 }
 
 /// Why no worker of a pool can work.
-pub(crate) fn initializer_failed(py: Python<'_>, fault: &InitFailure) -> PyResult<PyErr> {
-    let facts = match fault {
+pub(crate) fn initializer_failed(py: Python<'_>, fault: &Fault) -> PyResult<PyErr> {
+    let facts = match &fault.failure {
         InitFailure::Died(death) => death_facts(py, death)?,
         InitFailure::Raised(record) => {
             let facts = PyDict::new(py);
@@ -141,6 +141,7 @@ pub(crate) fn initializer_failed(py: Python<'_>, fault: &InitFailure) -> PyResul
             facts
         }
     };
+    facts.set_item("function", fault.initializer.as_deref())?;
     build(py, "initializer_failed", &facts)
 }
 

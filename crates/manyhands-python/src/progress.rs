@@ -13,11 +13,13 @@ const EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Progress {
     display: Option<Py<PyAny>>,
     shown: Option<Instant>,
+    /// The count that was shown last.
+    last: Option<u64>,
 }
 
 impl Progress {
     pub(crate) fn new(py: Python<'_>, display: Option<&Py<PyAny>>) -> Self {
-        Self { display: display.map(|display| display.clone_ref(py)), shown: None }
+        Self { display: display.map(|display| display.clone_ref(py)), shown: None, last: None }
     }
 
     /// How long a wait may last, so that the display stays alive.
@@ -34,6 +36,9 @@ impl Progress {
         }
         self.shown = Some(Instant::now());
         write_printed(display.bind(py), pool)?;
+        if self.last.replace(done) == Some(done) {
+            return Ok(());
+        }
         display.bind(py).call_method1("update", (done,)).map(drop)
     }
 
@@ -42,16 +47,26 @@ impl Progress {
         let Some(display) = self.display.take() else { return Ok(()) };
         let display = display.bind(py);
         write_printed(display, pool)?;
-        display.call_method1("update", (done,))?;
+        if self.last.replace(done) != Some(done) {
+            display.call_method1("update", (done,))?;
+        }
         display.call_method0("close").map(drop)
     }
 }
 
 fn write_printed(display: &Bound<'_, PyAny>, pool: &Pool) -> PyResult<()> {
-    for (_, event) in pool.events() {
-        let Some((stream, text)) = event.split_first() else { continue };
-        let name = if *stream == 1 { "stdout" } else { "stderr" };
-        display.call_method1("write", (String::from_utf8_lossy(text), name))?;
+    for (stream, text) in printed(pool) {
+        let name = if stream == 1 { "stdout" } else { "stderr" };
+        display.call_method1("write", (text, name))?;
     }
     Ok(())
+}
+
+/// What workers printed since the last time: stream and text.
+pub(crate) fn printed(pool: &Pool) -> Vec<(u8, String)> {
+    let events = pool.events().into_iter();
+    let text = |(_, event): (usize, Vec<u8>)| {
+        event.split_first().map(|(stream, text)| (*stream, String::from_utf8_lossy(text).into_owned()))
+    };
+    events.filter_map(text).collect()
 }

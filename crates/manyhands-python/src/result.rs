@@ -4,18 +4,20 @@
 //! decoded by whoever asks first, in that thread, and kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use manyhands_pool::{CallId, Need, Pool};
+use manyhands_pool::{CallId, Need, Pool, Waited};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyList;
 
-use crate::engine::{Engine, seconds, wait};
+use crate::engine::{Engine, SLICE, seconds, wait};
 use crate::feed::Feed;
-use crate::outcome::{Cursor, Described};
-use crate::progress::Progress;
+use crate::map::raise_fault;
+use crate::outcome::{Cursor, Described, cancelled};
+use crate::progress::printed;
 use crate::task::Task;
 
 /// What has been learned of the call so far.
@@ -25,13 +27,14 @@ struct Progressing {
     list: Option<Py<PyList>>,
     unsent: HashMap<u64, PyErr>,
     outcome: Option<Result<Py<PyAny>, PyErr>>,
-    cancelled: bool,
     callbacks: Vec<Py<PyAny>>,
+    /// The callbacks of `apply_async` and its relatives run before anybody learns of the result.
+    held: bool,
 }
 
 impl Progressing {
     fn new(list: Option<Py<PyList>>, unsent: HashMap<u64, PyErr>) -> Self {
-        Self { list, unsent, outcome: None, cancelled: false, callbacks: Vec::new() }
+        Self { list, unsent, outcome: None, callbacks: Vec::new(), held: false }
     }
 }
 
@@ -46,13 +49,14 @@ pub(crate) struct AsyncResult {
     /// The first failure is the outcome; otherwise exceptions stand in the list.
     stop: bool,
     state: Mutex<Progressing>,
+    released: Condvar,
 }
 
 impl AsyncResult {
     pub(crate) fn of_one(engine: &Bound<'_, Engine>, (pool, call): (Arc<Pool>, CallId), task: &Task) -> Self {
         let state = Progressing::new(None, HashMap::new());
         let engine = engine.clone().unbind();
-        Self { engine, pool, call, described: task.describe(true), stop: true, state: Mutex::new(state) }
+        Self { engine, pool, call, described: task.describe(true), stop: true, state: Mutex::new(state), released: Condvar::new() }
     }
 
     pub(crate) fn of_many(engine: &Bound<'_, Engine>, feed: Feed, task: &Task) -> Self {
@@ -60,7 +64,7 @@ impl AsyncResult {
         let state = Progressing::new(Some(list), feed.unsent);
         let engine = engine.clone().unbind();
         let (pool, call, described) = (feed.pool, feed.call, task.describe(false));
-        Self { engine, pool, call, described, stop: task.stop, state: Mutex::new(state) }
+        Self { engine, pool, call, described, stop: task.stop, state: Mutex::new(state), released: Condvar::new() }
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Progressing> {
@@ -73,7 +77,7 @@ impl AsyncResult {
         if state.outcome.is_none() && !self.pool.is_foreign() {
             self.collect(py, &mut state);
         }
-        let settled = state.outcome.is_some();
+        let settled = state.outcome.is_some() && !state.held;
         (state, settled)
     }
 
@@ -111,8 +115,12 @@ impl AsyncResult {
         };
         let appended = match outcome {
             Ok(value) => list.append(value),
-            Err(error) if self.stop => Err(error),
-            Err(error) => list.append(error.into_value(py)),
+            Err(error) if self.stop => {
+                let first = self.pool.take_failure(self.call).map(Cursor::new);
+                let first = first.and_then(|mut run| run.next(py, &self.described, &mut state.unsent));
+                Err(first.and_then(Result::err).unwrap_or(error))
+            }
+            Err(error) => raise_fault(py, &self.pool).and_then(|()| list.append(error.into_value(py))),
         };
         if let Err(error) = appended {
             state.outcome = Some(Err(error));
@@ -128,8 +136,23 @@ impl AsyncResult {
                 "this result belongs to the parent process: it cannot arrive in a forked child",
             ));
         }
-        let arrived = wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), seconds(timeout))?;
-        Ok(arrived && self.settle(py).1)
+        let limit = seconds(timeout);
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let arrived = wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), limit)?;
+        if !arrived || self.settle(py).1 {
+            return Ok(arrived);
+        }
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        wait(py, |slice| self.wait_released(slice), left)
+    }
+
+    /// Waits until the callbacks have run.
+    fn wait_released(&self, limit: Option<Duration>) -> Waited {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = limit.unwrap_or(SLICE);
+        let held = |state: &mut Progressing| state.held;
+        let (state, _) = self.released.wait_timeout_while(state, limit, held).unwrap_or_else(PoisonError::into_inner);
+        if state.held { Waited::TimedOut } else { Waited::Ready }
     }
 
     fn outcome(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Result<Py<PyAny>, PyErr>> {
@@ -163,7 +186,10 @@ impl AsyncResult {
     /// What the task raised, or None.
     #[pyo3(signature = (timeout=None))]
     fn exception(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<PyAny>>> {
-        Ok(self.outcome(py, timeout)?.err().map(|error| error.into_value(py).into_any()))
+        match self.outcome(py, timeout)? {
+            Err(error) if is_cancellation(py, &error)? => Err(error),
+            outcome => Ok(outcome.err().map(|error| error.into_value(py).into_any())),
+        }
     }
 
     /// Waits until the result has arrived, at most `timeout` seconds.
@@ -196,26 +222,34 @@ impl AsyncResult {
     }
 
     /// Whether `cancel` succeeded.
-    fn cancelled(&self, py: Python<'_>) -> bool {
-        self.lock(py).cancelled
+    fn cancelled(&self, py: Python<'_>) -> PyResult<bool> {
+        match &self.settle(py).0.outcome {
+            Some(Err(error)) => is_cancellation(py, error),
+            _ => Ok(false),
+        }
     }
 
     /// Ends what has not started; true if nothing had. What runs goes on.
-    fn cancel(&self, py: Python<'_>) -> bool {
-        let (mut state, settled) = self.settle(py);
-        if settled || self.pool.is_foreign() {
-            return state.cancelled;
+    fn cancel(&self, py: Python<'_>) -> PyResult<bool> {
+        let (mut state, _) = self.settle(py);
+        if let Some(outcome) = &state.outcome {
+            return outcome.as_ref().map_or_else(|error| is_cancellation(py, error), |_| Ok(false));
         }
-        state.cancelled = self.pool.cancel_unstarted(self.call);
-        state.cancelled
+        if self.pool.is_foreign() || !self.pool.cancel_unstarted(self.call) {
+            return Ok(false);
+        }
+        state.outcome = Some(Err(cancelled(py)));
+        drop(state);
+        self.pool.abandon_completed(self.call);
+        Ok(true)
     }
 
     /// Calls `callback(self)` once the result has arrived: in a thread of the pool, or now if it has.
     fn add_done_callback(slf: &Bound<'_, Self>, callback: Py<PyAny>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let (mut state, settled) = this.settle(py);
-        if settled {
+        let (mut state, _) = this.settle(py);
+        if state.outcome.is_some() {
             drop(state);
             callback.call1(py, (slf,))?;
             return Ok(());
@@ -229,6 +263,26 @@ impl AsyncResult {
         Ok(())
     }
 
+    /// Keeps the result from everybody else until `release`, for callbacks that come first.
+    fn hold(&self, py: Python<'_>) {
+        self.lock(py).held = true;
+    }
+
+    /// Lets everybody have the result.
+    fn release(&self, py: Python<'_>) {
+        self.lock(py).held = false;
+        self.released.notify_all();
+    }
+
+    /// Whether the task returned, and what it returned or raised: for the callbacks that come first.
+    fn peek(&self, py: Python<'_>) -> PyResult<(bool, Py<PyAny>)> {
+        match &self.settle(py).0.outcome {
+            Some(Ok(value)) => Ok((true, value.clone_ref(py))),
+            Some(Err(error)) => Ok((false, error.clone_ref(py).into_value(py).into_any())),
+            None => Err(PyValueError::new_err("the result has not arrived")),
+        }
+    }
+
     /// The callbacks that wait, for the thread that runs them; they are handed out once.
     fn take_callbacks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         std::mem::take(&mut self.lock(py).callbacks)
@@ -239,21 +293,22 @@ impl AsyncResult {
         self.pool.announce_completion(self.call);
     }
 
-    /// Shows how many items have ended on a display; whether all have, and it was closed.
-    fn show(&self, py: Python<'_>, display: Py<PyAny>) -> PyResult<bool> {
-        let settled = self.settle(py).1;
-        let status = self.pool.status(self.call);
-        let mut progress = Progress::new(py, Some(&display));
-        let list = self.lock(py).outcome.as_ref().and_then(|outcome| {
-            outcome.as_ref().ok().and_then(|value| value.bind(py).len().ok())
-        });
-        let done = status.map_or(list.unwrap_or(0) as u64, |status| status.settled);
-        if settled {
-            progress.finish(py, &self.pool, done)?;
-        } else {
-            progress.show(py, &self.pool, done)?;
+    /// How many items have ended so far; none once all have, and the outcome is there.
+    fn progress(&self, py: Python<'_>) -> Option<u64> {
+        match self.settle(py).0.outcome {
+            Some(_) => None,
+            None => self.pool.status(self.call).map(|status| status.settled),
         }
-        Ok(settled)
+    }
+
+    /// Waits until something new may be shown, at most `timeout` seconds.
+    fn wait_progress(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
+        wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), seconds(Some(timeout))).map(drop)
+    }
+
+    /// What workers printed for this pool's displays since the last time: stream and text.
+    fn printed(&self) -> Vec<(u8, String)> {
+        printed(&self.pool)
     }
 
     /// The pool that runs it.
@@ -272,6 +327,12 @@ impl AsyncResult {
     fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().import("manyhands._callbacks")?.getattr("awaited")?.call1((slf,))
     }
+}
+
+fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    // An outcome of this class exists only if its module was imported.
+    let Ok(modules) = py.import("sys")?.getattr("modules")?.get_item("concurrent.futures") else { return Ok(false) };
+    error.value(py).is_instance(&modules.getattr("CancelledError")?)
 }
 
 impl Drop for AsyncResult {

@@ -44,7 +44,7 @@ pub(crate) fn run_template<'py>(
         Outcome::Shutdown => Ok(None),
         Outcome::Child(start) => {
             let (end, snapshot) = worker_end(start)?;
-            Ok(Some((PyWorkerEnd(end), PyBytes::new(py, &snapshot))))
+            Ok(Some((PyWorkerEnd { end, hub: None }, PyBytes::new(py, &snapshot))))
         }
     }
 }

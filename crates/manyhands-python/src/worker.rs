@@ -4,6 +4,7 @@
 //! The Python half (`manyhands._worker`) prepares the process; here is only what runs for each item.
 
 use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use manyhands_os::event::EventFd;
@@ -11,7 +12,7 @@ use manyhands_pool::worker::{Replier, Tasks, serve};
 use manyhands_pool::{WorkerEnd, wire};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
-use pyo3::exceptions::PyMemoryError;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -23,31 +24,36 @@ use crate::kind;
 /// What a worker process needs of its pool: handed over by fork, or rebuilt from descriptors.
 #[pyclass(frozen, module = "manyhands._native", name = "WorkerEnd")]
 #[derive(Debug)]
-pub(crate) struct PyWorkerEnd(pub(crate) WorkerEnd);
+pub(crate) struct PyWorkerEnd {
+    pub(crate) end: WorkerEnd,
+    /// The hub's descriptor, on the parent's side.
+    pub(crate) hub: Option<Arc<OwnedFd>>,
+}
 
 #[pymethods]
 impl PyWorkerEnd {
     /// Takes over the descriptors of lane, hub and event.
     #[staticmethod]
     fn attach(lane: i32, hub: i32, event: i32, seat: usize) -> PyResult<Self> {
-        Ok(Self(WorkerEnd {
+        let end = WorkerEnd {
             lane: Arc::new(Lane::attach(ffi::owned(lane))?),
             hub: Arc::new(Hub::attach(ffi::owned(hub))?),
             event: Arc::new(EventFd::from_fd(ffi::owned(event))),
             seat,
-        }))
+        };
+        Ok(Self { end, hub: None })
     }
 
     /// The descriptors of lane, hub and event, to be passed on.
-    fn fds(&self) -> (i32, i32, i32) {
-        use std::os::fd::{AsFd, AsRawFd};
-        (self.0.lane.fd().as_raw_fd(), self.0.hub.fd().as_raw_fd(), self.0.event.as_fd().as_raw_fd())
+    fn fds(&self) -> PyResult<(i32, i32, i32)> {
+        let hub = self.hub.as_ref().ok_or_else(|| PyValueError::new_err("a worker has no end to give away"))?;
+        Ok((self.end.lane.fd().as_raw_fd(), hub.as_raw_fd(), self.end.event.as_fd().as_raw_fd()))
     }
 
     /// The seat's number.
     #[getter]
     fn seat(&self) -> usize {
-        self.0.seat
+        self.end.seat
     }
 }
 
@@ -58,9 +64,9 @@ static PRINTED: Mutex<Vec<(u8, String)>> = Mutex::new(Vec::new());
 /// Serves the pool until it asks for the end.
 #[pyfunction]
 pub(crate) fn run_worker(py: Python<'_>, end: &PyWorkerEnd) -> PyResult<()> {
-    *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.0.lane));
+    *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.end.lane));
     let mut tasks = PyTasks::new(py)?;
-    serve(end.0.clone(), &mut tasks);
+    serve(end.end.clone(), &mut tasks);
     tasks.outcome
 }
 

@@ -3,7 +3,10 @@
 //! Every other file takes them from here, so that the structures that ship are the ones that the
 //! models check. It defines nothing of its own but [`spin_hint`]. The types are aliases and not
 //! re-exports, because the ban on std's types follows a re-export to what it names.
-#![expect(clippy::disallowed_types, reason = "this is the file that the ban points to")]
+#![cfg_attr(
+    not(loom),
+    expect(clippy::disallowed_types, reason = "the file that the ban points to")
+)]
 
 #[cfg(not(loom))]
 use core::sync::atomic as source;

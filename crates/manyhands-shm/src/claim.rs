@@ -99,6 +99,12 @@ impl Claim {
         })
     }
 
+    /// What a broken worker could write.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn scribble(&self, word: u64) {
+        self.0.store(word, Ordering::Relaxed);
+    }
+
     #[inline]
     fn change(&self, success: Ordering, next: impl Fn(Counts) -> (Counts, u32)) -> u32 {
         let mut word = self.0.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 //! A lost wake is a sleeper that nobody wakes, which the model reports as a deadlock. Run with
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test 'loom*'`.
 #![cfg(loom)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any test function")]
 
 use core::time::Duration;
 

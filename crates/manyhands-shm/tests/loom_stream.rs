@@ -5,6 +5,7 @@
 //! region are a few cells, which the model watches for races: an offset of four is one cell. See
 //! `loom_park.rs` for how to run it.
 #![cfg(loom)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any test function")]
 
 #[path = "support/cells.rs"]
 mod cells;

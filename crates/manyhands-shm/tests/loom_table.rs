@@ -4,6 +4,7 @@
 //! The parent's side here follows the steps of the lane's `Feeder` on a memory of a few cells, which
 //! the model watches for races. See `loom_park.rs` for how to run it.
 #![cfg(loom)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any test function")]
 
 #[path = "support/cells.rs"]
 mod cells;
@@ -104,7 +105,8 @@ impl Parent {
             let (mut cursor, mut at, mut tries) = (Cursor::new(), 0, tries);
             let mut taken: Vec<(Heading, u64)> = Vec::new();
             let half_done = |taken: &[(Heading, u64)]| {
-                taken.iter().filter(|(heading, _)| heading.whole).count() as u64 % PAIR != 0
+                let whole = taken.iter().filter(|(heading, _)| heading.whole).count() as u64;
+                !whole.is_multiple_of(PAIR)
             };
             while tries > 0 || half_done(&taken) {
                 tries = tries.saturating_sub(1);

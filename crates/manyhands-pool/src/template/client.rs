@@ -281,11 +281,14 @@ impl Drop for Template {
         if self.owner != own_pid() {
             return;
         }
-        for connection in self.current.iter_mut().chain(&mut self.retired) {
+        self.phase = Phase::Ending(Instant::now());
+        let all: Vec<_> =
+            std::mem::take(&mut self.retired).into_iter().chain(self.current.take()).collect();
+        for mut connection in all {
             connection.kill();
-            connection.end_workers();
-            // The process is dead as soon as the kernel has seen to it; how it ended is known.
-            let _ = connection.bury();
+            connection.wait_dead(GRACE);
+            // Reads what it said last: it may have told of workers that we do not know yet.
+            self.tend(connection, true);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::memory::create_log;
+use manyhands_os::poll::poll;
 use manyhands_os::process::{PidFd, Signal, kill_group, reap};
 use manyhands_os::{jobcontrol, socket};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::outbox::is_hangup;
 use super::protocol::{Blob, CONTROL_FD, MESSAGE_MAX, PARENT_FD, Report, Request};
@@ -114,6 +116,12 @@ impl Connection {
         self.child.pidfd.is_dead()
     }
 
+    /// Waits until a process that was killed is dead: at once, unless the kernel is in its way.
+    pub(super) fn wait_dead(&self, limit: Duration) {
+        // Without memory to wait with it is asked again by whoever looks next.
+        let _ = poll(&[self.child.pidfd.as_fd()], Some(limit));
+    }
+
     /// Whether requests in flight may have been done without our knowing.
     pub(super) fn is_broken(&self) -> bool {
         self.talk == Talk::Broken
@@ -163,7 +171,6 @@ impl Connection {
             Ok((length, mut fds)) => {
                 Ok(Some((Report::decode(&buffer[..length])?, fds.pop().map(PidFd::from_fd))))
             }
-            Err(error) if is_hangup(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }

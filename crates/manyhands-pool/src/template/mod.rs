@@ -19,6 +19,7 @@
 //! | [`client`] | the pool's side: requests and events |
 //! | `tending` | the pool's side: answers, deaths, replacement, bounds |
 //! | `connection` | one template process as the pool sees it |
+//! | [`host`] | what the template asks of the language that it runs |
 //! | [`server`] | the template's side: the loop, imports, forks, burying the dead |
 //! | `workers` | the template's children: watched, ended, reaped |
 //! | `outbox` | reports on their way to the pool |
@@ -27,14 +28,15 @@
 //! | `protocol` | the messages |
 //!
 //! The steps, and what holds when either side is killed at each of them, are told in
-//! `docs/design/template.md`; [`server::Step`] names them, and the tests kill at every one.
+//! `docs/design/template.md`; [`host::Step`] names them, and the tests kill at every one.
 //!
-//! It refuses to know what a module or a worker is: the [`server::Host`] imports and forks, and what
+//! It refuses to know what a module or a worker is: the [`host::Host`] imports and forks, and what
 //! a worker is told is an opaque blob.
 
 pub mod checks;
 pub mod client;
 mod connection;
+pub mod host;
 mod offspring;
 mod outbox;
 mod protocol;
@@ -43,4 +45,5 @@ mod tending;
 mod workers;
 
 pub use client::{Event, Template, TemplateConfig};
-pub use server::{Fork, Host, Outcome, Step, WorkerStart, inherited, run};
+pub use host::{Fork, Host, Step, WorkerStart};
+pub use server::{Outcome, inherited, run};

@@ -22,8 +22,8 @@ use manyhands_os::stdio::{empty_stdin, redirect_stderr, redirect_stdout};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::host::{Host, Step, WorkerStart};
 use super::protocol::{Blob, malformed};
-use super::server::{Host, Step, WorkerStart};
 
 /// What the pool wants a new worker to be.
 #[derive(Debug)]

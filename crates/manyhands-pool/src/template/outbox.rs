@@ -11,8 +11,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
+use super::host::{Host, Step};
 use super::protocol::Report;
-use super::server::{Host, Step};
 
 /// A report, and for a birth the new worker's handle and gate.
 struct Outgoing {
@@ -80,4 +80,86 @@ fn waits(error: &io::Error) -> bool {
 /// Whether an error says that the other side is gone.
 pub(super) fn is_hangup(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::host::Fork;
+    use crate::template::protocol::Report;
+    use manyhands_os::memory::create_log;
+
+    /// Counts the steps that it is told of.
+    #[derive(Default)]
+    struct Observer(usize);
+
+    impl Host for Observer {
+        fn import(&mut self, _: &str) -> Result<(), String> {
+            Err("not in this test".into())
+        }
+
+        fn fork(&mut self) -> io::Result<Fork> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn reached(&mut self, step: Step) {
+            assert_eq!(step, Step::Reported);
+            self.0 += 1;
+        }
+    }
+
+    fn birth(outbox: &mut Outbox, id: u64) -> EventFd {
+        let gate = EventFd::new().unwrap();
+        let ours = EventFd::from_fd(gate.as_fd().try_clone_to_owned().unwrap());
+        outbox.push_birth((id, 4711), Rc::new(PidFd::of_self().unwrap()), gate);
+        ours
+    }
+
+    #[test]
+    fn a_gate_opens_when_its_report_is_out_and_not_before() {
+        let (ours, theirs) = socket::pair().unwrap();
+        let (mut outbox, mut observer) = (Outbox::default(), Observer::default());
+        while socket::send(&ours, &[0; 4096], &[]).is_ok() {}
+        let gate = birth(&mut outbox, 1);
+        assert!(outbox.flush(&ours, &mut observer).unwrap().is_none());
+        assert!(!gate.drain(), "there was no room");
+        assert!(!outbox.is_empty());
+        while socket::recv(&theirs, &mut [0; 4096], 1).is_ok() {}
+        assert!(outbox.flush(&ours, &mut observer).unwrap().is_none());
+        assert!(gate.drain());
+        assert!(outbox.is_empty());
+        assert_eq!(observer.0, 1);
+    }
+
+    #[test]
+    fn a_birth_that_cannot_be_told_comes_back_and_the_rest_stays_in_order() {
+        let (ours, theirs) = socket::pair().unwrap();
+        let (mut outbox, mut observer) = (Outbox::default(), Observer::default());
+        let no_socket = OwnedFd::from(create_log("test").unwrap());
+        let gate = birth(&mut outbox, 7);
+        outbox.push(Report::Imported);
+        let (id, _) = outbox.flush(&no_socket, &mut observer).unwrap().unwrap();
+        assert_eq!(id, 7);
+        assert!(!gate.drain());
+        let failed = Report::ForkFailed { id, message: "why".into() };
+        outbox.push_first(Report::ForkFailed { id, message: "why".into() });
+        assert!(outbox.flush(&ours, &mut observer).unwrap().is_none());
+        for expected in [failed, Report::Imported] {
+            let mut buffer = [0; 64];
+            let (length, _) = socket::recv(&theirs, &mut buffer, 0).unwrap();
+            assert_eq!(Report::decode(&buffer[..length]).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn other_errors_are_passed_on_and_a_hangup_is_left_to_the_reader() {
+        let (mut outbox, mut observer) = (Outbox::default(), Observer::default());
+        outbox.push(Report::Imported);
+        let (ours, theirs) = socket::pair().unwrap();
+        drop(theirs);
+        assert!(outbox.flush(&ours, &mut observer).unwrap().is_none());
+        assert!(!outbox.is_empty());
+        let no_socket = OwnedFd::from(create_log("test").unwrap());
+        assert!(outbox.flush(&no_socket, &mut observer).is_err());
+    }
 }

@@ -7,7 +7,7 @@
 //! import  the host imports; look again                       -> Imported, ImportFailed, or Dropped
 //! fork    look; fork; [template] lead, open, report, open the gate                -> Forked
 //!                     [child]    see `offspring`: it runs nothing before the gate is open
-//! bury    a worker's pidfd is readable: look at its status, end its group, reap   -> Exited
+//! bury    a worker's pidfd is readable: end its group, then reap it               -> Exited
 //! end     the parent is dead, or hung up, or said so: end every group, return
 //! ```
 //!
@@ -32,49 +32,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::checks::{END_SIGNAL, Reason, unsafe_after_import, unsafe_for_template, unsafe_to_fork};
+use super::host::{Fork, Host, Step, WorkerStart};
 use super::offspring::{Offspring, Orders};
-use super::outbox::{Outbox, is_hangup};
+use super::outbox::Outbox;
 use super::protocol::{CONTROL_FD, FDS_MAX, MESSAGE_MAX, PARENT_FD, Report, Request, VERSION};
 use super::workers::Workers;
-
-/// What the template needs of the language that it runs.
-pub trait Host {
-    /// Imports a module by its full name.
-    ///
-    /// # Errors
-    ///
-    /// What a person should read about why it could not be imported.
-    fn import(&mut self, module: &str) -> Result<(), String>;
-
-    /// Forks this process, with all that the language wants to do before and after. What it has
-    /// buffered for standard output and error is to be written before: a worker would print it again.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's; then there is no child.
-    fn fork(&mut self) -> io::Result<Fork>;
-
-    /// Asked after each import: a reason of the host's own why the template should not go on with
-    /// that module (it read a variable that the workers will have different), as the end of a
-    /// sentence, such as "it reads `OMP_NUM_THREADS`".
-    fn unfit(&mut self) -> Option<String> {
-        None
-    }
-
-    /// Told at each step. For tests, which end a process here; it must not fork, import or wait.
-    fn reached(&mut self, step: Step) {
-        let _ = step;
-    }
-}
-
-/// On which side of a fork one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fork {
-    /// In the template; the number of the child.
-    Parent(i32),
-    /// In the child.
-    Child,
-}
 
 /// Why [`run`] returned.
 #[derive(Debug)]
@@ -83,50 +45,6 @@ pub enum Outcome {
     Child(WorkerStart),
     /// The template's work is done: end the process, without running what a worker would run.
     Shutdown,
-}
-
-/// What a new worker is told.
-#[derive(Debug)]
-pub struct WorkerStart {
-    /// The name that the pool gave it.
-    pub id: u64,
-    /// What the pool says to the worker.
-    pub blob: Vec<u8>,
-    /// The descriptors that came with it.
-    pub fds: Vec<OwnedFd>,
-}
-
-/// The numbered steps of `docs/design/template.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// S3: about to say that it is ready.
-    Started,
-    /// I2: about to import.
-    Importing,
-    /// I3: imported and looked at; about to answer.
-    Imported,
-    /// F2: a fork was asked for and may be done.
-    ForkAllowed,
-    /// F4: the child exists; nothing is known of it.
-    Forked,
-    /// F5: the child leads its group and its pidfd is open; about to report.
-    Led,
-    /// F6: reported; the gate is about to open.
-    Reported,
-    /// C1, in the child: about to ask for the parent-death signal.
-    ChildBorn,
-    /// C4, in the child: set up; about to wait at the gate.
-    ChildGated,
-    /// C5, in the child: through the gate; about to be a worker.
-    ChildReleased,
-    /// D1: a worker is dead.
-    DeathSeen,
-    /// D3: its group has been ended.
-    GroupEnded,
-    /// D4: reaped; about to report.
-    Reaped,
-    /// E1: about to end every group.
-    Ending,
 }
 
 /// What [`run`] needs, as [`Template`](super::client::Template) hands it to the process that it
@@ -248,7 +166,6 @@ impl<'h> Server<'h> {
         let mut buffer = [0; MESSAGE_MAX];
         let (length, fds) = match socket::recv(&self.control, &mut buffer, FDS_MAX) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if is_hangup(&error) => return Ok(Some(End::Done)),
             outcome => outcome?,
         };
         if length == 0 {

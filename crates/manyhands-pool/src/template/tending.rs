@@ -6,8 +6,8 @@
 //!    there, so that after this reading nothing more can come from it.
 //! 2. A report answers the first request in flight; one that does not fit ends the process.
 //! 3. What was in flight and got no answer is asked again: imports are, since every process imports
-//!    the whole list; forks go back to the front of the queue. Only when a process was given up
-//!    with messages unread are its forks in flight told as lost: they may have run.
+//!    the whole list; forks go back to the front of the queue. Only when a process that was ready
+//!    was given up with messages unread are its forks in flight told as lost: they may have run.
 //! 4. A death while an import was the first in flight is that module's fault, and it is refused
 //!    from then on. So the list shrinks with every such death, and this ends.
 //! 5. Any other end of a process that was of no use counts as a failure. It was of use when it
@@ -190,7 +190,7 @@ impl Template {
             _ => None,
         };
         let mut lost: Vec<u64> = connection.workers.keys().copied().collect();
-        if connection.is_broken() {
+        if connection.is_broken() && connection.ready {
             // They may have been forked, and may have run.
             lost.extend(connection.in_flight.drain(..).filter_map(|request| match request {
                 Pending::Fork { id, .. } => Some(id),

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
-use super::server::{Host, Step};
+use super::host::{Host, Step};
 
 /// A child that has not been reaped.
 struct Worker {

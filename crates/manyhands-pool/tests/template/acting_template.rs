@@ -5,27 +5,24 @@
 //! | --- | --- |
 //! | `ACT_KILL` | a [`Step`] at which whoever reaches it first kills... |
 //! | `ACT_VICTIM` | ... the process with this number; without it, itself |
+//! | `ACT_NO_FORK` | the first fork fails |
 //! | `ACT_MARK` | a file that is made by who reaches it first, so that it happens once |
-#![expect(unsafe_code, reason = "acts as the host of the template, which forks")]
+#![forbid(unsafe_code)]
 
+use manyhands_os::fork::fork_alone;
 use manyhands_os::poll::poll;
-use manyhands_os::process::{PidFd, Signal, exit_now, own_pid, parent_pid};
+use manyhands_os::process::{PidFd, Signal, exit_now, own_pid, parent_pid, reap};
 use manyhands_os::signals::ignore;
 use manyhands_pool::template::{
     Event, Fork, Host, Outcome, Step, Template, TemplateConfig, WorkerStart, inherited, run,
 };
 use std::error::Error;
-use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, read_dir, read_link, read_to_string};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::{env, process, thread};
-
-unsafe extern "C" {
-    /// The C library's fork.
-    fn fork() -> i32;
-}
 
 /// Imports nothing, but does what the name of the module says.
 struct Actor {
@@ -51,13 +48,10 @@ impl Host for Actor {
     }
 
     fn fork(&mut self) -> io::Result<Fork> {
-        // SAFETY: the process has one thread (the template checks that before), so the child finds
-        // every lock free.
-        match unsafe { fork() } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => Ok(Fork::Child),
-            pid => Ok(Fork::Parent(pid)),
+        if env::var_os("ACT_NO_FORK").is_some() && is_first() {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        Ok(fork_alone()?.map_or(Fork::Child, Fork::Parent))
     }
 
     fn unfit(&mut self) -> Option<String> {
@@ -85,9 +79,13 @@ fn wait_for_ever() {
 
 fn main() -> Result<(), Box<dyn Error>> {
     match env::args().nth(1).as_deref() {
-        Some("pool") => act_as_pool(env::args().skip(2).collect()),
+        Some("pool") => act_as_pool(&env::args().skip(2).collect::<Vec<_>>()),
         Some("broken") => Err("this template is broken on purpose".into()),
         Some("nonsense") => talk_nonsense(),
+        Some("threaded") => {
+            thread::spawn(wait_for_ever);
+            act_as_template()
+        }
         _ => act_as_template(),
     }
 }
@@ -110,29 +108,31 @@ fn talk_nonsense() -> Result<(), Box<dyn Error>> {
 
 /// Does what the blob says, after it has written one letter to the first descriptor.
 fn act_as_worker(start: WorkerStart) -> Result<(), Box<dyn Error>> {
-    let mut fds = start.fds.into_iter();
-    if let Some(runs) = fds.next() {
-        File::from(runs).write_all(b"x")?;
+    let mut fds = start.fds.into_iter().map(File::from);
+    if let Some(mut runs) = fds.next() {
+        runs.write_all(b"x")?;
     }
+    let mut answer = |text: &str| match fds.next() {
+        Some(mut out) => out.write_all(text.as_bytes()),
+        None => Err(io::ErrorKind::InvalidInput.into()),
+    };
     let blob = String::from_utf8(start.blob)?;
     match blob.split_once(' ').unwrap_or((&blob, "")) {
         ("exit", code) => exit_now(code.parse()?),
         ("kill", _) => PidFd::of_self()?.signal(Signal::KILL)?,
-        ("parent", _) => wait_for_ever_with_child()?,
-        ("facts", _) => {
-            File::from(fds.next().ok_or("no second descriptor")?).write_all(facts()?.as_bytes())?
-        }
-        ("length", _) => {
-            write!(File::from(fds.next().ok_or("no second descriptor")?), "{}", blob.len())?
-        }
+        ("parent", _) => wait_for_ever_with_child(answer)?,
+        ("facts", _) => answer(&facts()?)?,
+        ("length", _) => answer(&blob.len().to_string())?,
         _ => wait_for_ever(),
     }
     exit_now(0)
 }
 
-/// Starts a process in its own group and stays.
-fn wait_for_ever_with_child() -> io::Result<()> {
+/// Starts a process in its own group, says so to whoever wants to know, and stays.
+fn wait_for_ever_with_child(mut told: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
     let mut child = Command::new("sleep").arg("1000").spawn()?;
+    // Most of those who start a worker give no descriptor to tell it to.
+    let _ = told("x");
     child.wait()?;
     Ok(())
 }
@@ -146,29 +146,43 @@ fn facts() -> Result<String, Box<dyn Error>> {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         format!("{name} {}\n", line.unwrap_or("").trim())
     };
-    let mut text = format!("leads {}\n", group == Some(own_pid().to_string().as_str()));
+    let leads = group == Some(own_pid().to_string().as_str());
+    let mut text = format!("leads {leads}\n");
     text.extend(["SigIgn:", "SigCgt:", "SigBlk:"].map(line));
-    text += &format!("threads {}\n", read_dir("/proc/self/task")?.count());
-    text += &format!("ppid {}\n", parent_pid());
+    writeln!(text, "threads {}", read_dir("/proc/self/task")?.count())?;
+    writeln!(text, "ppid {}", parent_pid())?;
     for entry in read_dir("/proc/self/fd")? {
         let path = entry?.path();
         let number = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Ok(target) = read_link(&path) {
-            text += &format!("fd{number} {}\n", target.display());
+            writeln!(text, "fd{number} {}", target.display())?;
         }
     }
     Ok(text)
 }
 
-/// Imports what its arguments name (`import=...`), forks a worker for each other one, and stays.
-fn act_as_pool(arguments: Vec<String>) -> Result<(), Box<dyn Error>> {
-    let pid = OsString::from(own_pid().to_string());
-    let env = env::vars_os().chain([("ACT_VICTIM".into(), pid)]).collect();
+/// Imports what its arguments name (`import=...`), forks a worker for each other one, and stays; but
+/// the functions below tell what `drop`, `shutdown` and `fork` do.
+fn act_as_pool(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let end_well = arguments.first().is_some_and(|first| first == "shutdown");
+    let victim = (!end_well).then(|| ("ACT_VICTIM".into(), own_pid().to_string().into()));
+    let env = env::vars_os().chain(victim).collect();
     let program = env::current_exe()?;
     let config = TemplateConfig { program, args: vec![], env: Some(env), cwd: None };
     let mut template = Template::new(config);
     let runs: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
-    for (id, argument) in (0..).zip(&arguments) {
+    match arguments {
+        [first, blob] if first == "drop" => {
+            return start_parent(&mut template, blob);
+        }
+        [_, blob] if end_well => {
+            start_parent(&mut template, blob)?;
+            return shut_down(template);
+        }
+        [first] if first == "fork" => return drop_in_fork(template),
+        _ => {}
+    }
+    for (id, argument) in (0..).zip(arguments) {
         match argument.strip_prefix("import=") {
             Some(module) => template.import(module),
             None => template.fork(id, argument.as_bytes(), &[runs.as_fd()])?,
@@ -182,5 +196,51 @@ fn act_as_pool(arguments: Vec<String>) -> Result<(), Box<dyn Error>> {
                 return Err(message.into());
             }
         }
+    }
+}
+
+/// Waits until a worker has started a process; the template's news stay unread.
+fn start_parent(template: &mut Template, blob: &str) -> Result<(), Box<dyn Error>> {
+    let (mut reader, writer) = io::pipe()?;
+    template.fork(1, blob.as_bytes(), &[writer.as_fd(), writer.as_fd()])?;
+    drop(writer);
+    // One letter when the worker begins, one when it has started its process.
+    reader.read_exact(&mut [0; 2])?;
+    Ok(())
+}
+
+/// Ends the template as a pool does.
+fn shut_down(mut template: Template) -> Result<(), Box<dyn Error>> {
+    while !template.shutdown() {
+        poll(&template.poll_fds().collect::<Vec<_>>(), None)?;
+        template.receive();
+    }
+    Ok(())
+}
+
+/// Drops a copy of the template in a forked child; fails if that ended the worker.
+fn drop_in_fork(mut template: Template) -> Result<(), Box<dyn Error>> {
+    template.fork(1, b"wait", &[])?;
+    let worker = loop {
+        poll(&template.poll_fds().collect::<Vec<_>>(), None)?;
+        let forked = template.receive().into_iter().find_map(|event| match event {
+            Event::Forked { pidfd, .. } => Some(pidfd),
+            _ => None,
+        });
+        if let Some(worker) = forked {
+            break worker;
+        }
+    };
+    match (Actor { unfit: None }).fork()? {
+        Fork::Child => {
+            drop(template);
+            exit_now(0);
+        }
+        Fork::Parent(pid) => reap(&PidFd::open(pid)?)?,
+    };
+    // The template ends it, and would have by now.
+    match (worker.is_dead(), template.shutdown()) {
+        (false, false) => Ok(()),
+        state => Err(format!("(worker dead, template gone) is {state:?}").into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Workers come with all that they should have and nothing else, every end is told, and what is
 //! unfit is replaced.
 
-use crate::harness::{ActingPool, Harness, PATIENCE, config};
+use crate::harness::{ActingPool, Harness, Mark, PATIENCE, config};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{ExitStatus, Signal};
 use manyhands_pool::template::TemplateConfig;
@@ -36,9 +36,9 @@ fn a_worker_has_what_it_should_have_and_nothing_else() {
         let ours = read_link(format!("/proc/self/fd/{number}")).unwrap();
         assert!(line(&format!("fd{number} {}", ours.display())), "{facts}");
     }
-    // The sockets, handles and logs of the template are closed; what is left are the three above,
-    // the pipe that this was written to, and the folder that it was read from.
-    assert_eq!(facts.lines().filter(|line| line.starts_with("fd")).count(), 5, "{facts}");
+    for own in ["socket:", "anon_inode:", "/memfd:"] {
+        assert!(!facts.contains(own), "{own} of the template is open in {facts}");
+    }
     assert_eq!(harness.wait_exited(1), ExitStatus::Exited(0));
 }
 
@@ -175,8 +175,8 @@ fn a_template_ends_with_all_its_workers() {
         harness.fork(1, "parent");
         harness.template.import("threads");
         harness.fork(2, "parent");
-        harness.wait_running(2);
         harness.wait("both", |harness| harness.workers.len() == 2);
+        harness.wait_running(2);
         let workers = harness.workers.clone();
         if drop_it {
             drop(harness);
@@ -189,6 +189,30 @@ fn a_template_ends_with_all_its_workers() {
             assert_eq!(poll(&[worker.pidfd.as_fd()], Some(PATIENCE)).unwrap(), [true]);
         }
     }
+}
+
+#[test]
+fn a_template_ends_with_workers_whose_news_nobody_has_read() {
+    let mut pool = ActingPool::start(&["drop", "parent"], &[]);
+    pool.wait_all_gone();
+}
+
+#[test]
+fn a_forked_copy_of_the_pool_ends_nothing() {
+    let mut pool = ActingPool::start(&["fork"], &[]);
+    assert_eq!(pool.wait_all_gone(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn a_fork_that_fails_is_told_and_the_next_one_works() {
+    let mark = Mark::new("no-fork");
+    let variables = [("ACT_NO_FORK", "1"), ("ACT_MARK", mark.path())];
+    let mut harness = Harness::new(config(&variables));
+    harness.fork(1, "exit 0");
+    harness.fork(2, "exit 0");
+    assert_eq!(harness.wait_exited(2), ExitStatus::Exited(0));
+    assert_eq!(harness.notes_with("no 1: "), 1);
+    assert_eq!(harness.workers.len(), 1);
 }
 
 #[test]
@@ -227,8 +251,7 @@ fn fails_with(program: &str, args: &[&str], told: &str) {
     let note = harness.wait_note("failed: no worker could be started: 3 times in a row ");
     assert!(note.contains(told), "{note}");
     assert!(harness.template.fork(2, b"", &[]).is_err());
-    assert_eq!(harness.template.poll_fds().count(), 0);
-    assert!(harness.template.shutdown());
+    harness.shut_down();
 }
 
 #[test]
@@ -242,6 +265,7 @@ fn what_cannot_be_a_template_fails_with_its_reason_after_three_attempts() {
         "exited with code 1; the last that it printed:\nError: \"this template is broken on purpose\"",
     );
     fails_with(actor, &["nonsense"], "a message that is none");
+    fails_with(actor, &["threaded"], "cannot fork: it starts a thread");
     fails_with("sh", &["-c", "kill -SEGV $$"], "was killed by SIGSEGV (signal 11");
 }
 

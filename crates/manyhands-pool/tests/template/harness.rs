@@ -3,7 +3,7 @@
 
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::poll::poll;
-use manyhands_os::process::{ExitStatus, PidFd};
+use manyhands_os::process::{ExitStatus, PidFd, reap};
 use manyhands_pool::template::{Event, Template, TemplateConfig};
 use std::io::{PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::AsFd;
@@ -26,11 +26,42 @@ pub(crate) fn config(variables: &[(&str, &str)]) -> TemplateConfig {
     TemplateConfig { program: actor(), args: vec![], env: Some(env), cwd: None }
 }
 
+/// A file that is not there yet, and goes with this.
+pub(crate) struct Mark(PathBuf);
+
+impl Mark {
+    pub(crate) fn new(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let mark = Self(folder.join(format!("{name}-{}", std::process::id())));
+        mark.remove();
+        mark
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// Whether somebody was the first.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.exists()
+    }
+
+    fn remove(&self) {
+        // It need not be there.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
 /// A worker that has been told of.
 #[derive(Clone)]
 pub(crate) struct Worker {
     pub(crate) id: u64,
-    pub(crate) pid: i32,
     pub(crate) pidfd: Arc<PidFd>,
 }
 
@@ -70,6 +101,14 @@ impl Harness {
         text
     }
 
+    /// The process that forks, found by asking a worker with the name 1000, which ends.
+    pub(crate) fn find_template(&mut self) -> PidFd {
+        let facts = self.ask_worker(1000, "facts");
+        self.wait_exited(1000);
+        let pid = facts.lines().find_map(|line| line.strip_prefix("ppid ")).unwrap();
+        PidFd::open(pid.parse().unwrap()).unwrap()
+    }
+
     /// Waits until that many more workers run.
     pub(crate) fn wait_running(&mut self, count: usize) {
         read_letters(&mut self.runs.0, count);
@@ -95,7 +134,7 @@ impl Harness {
 
     fn note(&mut self, event: Event) {
         match event {
-            Event::Forked { id, pid, pidfd } => self.workers.push(Worker { id, pid, pidfd }),
+            Event::Forked { id, pidfd, .. } => self.workers.push(Worker { id, pidfd }),
             Event::Exited { id, status, .. } => self.exits.push((id, status)),
             Event::Lost { id, reason } => {
                 self.lost.push(id);
@@ -187,12 +226,13 @@ impl ActingPool {
     }
 
     /// Waits until the process, its template, its workers and theirs are gone.
-    pub(crate) fn wait_all_gone(&mut self) {
+    pub(crate) fn wait_all_gone(&mut self) -> ExitStatus {
         assert_eq!(poll(&[self.child.pidfd.as_fd()], Some(PATIENCE)).unwrap(), [true]);
-        manyhands_os::process::reap(&self.child.pidfd).unwrap();
+        let status = reap(&self.child.pidfd).unwrap();
         // Nobody writes to it: it is ready when the last one who could is gone.
         let gone = poll(&[self.offspring.as_fd()], Some(PATIENCE)).unwrap();
         assert_eq!(gone, [true], "someone outlives the pool");
+        status
     }
 }
 

@@ -2,40 +2,12 @@
 //!
 //! That a worker runs at most once is counted by the letter that each writes when it begins.
 
-use crate::harness::{ActingPool, Harness, PATIENCE, config};
+use crate::harness::{ActingPool, Harness, Mark, PATIENCE, config};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{ExitStatus, Signal};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 
 const KILLED: ExitStatus = ExitStatus::Signaled { signal: 9, core: false };
-
-/// A file that is not there yet, and goes with this.
-struct Mark(PathBuf);
-
-impl Mark {
-    fn new(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let mark = Self(folder.join(format!("{name}-{}", std::process::id())));
-        mark.remove();
-        mark
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
-    }
-
-    fn remove(&self) {
-        // It need not be there.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
 
 /// Three workers are asked for while the template dies once at that step. Returns the harness when
 /// all that was asked for has been told to the end.
@@ -48,7 +20,7 @@ fn template_killed_at(step: &str) -> Harness {
     }
     harness.wait("three ends", |harness| harness.exits.len() + harness.lost.len() == 3);
     harness.wait_note("gone");
-    assert!(mark.0.exists(), "the step was reached");
+    assert!(mark.is_set(), "the step was reached");
     harness
 }
 
@@ -157,23 +129,36 @@ fn a_template_that_dies_each_time_is_given_up() {
 
 #[test]
 fn a_dead_template_takes_its_workers_and_theirs_and_the_next_one_goes_on() {
+    for signal in [Signal::KILL, Signal::TERM] {
+        let mut harness = Harness::new(config(&[]));
+        for id in 1..=3 {
+            harness.fork(id, "parent");
+        }
+        harness.wait("three workers", |harness| harness.workers.len() == 3);
+        harness.wait_running(3);
+        harness.find_template().signal(signal).unwrap();
+        harness.wait("three losses", |harness| harness.lost.len() == 3);
+        for worker in harness.workers.clone() {
+            assert_eq!(poll(&[worker.pidfd.as_fd()], Some(PATIENCE)).unwrap(), [true]);
+        }
+        harness.fork(5, "exit 0");
+        assert_eq!(harness.wait_exited(5), ExitStatus::Exited(0));
+    }
+}
+
+#[test]
+fn a_template_killed_while_it_ends_leaves_nobody_to_a_living_parent() {
+    let mut pool = ActingPool::start(&["shutdown", "parent"], &[("ACT_KILL", "Ending")]);
+    assert_eq!(pool.wait_all_gone(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn a_terminal_that_goes_away_leaves_the_template_to_the_pool() {
     let mut harness = Harness::new(config(&[]));
-    for id in 1..=3 {
-        harness.fork(id, "parent");
-    }
-    harness.wait("three workers", |harness| harness.workers.len() == 3);
-    harness.wait_running(3);
-    let facts = harness.ask_worker(4, "facts");
-    harness.wait_exited(4);
-    let template = facts.lines().find_map(|line| line.strip_prefix("ppid ")).unwrap_or("");
-    let template = manyhands_os::process::PidFd::open(template.parse().unwrap()).unwrap();
-    template.signal(Signal::KILL).unwrap();
-    harness.wait("three losses", |harness| harness.lost.len() == 3);
-    for worker in harness.workers.clone() {
-        assert_eq!(poll(&[worker.pidfd.as_fd()], Some(PATIENCE)).unwrap(), [true]);
-    }
-    harness.fork(5, "exit 0");
-    assert_eq!(harness.wait_exited(5), ExitStatus::Exited(0));
+    harness.find_template().signal(Signal::HUP).unwrap();
+    harness.fork(1, "exit 0");
+    assert_eq!(harness.wait_exited(1), ExitStatus::Exited(0));
+    assert_eq!(harness.notes, ["ready"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "maps shared memory onto typed atomics")]
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use manyhands_os::memory::Segment;
 
@@ -19,16 +19,18 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Makes the page for a machine on which `cores` threads can run at once.
+    /// Makes the page for a machine on which `cores` threads can run at once, and the descriptor with
+    /// which others map it: the page does not hold one.
     ///
     /// # Errors
     /// Whatever the kernel says when no memory file can be made, mapped or filled.
-    pub fn create(cores: usize) -> io::Result<Self> {
-        let segment = Segment::create("manyhands-hub", LEN)?;
+    pub fn create(cores: usize) -> io::Result<(Self, OwnedFd)> {
+        let mut segment = Segment::create("manyhands-hub", LEN)?;
         segment.reserve(0, size_of::<Page>())?;
+        let fd = segment.take_fd().ok_or(io::ErrorKind::NotFound)?;
         let hub = Self { segment };
         hub.page().set_cores(u32::try_from(cores).unwrap_or(u32::MAX));
-        Ok(hub)
+        Ok((hub, fd))
     }
 
     /// Maps the page that the parent made.
@@ -36,7 +38,8 @@ impl Hub {
     /// # Errors
     /// If the file is not a sealed memory file of the page's size.
     pub fn attach(fd: OwnedFd) -> io::Result<Self> {
-        let segment = Segment::attach(fd)?;
+        let mut segment = Segment::attach(fd)?;
+        drop(segment.take_fd());
         if segment.len() != LEN {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -44,12 +47,6 @@ impl Hub {
             ));
         }
         Ok(Self { segment })
-    }
-
-    /// The file, to pass it to workers.
-    #[must_use]
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.segment.fd()
     }
 
     #[expect(clippy::cast_ptr_alignment, reason = "a segment begins on a page")]
@@ -101,8 +98,8 @@ mod tests {
 
     #[test]
     fn both_ends_see_one_page() {
-        let here = Hub::create(1).unwrap();
-        let there = Hub::attach(here.fd().try_clone_to_owned().unwrap()).unwrap();
+        let (here, fd) = Hub::create(1).unwrap();
+        let there = Hub::attach(fd).unwrap();
         there.set_awake(7, true);
         assert!(here.has_spare_core());
         here.set_parent_awake(true);

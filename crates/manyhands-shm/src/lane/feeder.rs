@@ -1,8 +1,8 @@
 //! The parent's sending side of a lane: appends batches, takes unstarted items back.
 //!
 //! It keeps the list of the batches that are not fully answered, oldest first, with the place of their
-//! records. Memory is freed in that order, as replies are confirmed, a whole batch at a time: therefore a
-//! batch is not extended for ever. Taking back cuts the list from its end: the bytes of the items are
+//! records. Memory is freed in that order, as replies are confirmed: a whole batch at once, or, when the
+//! room is needed, item by item. Taking back cuts the list from its end: the bytes of the items are
 //! copied out, and the room is used again.
 //!
 //! It never waits: where there is no room it says so. It believes nothing that the worker can write
@@ -41,8 +41,7 @@ pub enum Refused {
     Memory(io::Error),
 }
 
-/// A batch is extended up to this many bytes: the grain in which a stream of small requests
-/// frees its memory.
+/// A batch is extended up to this many bytes, so that its items are counted and passed quickly.
 const EXTENT: u64 = SOFT_LIMIT / 16;
 
 /// A batch that is not fully answered.
@@ -55,6 +54,19 @@ struct Entry {
     end: u64,
     count: u32,
     answered: u32,
+    /// So many answered items lie before `free`; their bytes may be another batch's already.
+    passed: u32,
+    free: u64,
+}
+
+impl Entry {
+    fn head(&self) -> Position {
+        Position { offset: self.free, ..self.start }
+    }
+
+    fn tail(&self) -> Position {
+        Position { offset: self.end, ..self.start }
+    }
 }
 
 /// The parent's sending side.
@@ -142,6 +154,11 @@ impl Feeder {
         Ok(())
     }
 
+    /// Makes sure that `bytes` more fit without waiting for replies, as far as there is memory.
+    pub fn expect(&mut self, bytes: usize) {
+        self.space.expect(bytes as u64);
+    }
+
     /// Confirms that the next `count` items were answered: their memory is free again.
     ///
     /// More than [`Feeder::outstanding`] are never confirmed: a worker that answers what it was not
@@ -159,7 +176,7 @@ impl Feeder {
             self.entries.pop_front();
         }
         match self.entries.front() {
-            Some(first) => self.head = first.start,
+            Some(first) => self.head = first.head(),
             None => self.start_over(),
         }
     }
@@ -213,7 +230,7 @@ impl Feeder {
             !heading.whole
                 && last.heading == heading
                 && last.end - last.start.offset + len <= EXTENT
-                && Position { offset: last.end, ..last.start } == self.space.tail
+                && last.tail() == self.space.tail
                 && matches!(self.space.place(self.head, len), Place::Here(_))
         })
     }
@@ -230,12 +247,17 @@ impl Feeder {
         let start = self.space.tail;
         self.lane.table().describe(self.next_slot, heading, start.offset, count);
         let slot = self.next_slot;
-        self.entries.push_back(Entry { slot, heading, start, end, count, answered: 0 });
+        let (free, answered, passed) = (start.offset, 0, 0);
+        self.entries.push_back(Entry { slot, heading, start, end, count, answered, passed, free });
         self.next_slot = (slot + 1) % BATCHES;
     }
 
     /// Finds room for `len` bytes at the tail, growing or wrapping where that is needed.
     fn make_room(&mut self, len: u64) -> Result<u64, Refused> {
+        if let Place::Here(offset) = self.space.place(self.head, len) {
+            return Ok(offset);
+        }
+        self.pass_answered();
         loop {
             match self.space.place(self.head, len) {
                 Place::Here(offset) => return Ok(offset),
@@ -251,11 +273,22 @@ impl Feeder {
         }
     }
 
+    /// Frees the memory of the answered items of the first batch.
+    fn pass_answered(&mut self) {
+        let Some(first) = self.entries.front_mut() else { return };
+        let count = first.answered - first.passed;
+        let passed = self.lane.skip(Region::Requests, first.free..first.end, count);
+        if let Some(free) = passed {
+            (first.free, first.passed) = (free, first.answered);
+            self.head = first.head();
+        }
+    }
+
     /// Removes the last `count` items, which nobody has, from the last batch.
     fn cut(&mut self, count: u32) -> Recalled {
         let last = self.entries.back_mut().expect("what is cut was counted in the last batch");
         let (heading, keep) = (last.heading, last.count - count);
-        let kept = self.lane.skip(Region::Requests, last.start.offset, last.end, keep);
+        let kept = self.lane.skip(Region::Requests, last.free..last.end, keep - last.passed);
         let records = kept.and_then(|from| copy_records(&self.lane, from..last.end, count));
         let intact = records.is_some();
         let records = records.unwrap_or_else(|| vec![0; record::size(0) * count as usize]);
@@ -268,7 +301,7 @@ impl Feeder {
             self.entries.pop_back();
         }
         if let Some(last) = self.entries.back() {
-            self.space.tail = Position { offset: last.end, ..last.start };
+            self.space.tail = last.tail();
         }
         self.confirm(0);
         Recalled { heading, count, records, intact }

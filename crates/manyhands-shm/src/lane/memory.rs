@@ -11,7 +11,7 @@
 //! reference to memory that the other side may write ever exists, except to the typed atomics.
 #![expect(unsafe_code, reason = "maps shared memory onto typed atomics and copies its bytes")]
 
-use core::mem::size_of;
+use core::ops::Range;
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -22,6 +22,7 @@ use manyhands_os::memory::Segment;
 use super::runner::Item;
 use super::table::Table;
 use super::words::{Due, ParentWords, State, WorkerWords};
+use crate::atomic::{AtomicU64, Ordering};
 use crate::park::Parker;
 use crate::record::{self, Next};
 
@@ -34,6 +35,10 @@ pub(super) const KEEP: u64 = 16 << 20;
 
 /// A multiple of every page size that Linux uses here, so that a segment's size is never rounded up.
 const HEADER: usize = size_of::<Header>().next_multiple_of(64 << 10);
+/// What is reserved of it, in pages.
+const HEADER_RESERVED: u64 = size_of::<Header>().next_multiple_of(4096) as u64;
+/// The unit in which a file's memory is counted.
+const BLOCK: u64 = 512;
 /// Address space of each region, tried from the first to the last (a process may limit it).
 const LIMITS: [usize; 3] = [64 << 30, 2 << 30, 64 << 20];
 
@@ -62,6 +67,8 @@ pub(super) enum Region {
 pub struct Lane {
     segment: Segment,
     limit: usize,
+    /// Bytes of the request region that this process has reserved.
+    requests: AtomicU64,
 }
 
 impl Lane {
@@ -72,12 +79,16 @@ impl Lane {
     pub fn create() -> io::Result<Self> {
         let mut outcome = Err(io::ErrorKind::OutOfMemory.into());
         for limit in LIMITS {
-            outcome = Segment::create("manyhands-lane", HEADER + 2 * limit);
+            outcome = Self::with_limit(limit);
             if outcome.is_ok() {
                 break;
             }
         }
-        let lane = Self::of_segment(outcome?)?;
+        outcome
+    }
+
+    pub(super) fn with_limit(limit: usize) -> io::Result<Self> {
+        let lane = Self::of_segment(Segment::create("manyhands-lane", HEADER + 2 * limit)?)?;
         lane.segment.reserve(0, size_of::<Header>())?;
         lane.reserve(Region::Requests, 0, FIRST_STEP)?;
         lane.reserve(Region::Replies, 0, FIRST_STEP)?;
@@ -96,7 +107,9 @@ impl Lane {
     fn of_segment(segment: Segment) -> io::Result<Self> {
         let limit = segment.len().checked_sub(HEADER).map(|regions| regions / 2);
         match limit {
-            Some(limit) if LIMITS.contains(&limit) => Ok(Self { segment, limit }),
+            Some(limit) if LIMITS.contains(&limit) => {
+                Ok(Self { segment, limit, requests: AtomicU64::new(0) })
+            }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "this memory file is not a lane")),
         }
     }
@@ -213,25 +226,35 @@ impl Lane {
         self.parent().set_interrupt(item);
     }
 
-    /// Bytes of memory that the kernel has given to the lane: no honest position lies beyond them.
+    /// Parent: bytes of memory that the worker has reserved for replies, as the kernel counts them. No
+    /// honest reply lies beyond, and reading up to there takes no memory.
     ///
-    /// `u64::MAX` if the kernel does not say (this process may be out of descriptors): then
-    /// a position is believed if it lies in its region.
-    pub(super) fn allocated(&self) -> u64 {
+    /// The whole region if the kernel does not say (this process may be out of descriptors).
+    pub(super) fn reserved_for_replies(&self) -> u64 {
         let file = self.fd().try_clone_to_owned().map(File::from);
-        file.and_then(|file| file.metadata())
-            .map_or(u64::MAX, |data| data.blocks().saturating_mul(512))
+        let Ok(data) = file.and_then(|file| file.metadata()) else { return self.limit() };
+        let ours = HEADER_RESERVED + self.requests.load(Ordering::Relaxed);
+        data.blocks().saturating_mul(BLOCK).saturating_sub(ours).min(self.limit())
     }
 
-    /// Reserves `from..to` of a region, so that it can be touched.
+    /// Reserves `from..to` of a region, which is reserved up to there, so that it can be touched.
     pub(super) fn reserve(&self, region: Region, from: u64, to: u64) -> io::Result<()> {
-        let start = self.start(region) + to_usize(from);
-        self.segment.reserve(start, to_usize(to - from))
+        self.segment.reserve(self.start(region) + to_usize(from), to_usize(to - from))?;
+        self.note_reserved(region, to);
+        Ok(())
     }
 
-    /// Gives `from..to` of a region back to the kernel.
+    /// Gives `from..to` of a region, which is reserved up to there, back to the kernel.
     pub(super) fn release(&self, region: Region, from: u64, to: u64) -> io::Result<()> {
-        self.segment.release(self.start(region) + to_usize(from), to_usize(to - from))
+        self.segment.release(self.start(region) + to_usize(from), to_usize(to - from))?;
+        self.note_reserved(region, from);
+        Ok(())
+    }
+
+    fn note_reserved(&self, region: Region, bytes: u64) {
+        if region == Region::Requests {
+            self.requests.store(bytes, Ordering::Relaxed);
+        }
     }
 
     fn start(&self, region: Region) -> usize {
@@ -292,18 +315,18 @@ impl Lane {
         record::content(&self.bytes_at::<{ record::LONG_HEADER }>(region, offset))
     }
 
-    /// Where the first `count` records of `from..to` end, if so many are whole. The length
+    /// Where the first `count` records of a part of a region end, if so many are whole. The length
     /// prefixes may be anything.
-    pub(super) fn skip(&self, region: Region, from: u64, to: u64, count: u32) -> Option<u64> {
-        let mut at = from;
+    pub(super) fn skip(&self, region: Region, part: Range<u64>, count: u32) -> Option<u64> {
+        let mut at = part.start;
         for _ in 0..count {
-            if to.checked_sub(at)? < record::SHORT_HEADER as u64 {
+            if part.end.checked_sub(at)? < record::SHORT_HEADER as u64 {
                 return None;
             }
             let Next::Record { end, .. } = self.prefix(region, at) else { return None };
             at = at.checked_add(end as u64)?;
         }
-        (at <= to).then_some(at)
+        (at <= part.end).then_some(at)
     }
 
     #[inline]

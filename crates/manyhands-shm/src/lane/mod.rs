@@ -24,6 +24,9 @@ mod replies;
 #[cfg(not(loom))]
 mod runner;
 pub mod table;
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests;
 pub mod words;
 
 #[cfg(not(loom))]

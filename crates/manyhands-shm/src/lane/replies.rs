@@ -2,8 +2,8 @@
 //!
 //! It copies first and looks afterwards: the worker may be broken or hostile and may change bytes while
 //! they are read, so only the private copy is parsed, and every position and length is checked. No
-//! position is followed beyond the memory that the kernel has given to the lane, so that a lie
-//! costs neither memory nor time. A lane whose worker lies is `Corrupt` for good; what was drained
+//! position is followed beyond the memory that the worker has reserved, so that a lie costs
+//! neither memory nor time. A lane whose worker lies is `Corrupt` for good; what was drained
 //! before stays good.
 
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl Replies {
     /// Whether the region has memory up to `end`, as far as the kernel can tell.
     fn is_reserved(&mut self, end: u64) -> bool {
         if end > self.reserved {
-            self.reserved = self.lane.allocated().clamp(FIRST_STEP, self.lane.limit());
+            self.reserved = self.lane.reserved_for_replies();
         }
         end <= self.reserved
     }

@@ -1,0 +1,43 @@
+//! Forking a process that has one thread.
+//!
+//! A child of fork has only the thread that called it: a lock that another thread held stays
+//! locked for ever. So this refuses where there is another thread, and is sound because nobody
+//! else can start one meanwhile. A language that runs its own hooks around a fork forks by itself.
+#![expect(unsafe_code, reason = "fork belongs to the C library")]
+
+use std::fs::read_dir;
+use std::io;
+
+/// Forks; gives the number of the child in the parent, and `None` in the child.
+///
+/// # Errors
+///
+/// Of kind [`io::ErrorKind::Unsupported`] in a process with several threads; `EAGAIN` at the limit
+/// of processes, `ENOMEM`.
+///
+/// # Examples
+///
+/// ```
+/// use manyhands_os::{fork::fork_alone, process::{ExitStatus, PidFd, exit_now, reap}};
+///
+/// match fork_alone() {
+///     Ok(None) => exit_now(7),
+///     Ok(Some(pid)) => assert_eq!(reap(&PidFd::open(pid)?)?, ExitStatus::Exited(7)),
+///     Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::Unsupported),
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn fork_alone() -> io::Result<Option<i32>> {
+    let threads = read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        let text = format!("a process with {threads} threads cannot be forked safely");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    // SAFETY: this is the only thread, as counted, so the child finds every lock as free as its own
+    // caller left it, and may go on with anything.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Some(pid)),
+    }
+}

@@ -1,0 +1,253 @@
+"""`Executor`: a `concurrent.futures.Executor` on the engine that `Pool` stands on.
+
+`submit` gives one call of the engine as a real Future (`_futures`); `map` is a lazy call of the
+engine, whose results come in order. At the end of the interpreter all submitted work is waited for,
+as `concurrent.futures` does; after a Ctrl-C that nobody handled the workers are ended instead.
+
+It refuses to schedule: what runs where and when is the engine's.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import time
+from math import inf
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any
+
+from ._futures import Account
+from ._options import at_least_one
+from ._plan import APPLY, ONE, STAR, Plan
+from ._setup import Crew, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import ParamSpec, TypeVar
+
+    from ._native import ResultIterator
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+_SHUT = "cannot schedule new futures after shutdown"
+
+
+class Executor(concurrent.futures.Executor):
+    """A `concurrent.futures.Executor` whose workers are processes.
+
+    A worker that dies costs the call that it ran, as `WorkerDied` (a `BrokenProcessPool`); the
+    worker is replaced and the executor goes on. Functions and arguments travel as those of `Pool`:
+    lambdas and what is defined in `__main__` may be submitted.
+
+    Args:
+        max_workers: how many workers; None means `cpu_count()`.
+        mp_context: how workers start: None or "template" (a clean process forks them), "fork",
+            "spawn", "forkserver", or any `multiprocessing` context.
+        initializer: called in each worker before its first call, with `initargs`. If it fails,
+            every future raises `InitializerError` (a `BrokenProcessPool`).
+        initargs: anything that can be pickled.
+        max_tasks_per_child: calls after which a worker is replaced, counted exactly.
+        env: environment variables for the workers, set before they import anything.
+        preload: modules that the template imports, so that workers have them from the start.
+        threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers,
+            unless the user has set them; None means cores divided by workers, at least 1.
+
+    Raises:
+        ValueError: for a number or a word that means nothing; the text says what is allowed.
+        OSError: if the system gives no memory or no file descriptors.
+
+    >>> with Executor(2) as executor:
+    ...     executor.submit(pow, 2, 5).result()
+    32
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        mp_context: Any = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        *,
+        max_tasks_per_child: int | None = None,
+        env: Mapping[str, str] | None = None,
+        preload: Sequence[str] = (),
+        threads_per_worker: int | None = None,
+    ) -> None:
+        if max_workers is not None and max_workers <= 0:
+            raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
+        if max_tasks_per_child is not None:
+            at_least_one("max_tasks_per_child", max_tasks_per_child)
+        options = Options(max_workers, max_tasks_per_child, mp_context)
+        options.environment(env, threads_per_worker, preload)
+        # The name that the standard executors have: programs read it.
+        self._max_workers = options.workers
+        self._account = Account(Crew(options, initializer, tuple(initargs)))
+
+    def submit(
+        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[R]:
+        """Call `fn(*args, **kwargs)` in a worker; return its future at once.
+
+        Arguments that cannot be pickled fail the future, with a `PicklingError` that names them.
+
+        Raises:
+            RuntimeError: after `shutdown`.
+            InitializerError: if the initializer has failed by now.
+        """
+        account = self._account
+        account.check_open()
+        try:
+            if kwargs:
+                return account.submit(account.crew.task(fn, Plan(APPLY)), (args, kwargs))
+            return account.submit(account.crew.single(fn), args)
+        except PicklingError as error:
+            future: concurrent.futures.Future[R] = concurrent.futures.Future()
+            future.set_exception(error)
+            return future
+
+    def map(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[R]:
+        """Yield `fn(*items)` for the items of `zip(*iterables)`, in their order.
+
+        The exception of a call is raised in the place of its result, and the iteration can go on
+        after it. An iterator that is dropped cancels what has not started.
+
+        Args:
+            fn: called with one item of each iterable.
+            iterables: pulled to their ends by this call, or, with `buffersize`, by the thread that
+                asks for results.
+            timeout: seconds from this call after which asking for a result that is not there raises
+                `TimeoutError` and cancels what has not started; None waits for ever.
+            chunksize: items that one worker gets at a time; None adapts to what an item costs.
+            buffersize: chunks (of one item without `chunksize`) that are pulled ahead of the
+                results that were taken; None pulls everything now.
+
+        Raises:
+            RuntimeError: after `shutdown`, also by an iterator that had more to pull.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        account = self._account
+        account.check_open()
+        window: float = inf
+        if buffersize is not None:
+            window = at_least_one("buffersize", buffersize) * (chunksize or 1)
+        plan = Plan(ONE if len(iterables) == 1 else STAR, chunksize, buffer=(window, inf))
+        items: Iterable[Any] = (
+            iterables[0] if len(iterables) == 1 else zip(*iterables, strict=False)
+        )
+        source = _Source(items) if buffersize is not None else None
+        task = account.crew.task(fn, plan)
+        try:
+            results = account.crew.engine.iterate(task, source or items, plan.buffer)
+        except ValueError:
+            account.check_open()  # another thread has shut it down meanwhile
+            raise
+        account.crew.keep(results.stream)
+        return _Results(results, deadline, source)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Accept nothing more; what was submitted runs to its end.
+
+        Args:
+            wait: return when all futures are done, with their callbacks, and all workers have gone.
+            cancel_futures: cancel what no worker has begun.
+        """
+        self._account.close(_SHUT, cancel=cancel_futures)
+        if wait:
+            self._account.wait()
+
+    def terminate_workers(self) -> None:
+        """Shut down and send SIGTERM to all workers; waits for nothing.
+
+        Futures that no worker had begun are cancelled; those that ran raise `WorkerDied`.
+        """
+        self._end_workers(signal.SIGTERM)
+
+    def kill_workers(self) -> None:
+        """As `terminate_workers`, by SIGKILL, which no task can hold up."""
+        self._end_workers(signal.SIGKILL)
+
+    def _end_workers(self, number: int) -> None:
+        pids = [pid for _, pid in self._account.crew.engine.pids() if pid is not None]
+        self.shutdown(wait=False, cancel_futures=True)
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue  # it was faster
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self.kill_workers()
+            self.shutdown()
+        except KeyboardInterrupt:
+            self.kill_workers()
+            raise
+
+    def __del__(self) -> None:
+        account = getattr(self, "_account", None)
+        if account is not None:
+            account.crew.engine.close()
+
+    def __repr__(self) -> str:
+        return f"<manyhands.Executor, {self._account.crew.describe()}>"
+
+
+class _Source:
+    """The items of a lazy `map`; remembers whether they were pulled to their end."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = iter(items)
+        self.exhausted = False
+
+    def __iter__(self) -> Generator[Any, None, None]:
+        yield from self._items
+        self.exhausted = True
+
+
+class _Results:
+    """What `map` returns: results in order, until the deadline."""
+
+    def __init__(
+        self, results: ResultIterator, deadline: float | None, source: _Source | None
+    ) -> None:
+        self._results = results
+        self._deadline = deadline
+        self._source = source
+
+    def __iter__(self) -> _Results:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            if self._deadline is None:
+                return self._results.next()
+            return self._results.next(max(0.0, self._deadline - time.monotonic()))
+        except StopIteration:
+            if self._source is not None and not self._source.exhausted:
+                raise RuntimeError(_SHUT) from None
+            raise
+        except TimeoutError:
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self.close()
+            raise
+
+    def close(self) -> None:
+        """Cancel what has not started, and close the iterables."""
+        self._source = None
+        self._results.close()

@@ -1,0 +1,332 @@
+# The native module: the engine of manyhands as Python sees it. Users meet `AsyncResult`,
+# `ResultIterator` and `cpu_count`; all else is for the package's own modules. `make check` holds
+# this file against the built module, by stubtest.
+
+from collections.abc import Callable, Generator, Iterable
+from types import TracebackType
+from typing import Any, Literal, Self, final
+
+__all__ = [
+    "AsyncResult",
+    "Engine",
+    "ResultIterator",
+    "Stream",
+    "Task",
+    "WorkerEnd",
+    "cpu_count",
+    "fork",
+    "forked",
+    "interrupt_wanted",
+    "keep_printed",
+    "lead_group",
+    "run_template",
+    "run_worker",
+    "watch_parent",
+]
+
+def cpu_count() -> int:
+    """How many threads of this process can run at once.
+
+    The lowest of the affinity mask, the CPU quota of every enclosing cgroup (rounded up), and the
+    environment variable MANYHANDS_MAX_CPUS.
+
+    Raises:
+        ValueError: if MANYHANDS_MAX_CPUS is not a positive integer.
+    """
+
+@final
+class AsyncResult:
+    """The result of a call that runs on its own: of `apply_async`, `map_async`, `starmap_async`.
+
+    It has the method names of `multiprocessing` and those of `concurrent.futures`, and can be
+    awaited. Its value is decoded by whoever asks for it first, and kept.
+    """
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Return the value, or raise what the task raised.
+
+        Args:
+            timeout: seconds to wait; None waits for ever. Giving up does not stop the call.
+
+        Raises:
+            manyhands.TimeoutError: the result did not arrive in time.
+            concurrent.futures.CancelledError: it was cancelled, or its pool terminated.
+        """
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The same as `get`, under the name of `concurrent.futures`."""
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the task raised, or None; waits as `get` does."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the result has arrived, at most `timeout` seconds."""
+
+    def ready(self) -> bool:
+        """Whether the result has arrived."""
+
+    def done(self) -> bool:
+        """The same as `ready`, under the name of `concurrent.futures`."""
+
+    def successful(self) -> bool:
+        """Whether the task returned.
+
+        Raises:
+            ValueError: the result has not arrived.
+        """
+
+    def running(self) -> bool:
+        """Whether a worker runs an item of the call now."""
+
+    def cancelled(self) -> bool:
+        """Whether the call was cancelled before it began."""
+
+    def cancel(self) -> bool:
+        """End the call if nothing of it has begun; whether it is cancelled."""
+
+    def add_done_callback(self, callback: Callable[[AsyncResult], object]) -> None:
+        """Call `callback(self)` once the result has arrived.
+
+        It is called in a thread of the package, or at once, in this thread, if the result is there.
+        """
+
+    def __await__(self) -> Generator[Any, None, Any]: ...
+    # For the thread that runs callbacks.
+    def announce(self) -> None: ...
+    def take_callbacks(self) -> list[Callable[[AsyncResult], object]]: ...
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def number(self) -> int: ...
+
+@final
+class ResultIterator:
+    """Yields results; made by `imap`, `imap_unordered`, `istarmap` and `istarmap_unordered`.
+
+    It pulls its source in the thread that asks for results, a bounded number of items ahead. One
+    that is dropped or closed cancels what has not started and closes its source.
+    """
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+    def next(self, timeout: float | None = None) -> Any:
+        """The next result.
+
+        Args:
+            timeout: seconds to wait; None waits for ever.
+
+        Raises:
+            StopIteration: there are no more results.
+            manyhands.TimeoutError: it did not arrive in time; it can be asked for again.
+        """
+
+    def close(self) -> None:
+        """Cancel what has not started, and close the source."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+    @property
+    def stream(self) -> Stream: ...
+
+@final
+class Stream:
+    """What an iteration and its pool share: the pool feeds it to its end when it is joined."""
+
+    def run_all(self) -> None:
+        """Feed and run the rest of the source; results wait to be taken."""
+
+    def stop_feeding(self) -> bool:
+        """Pull nothing more; whether that leaves an iteration undone that was never advanced."""
+
+    def close_source(self) -> None:
+        """Close the source, if it is open."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the source has been pulled to its end."""
+
+@final
+class Task:
+    """A function and how to run it over items.
+
+    Args:
+        code: the id of the function, and the ids of what it needs.
+        name: what errors call the function.
+        shipping: makes a shipper for items that plain pickle cannot do, and the list to which it
+            appends ids that such items need.
+        shape: 0 calls `f(x)`, 1 `f(*x)` (or `f(**x)` for a dict), 2 `f(*x[0], **x[1])`.
+        chunk: items that one worker gets at a time; None adapts.
+        stop: the first failure ends the call.
+        lazy: results are taken one by one, so a failure ends its own item only.
+        ordered: results come in the order of the items.
+        progress: the display of the call.
+        lease: the engine that is told when the function's code is not needed any more.
+    """
+
+    def __new__(
+        cls,
+        code: tuple[int, list[int]],
+        name: str,
+        shipping: Callable[[], tuple[Any, list[int]]],
+        *,
+        shape: int = 0,
+        chunk: int | None = None,
+        stop: bool = True,
+        lazy: bool = False,
+        ordered: bool = True,
+        progress: Any = None,
+        lease: Engine | None = None,
+    ) -> Self: ...
+
+@final
+class Engine:
+    """A pool of worker processes, in bytes: what `Pool` and `Executor` stand on.
+
+    Args:
+        workers: how many there are at the start. They wait for `release`.
+        cores: threads that can run at once on this machine.
+        max_tasks: items after which a worker is replaced.
+        template: program, arguments and environment of the template; None leaves launching workers
+            to the one who calls `next_launch`.
+        start: what a new worker is started with.
+    """
+
+    def __new__(
+        cls,
+        workers: int,
+        cores: int,
+        max_tasks: int | None,
+        template: tuple[str, list[str], list[tuple[str, str]]] | None,
+        start: bytes,
+    ) -> Self: ...
+    # Code
+    def register(self, data: bytes) -> int:
+        """The id of a blob of code: the same for the same bytes."""
+
+    def set_initializer(self, codes: list[int], arguments: bytes) -> None:
+        """Set what workers do first: load `codes`, call the last one's value with `arguments`."""
+
+    def preload(self, module: str) -> None:
+        """Ask the template to import a module."""
+
+    # Calls
+    def map(self, task: Task, iterable: Iterable[Any]) -> list[Any]:
+        """Run all items and return their results."""
+
+    def map_later(self, task: Task, iterable: Iterable[Any]) -> AsyncResult:
+        """Feed all items now and return at once."""
+
+    def iterate(
+        self, task: Task, iterable: Iterable[Any], bounds: tuple[int | None, int | None]
+    ) -> ResultIterator:
+        """Start a lazy iteration; `bounds` are the items and the bytes that are read ahead."""
+
+    def submit(self, task: Task, value: Any) -> AsyncResult:
+        """Submit one item: `value` as the task's shape wants it."""
+
+    def cancel_all(self) -> None:
+        """Cancel everything that has not begun."""
+
+    def completions(self) -> list[int]:
+        """Wait for announced results to arrive; their numbers. Empty: the pool is over."""
+
+    # Life
+    def check(self) -> None:
+        """Raise what makes the pool unusable, if anything does."""
+
+    def is_foreign(self) -> bool:
+        """Whether this is the copy of a forked child."""
+
+    def close(self) -> None:
+        """Accept nothing more; workers end when everything is done."""
+
+    def terminate(self) -> None:
+        """End all workers now."""
+
+    def wait_drained(self, timeout: float | None) -> bool:
+        """Wait until no item is on its way; whether it came to that."""
+
+    def wait_gone(self, timeout: float | None) -> bool:
+        """Wait until no worker is left; whether it came to that."""
+
+    def grow(self, count: int) -> None:
+        """Add workers."""
+
+    def shrink(self, count: int) -> None:
+        """Let workers go, each after the item that it runs."""
+
+    def pids(self) -> list[tuple[int, int | None]]:
+        """Seat and process id of each worker; None until it is launched."""
+
+    # Launching
+    def release(self) -> None:
+        """Let workers be launched."""
+
+    def set_start(self, start: bytes) -> None:
+        """Replace what new workers are started with."""
+
+    def next_launch(
+        self, block: bool
+    ) -> tuple[Literal["launch", "dead"], int, WorkerEnd | None] | None:
+        """The next order for the one who launches workers; None if there is none.
+
+        Either ("launch", key, end) or ("dead", key, None).
+        """
+
+    def launched(self, key: int, pid: int) -> None:
+        """Say that an order was carried out."""
+
+    def launch_failed(self, key: int, message: str) -> None:
+        """Say that an order could not be carried out."""
+
+    def reported(self, key: int, exitcode: int | None) -> None:
+        """Say how a worker ended: negative for a signal, None if unknown."""
+
+@final
+class WorkerEnd:
+    """What a worker process needs of its pool."""
+
+    @staticmethod
+    def attach(lane: int, hub: int, event: int, seat: int) -> WorkerEnd:
+        """Take over the descriptors of lane, hub and event."""
+
+    def fds(self) -> tuple[int, int, int]:
+        """The descriptors of lane, hub and event, to be passed on."""
+
+    @property
+    def seat(self) -> int:
+        """The number of the worker's seat."""
+
+def run_worker(end: WorkerEnd) -> None:
+    """Serve the pool until it asks for the end."""
+
+def interrupt_wanted() -> bool:
+    """Whether the item that runs is the one that the parent wants to interrupt."""
+
+def keep_printed(stream: int, text: str) -> None:
+    """Keep text that a task printed, for the parent to show above its progress bar."""
+
+def run_template(
+    import_: Callable[[str], object], fork: Callable[[], int]
+) -> tuple[WorkerEnd, bytes] | None:
+    """Serve the pool that started this process; None at its end.
+
+    In a forked worker: what it needs of its pool, and the parent's snapshot.
+    """
+
+def fork() -> int:
+    """Fork, with the interpreter's hooks and without its warning; 0 in the child."""
+
+def forked() -> None:
+    """Runs in every forked child: the pools that exist are the parent's."""
+
+def lead_group() -> None:
+    """Make this process the leader of a group of its own."""
+
+def watch_parent(pid: int) -> None:
+    """End this process and its group when that process, its parent, has ended."""

@@ -1,0 +1,119 @@
+"""`maxtasksperchild` counts items exactly, and a model is never loaded twice at the same time."""
+
+from __future__ import annotations
+
+import itertools
+
+import manyhands
+import pytest
+import tasks
+from support import LIMIT, journal, processes
+
+pytestmark = processes
+
+
+def runs(pids):
+    """How many items in a row each process ran."""
+    return [len(list(group)) for _, group in itertools.groupby(pids)]
+
+
+@pytest.mark.parametrize("name", ["map", "map_async", "imap", "apply_async"])
+@pytest.mark.parametrize("limit", [1, 3, 4, 7])
+def test_each_process_runs_exactly_so_many_items(make_pool, name, limit):
+    pool, n = make_pool(1, maxtasksperchild=limit), 20
+    if name == "apply_async":
+        results = [pool.apply_async(tasks.pid) for _ in range(n)]
+        pids = [r.get(LIMIT) for r in results]
+    else:
+        got = getattr(pool, name)(tasks.pid, range(n))
+        pids = got.get(LIMIT) if name == "map_async" else list(got)
+    assert runs(pids) == [limit] * (n // limit) + ([n % limit] if n % limit else [])
+    assert len(set(pids)) == len(runs(pids))
+
+
+@pytest.mark.parametrize("chunksize", [1, 2, 4])
+def test_items_are_counted_not_chunks(make_pool, chunksize):
+    pool = make_pool(1, maxtasksperchild=4)
+    assert runs(pool.map(tasks.pid, range(12), chunksize)) == [4, 4, 4]
+
+
+def test_the_count_goes_on_from_call_to_call(make_pool):
+    pool = make_pool(1, maxtasksperchild=3)
+    pids = [pool.apply(tasks.pid) for _ in range(4)]
+    pids += pool.map(tasks.pid, range(4))
+    pids += list(pool.imap(tasks.pid, range(4)))
+    assert runs(pids) == [3, 3, 3, 3]
+
+
+def test_failures_count(make_pool):
+    pool = make_pool(1, maxtasksperchild=2)
+    first = pool.apply(tasks.pid)
+    with pytest.raises(ValueError, match="item 1"):
+        pool.apply(tasks.boom, (1,))
+    assert pool.apply(tasks.pid) != first
+
+
+def test_one_item_per_process_with_two_workers(make_pool):
+    pool, n = make_pool(2, maxtasksperchild=1), 60
+    pids = pool.map(tasks.pid, range(n))
+    assert len(set(pids)) == n
+    assert pool.map(tasks.square, range(n)) == [x * x for x in range(n)]
+
+
+def test_no_process_runs_more_than_its_share(make_pool):
+    pool, n = make_pool(2, maxtasksperchild=5), 100
+    pids = pool.map(tasks.pid, range(n))
+    assert max(pids.count(pid) for pid in set(pids)) <= 5
+
+
+def test_the_initializer_of_a_replacement_runs_after_the_old_worker_has_gone(make_pool, tmp_path):
+    pool = make_pool(1, initializer=tasks.alone, initargs=(tmp_path,), maxtasksperchild=2)
+    assert len(set(pool.map(tasks.pid, range(20)))) == 10
+    assert journal(tmp_path / "overlaps") == []
+    assert len(list(tmp_path.glob("pid-*"))) >= 10
+
+
+def test_ids_survive_replacement(make_pool):
+    pool = make_pool(1, maxtasksperchild=1)
+    identities = pool.map(tasks.worker_identity, range(5))
+    assert {identity for identity, _, _ in identities} == {0}
+    assert len({pid for _, pid, _ in identities}) == 5
+
+
+def test_the_state_of_a_process_goes_with_it(make_pool):
+    pool = make_pool(1, maxtasksperchild=3)
+    counts = [pool.apply(tasks.count_up) for _ in range(9)]
+    assert counts == [1, 2, 3] * 3
+
+
+def test_deaths_and_replacements_together(make_pool):
+    pool = make_pool(2, maxtasksperchild=2)
+    items = [(x, 7, tasks.exit_hard, 3) for x in range(30)]
+    got = pool.starmap(tasks.die_on, items, errors="return")
+    assert isinstance(got[7], manyhands.WorkerDied)
+    assert [x for x in got if not isinstance(x, BaseException)] == [x for x in range(30) if x != 7]
+
+
+def test_large_results_of_a_worker_that_leaves(make_pool):
+    pool = make_pool(2, maxtasksperchild=1)
+    got = pool.map(tasks.large, [3_000_000] * 8)
+    assert [len(x) for x in got] == [3_000_000] * 8
+
+
+def test_closing_in_the_middle(make_pool):
+    pool = make_pool(2, maxtasksperchild=1)
+    results = [pool.apply_async(tasks.square, (x,)) for x in range(30)]
+    pool.close()
+    pool.join()
+    assert [r.get(0) for r in results] == [x * x for x in range(30)]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_less_than_one_is_refused(kind, limit):
+    with pytest.raises(ValueError, match="maxtasksperchild"):
+        kind.make(1, maxtasksperchild=limit)
+
+
+def test_what_is_no_integer_is_refused(kind):
+    with pytest.raises(TypeError, match="maxtasksperchild"):
+        kind.make(1, maxtasksperchild="3")
