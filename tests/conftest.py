@@ -6,10 +6,7 @@ as they find any module of a user: by `sys.path`.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
-import signal
 import sys
 import uuid
 from pathlib import Path
@@ -77,28 +74,7 @@ def warmed_up():
 @pytest.fixture(autouse=True)
 def nothing_left(warmed_up):
     """After each test: no process and no open file that was not there before."""
-    mark = os.environ[support.MARK]
-
-    def all_processes():
-        return support.descendants(os.getpid()) | support.marked(mark)
-
-    processes, files = all_processes(), support.open_files()
+    inventory = support.Inventory()
     tasks.state, tasks.inits = None, 0
     yield
-    gc.collect()
-
-    def new_files():
-        return {
-            fd: target for fd, target in support.open_files().items() if files.get(fd) != target
-        }
-
-    try:
-        support.wait_until(
-            lambda: not all_processes() - processes,
-            lambda: f"processes left: {support.describe(all_processes() - processes)}",
-        )
-        support.wait_until(lambda: not new_files(), lambda: f"files left open: {new_files()}")
-    finally:
-        for pid in all_processes() - processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # so that one leak fails one test
+    inventory.check()

@@ -5,7 +5,10 @@ Nothing here measures time. A limit only turns a hang into a failure, and is gen
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -115,6 +118,43 @@ def open_files():
         except FileNotFoundError:
             continue  # the descriptor of the listing itself
     return found
+
+
+class Inventory:
+    """The processes and open files of now, to be compared with those of later."""
+
+    def __init__(self):
+        self._processes = self._all_processes()
+        self._files = open_files()
+
+    def check(self):
+        """Fail if something new is there that does not go away soon; it is killed then."""
+        if not self._new_processes() and not self._new_files():
+            return
+        gc.collect()  # a test may have dropped a pool in a circle
+        try:
+            wait_until(
+                lambda: not self._new_processes(),
+                lambda: f"processes left: {describe(self._new_processes())}",
+            )
+            wait_until(
+                lambda: not self._new_files(), lambda: f"files left open: {self._new_files()}"
+            )
+        finally:
+            for pid in self._new_processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)  # so that one leak fails one test
+
+    @staticmethod
+    def _all_processes():
+        return descendants(os.getpid()) | marked(os.environ[MARK])
+
+    def _new_processes(self):
+        return self._all_processes() - self._processes
+
+    def _new_files(self):
+        now = open_files().items()
+        return {fd: target for fd, target in now if self._files.get(fd) != target}
 
 
 @dataclass

@@ -20,7 +20,6 @@ import os as _os
 
 from . import _native
 from ._native import AsyncResult, ResultIterator, cpu_count
-from ._pool import Pool
 from ._worker import worker
 
 TYPE_CHECKING = False
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ._context import set_start_method
     from ._executor import Executor
     from ._local import ThreadPool
+    from ._pool import Pool
     from .errors import (
         CancelledError,
         InitializerError,
@@ -78,6 +78,7 @@ _LAZY = {
     "get_start_method": "_context",
     "set_start_method": "_context",
     "Executor": "_executor",
+    "Pool": "_pool",
     "ThreadPool": "_local",
 }
 

@@ -1,4 +1,4 @@
-"""The thread that runs callbacks: one for the process, started by the first callback.
+"""The thread that runs callbacks: one for each pool with callbacks that wait, started by the first.
 
 Callbacks, awaits and Futures are completed here, never in the engine's own thread, so a slow one
 holds up only other callbacks. What a callback raises is reported and otherwise ignored.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
+
+from ._threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +42,7 @@ def watch(result: AsyncResult) -> None:
         first, watched.running = not watched.running, True
     result.announce()
     if first:
-        import threading
-
-        threading.Thread(target=_serve, args=(watched,), name="manyhands-callbacks", daemon=True).start()
+        start_thread(lambda: _serve(watched), "callbacks")
 
 
 def _serve(watched: _Watched) -> None:
@@ -110,13 +110,11 @@ class _Follower:
     """Shows how far a call has come, while it runs on its own."""
 
     def __init__(self, result: AsyncResult, display: Any) -> None:
-        import threading
-
         self._result = result
         self._display = display
         self._lock = allocate_lock()
         self._done: int | None = 0
-        threading.Thread(target=self._run, name="manyhands-progress", daemon=True).start()
+        start_thread(self._run, "progress")
 
     def _run(self) -> None:
         while self._show(self._result.progress()):

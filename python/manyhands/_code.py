@@ -132,6 +132,7 @@ class Shipper:
                 return
             guards += definition.guards
             values[definition.name] = definition.value
+        self.root = None
         self._book.plan(func, Plan(space, values, guards, list(self._required)))
 
     def dumps(self, obj: Any, label: str = "argument") -> bytes:
@@ -177,7 +178,7 @@ class Shipper:
         if made[-1].carries_globals:
             number = self._root_number(name, data)
         else:
-            number = self._register(data, name)
+            number = self.root = self._register(data, name)
         self._need(number)
         return number
 

@@ -15,7 +15,7 @@ def worker_died(**facts: Any) -> BaseException:
     """The worker that ran an item ended: a `WorkerDied` with these facts."""
     from .errors import WorkerDied
 
-    return WorkerDied(**facts)
+    return WorkerDied(**_worded(facts))
 
 
 def initializer_failed(
@@ -24,7 +24,9 @@ def initializer_failed(
     """The pool cannot work: an `InitializerError` with its cause."""
     from .errors import InitializerError
 
+    facts = _worded(facts)
     if launch is not None:
+        launch = _sentence(launch)
         return InitializerError(detail=launch, **facts)
     error = InitializerError(**facts)
     if raised is not None:
@@ -32,6 +34,16 @@ def initializer_failed(
 
         error.__cause__ = loads_exception(raised)
     return error
+
+
+def _worded(facts: dict[str, Any]) -> dict[str, Any]:
+    detail = facts.get("detail")
+    return facts if detail is None else {**facts, "detail": _sentence(detail)}
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def cancelled() -> BaseException:

@@ -14,9 +14,10 @@ from _thread import allocate_lock
 from _weakref import ref
 
 from . import _code, _snapshot
-from ._native import Engine, Task, cpu_count
+from ._native import Engine, Task, cpu_count, leave_interpreter
 from ._options import at_least_one, check_method, environment_method
 from ._plan import STAR, Plan
+from ._threads import join_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Options:
             raise ValueError(f"processes must be at most {_MOST_WORKERS}, not {self.workers}")
         self.max_tasks = None if max_tasks is None else at_least_one("maxtasksperchild", max_tasks)
         self.method, self.context = _method(context)
-        self.env: dict[str, str] = {}
+        self._env: dict[str, str] = {}
+        self._threads = 1
         self.preload: tuple[str, ...] = ()
 
     def environment(
@@ -55,8 +57,15 @@ class Options:
             raise TypeError(f"preload must be a list of module names: use [{preload!r}]")
         if threads is not None:
             at_least_one("threads_per_worker", threads)
-        self.env = _snapshot.worker_environment(env, threads or max(1, self.cores // self.workers))
+        self._env = dict(env or {})
+        self._threads = threads or max(1, self.cores // self.workers)
         self.preload = tuple(preload)
+        for module in self.preload:
+            _check_module(module)
+
+    def environ(self) -> dict[str, str]:
+        """The environment of a worker that starts now."""
+        return _snapshot.worker_environment(self._env, self._threads)
 
 
 def _method(context: Any) -> tuple[str, Any]:
@@ -77,6 +86,15 @@ def _method(context: Any) -> tuple[str, Any]:
     import multiprocessing
 
     return method, multiprocessing.get_context(method)
+
+
+def _check_module(name: str) -> None:
+    """Raise if nothing of that name can be found."""
+    from importlib.util import find_spec
+
+    top = name.partition(".")[0]
+    if top not in sys.modules and find_spec(top) is None:
+        raise ModuleNotFoundError(f"preload names {name!r}: there is no such module", name=name)
 
 
 class Shipping:
@@ -109,16 +127,18 @@ class Crew:
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         self._options = options
         self._imported: set[str] = set()
+        self._released = False
         self._singles: dict[Any, tuple[Any, Task]] = {}
         self._streams: list[Stream] = []
         self._lock = allocate_lock()
-        snapshot = _snapshot.take(options.env)
+        environ = options.environ()
+        snapshot = _snapshot.take(environ, options.preload)
         by_template = options.method == "template"
         self.engine = Engine(
             options.workers,
             options.cores,
             options.max_tasks,
-            _template_command(options.env) if by_template else None,
+            _template_command(environ) if by_template else None,
             snapshot,
         )
         self._shipping = Shipping(self.engine)
@@ -137,6 +157,9 @@ class Crew:
         *,
         by_template: bool,
     ) -> None:
+        if by_template:
+            # Any module starts the template now, beside what the program does before its first call.
+            self.engine.preload("manyhands")
         for module in self._options.preload:
             self.engine.preload(module)
         if self._options.method == "fork":
@@ -145,13 +168,13 @@ class Crew:
             self._set_initializer(initializer, initargs)
         if by_template:
             if initializer is not None:
-                self.engine.release()
+                self._release()
             return
         from . import _start
 
         launch = _start.fork_worker if self._options.context is None else _start.ContextLauncher(self._options.context)
         self.engine.release()
-        _start.LaunchThread(self.engine, launch, snapshot).start()
+        _start.LaunchThread(self.engine.launches(), launch, snapshot).start()
 
     def _set_initializer(self, initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
         shipper, required = self._shipping()
@@ -195,7 +218,14 @@ class Crew:
         self._imported.add(module or "")
         if isinstance(module, str) and _code.is_reference(func) and module != "builtins":
             self.engine.preload(module)
-        self.engine.release()
+        self._release()
+
+    def _release(self) -> None:
+        """Let the template fork workers: they take over what the program is at this moment."""
+        if not self._released:
+            self._released = True
+            self.engine.set_start(_snapshot.take(self._options.environ(), self._options.preload))
+            self.engine.release()
 
     # Iterators
 
@@ -223,7 +253,7 @@ class Crew:
                 f"{forgotten} iterator(s) of this pool were never advanced, and their source was not "
                 "pulled to its end: iterate over them, or call close() and join() to run everything",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         self.engine.wait_drained(None)
 
@@ -293,12 +323,16 @@ def serial_pool(
     initargs: Iterable[Any] = (),
     maxtasksperchild: int | None = None,  # noqa: ARG001 - nothing is ever replaced
     context: Any = None,  # noqa: ARG001 - nothing is started
-    **options: Any,
+    *,
+    env: Mapping[str, str] | None = None,  # noqa: ARG001 - there is no other process
+    preload: Sequence[str] = (),  # noqa: ARG001 - the same
+    exit: str = "wait",  # noqa: A002 - the option's name
+    threads_per_worker: int | None = None,  # noqa: ARG001 - the same
 ) -> SerialPool:
     """What `Pool(processes=0)` is: the same methods, in the caller."""
     from ._local import SerialPool
 
-    return SerialPool(initializer, initargs, exit=options.get("exit", "wait"))
+    return SerialPool(initializer, initargs, exit=exit)
 
 
 def _remember(crew: Crew) -> None:
@@ -317,3 +351,5 @@ def _at_exit() -> None:
     for crew in crews:
         if not crew.engine.is_foreign():
             crew.engine.wait_gone(5.0)
+    join_all(5.0)
+    leave_interpreter()

@@ -14,7 +14,7 @@ from _pickle import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # How libraries are told how many threads they may start.
 THREAD_VARIABLES = (
@@ -42,7 +42,7 @@ def worker_environment(env: Mapping[str, str] | None, threads: int) -> dict[str,
     return environment
 
 
-def take(environment: Mapping[str, str]) -> bytes:
+def take(environment: Mapping[str, str], preload: Sequence[str]) -> bytes:
     """The parent as it is now, as a blob for `restore`."""
     main = sys.modules.get("__main__")
     return dumps(
@@ -54,6 +54,8 @@ def take(environment: Mapping[str, str]) -> bytes:
             "umask": _umask(),
             "filters": _filters(),
             "file": getattr(main, "__file__", None),
+            "authkey": _authkey(),
+            "preload": list(preload),
         },
         5,
     )
@@ -79,6 +81,22 @@ def restore(blob: bytes) -> None:
         _restore_filters(state["filters"])
     if state["file"] is not None:
         sys.modules["__main__"].__dict__.setdefault("__file__", state["file"])
+    if state["authkey"] is not None:
+        _restore_authkey(state["authkey"])
+    for module in state["preload"]:
+        __import__(module)
+
+
+def _authkey() -> bytes | None:
+    """The key with which processes of one program recognise each other, if it may be needed."""
+    process = sys.modules.get("multiprocessing.process")
+    return None if process is None else bytes(process.current_process().authkey)
+
+
+def _restore_authkey(key: bytes) -> None:
+    import multiprocessing.process
+
+    multiprocessing.process.current_process().authkey = key
 
 
 def _cwd() -> str | None:

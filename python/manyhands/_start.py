@@ -14,12 +14,13 @@ import sys
 from _thread import allocate_lock
 
 from . import _native
+from ._threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from ._native import Engine, WorkerEnd
+    from ._native import Launches, WorkerEnd
 
     class Launched(Protocol):
         """A worker process, however it was made."""
@@ -55,8 +56,6 @@ class Started:
     def exitcode(self) -> int | None:
         self._process.join(1)
         code: int | None = self._process.exitcode
-        if code is not None:
-            self._process.close()
         return code
 
 
@@ -140,8 +139,8 @@ def _become_worker(end: WorkerEnd, snapshot: bytes, parent: int, origin: Any) ->
 class LaunchThread:
     """Carries out the launch orders of one pool."""
 
-    def __init__(self, engine: Engine, launch: Any, snapshot: bytes) -> None:
-        self._engine = engine
+    def __init__(self, launches: Launches, launch: Any, snapshot: bytes) -> None:
+        self._launches = launches
         self._launch = launch
         self._snapshot = snapshot
         self._workers: dict[int, Launched] = {}
@@ -151,9 +150,7 @@ class LaunchThread:
         """Launch what is ordered now, and leave the rest to a thread."""
         while self._step(block=False):
             pass
-        import threading
-
-        threading.Thread(target=self._run, name="manyhands-launch", daemon=True).start()
+        start_thread(self._run, "launch")
 
     def _run(self) -> None:
         while self._step(block=True):
@@ -161,22 +158,22 @@ class LaunchThread:
 
     def _step(self, *, block: bool) -> bool:
         """Carry out one order; whether there may be another."""
-        work = self._engine.next_launch(block)
+        work = self._launches.next(block)
         if work is None:
             return False
         what, key, end = work
         if what == "dead":
             with self._lock:
                 dead = self._workers.pop(key, None)
-            self._engine.reported(key, dead.exitcode() if dead is not None else None)
+            self._launches.reported(key, dead.exitcode() if dead is not None else None)
             return True
         assert end is not None
         try:
             launched = self._launch(end, self._snapshot)
         except Exception as error:  # noqa: BLE001 - whatever a foreign Process may raise
-            self._engine.launch_failed(key, f"{type(error).__name__}: {error}")
+            self._launches.launch_failed(key, f"{type(error).__name__}: {error}")
             return True
         with self._lock:
             self._workers[key] = launched
-        self._engine.launched(key, launched.pid)
+        self._launches.launched(key, launched.pid)
         return True

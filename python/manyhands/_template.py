@@ -59,16 +59,24 @@ def main() -> None:
     """Be a template until the parent ends; in the workers that it forks: be one of them."""
     import os
 
-    from . import _native
+    # What every worker needs, so that it is born with it.
+    from . import _namespace, _native, _pickling, _snapshot, _worker  # noqa: F401
 
-    start = _native.run_template(_import, os.fork)
+    start = _native.run_template(_import, _fork)
     if start is None:
         os._exit(0)
     end, snapshot = start
-    from . import _worker
-
     _finish_site()
     _worker.serve(end, snapshot, "fresh")
+
+
+def _fork() -> int:
+    """Fork, with nothing left in a buffer that a worker would print again."""
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return os.fork()
 
 
 def _import(module: str) -> None:

@@ -6,9 +6,7 @@ import hostile
 import manyhands
 import pytest
 import tasks
-from support import LIMIT, processes
-
-pytestmark = processes
+from support import LIMIT, Inventory
 
 ERRORS = {"pickle": manyhands.PicklingError, "unpickle": manyhands.UnpicklingError}
 
@@ -19,12 +17,25 @@ received = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(scope="module")
+def module_pool(warmed_up):
+    """One pool for all cases, so that each must leave it in order."""
+    inventory = Inventory()
+    with manyhands.Pool(2) as pool:
+        yield pool
+    inventory.check()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """Workers that die here are replaced, so the look at leftovers is taken by `module_pool`."""
+
+
 @pytest.fixture
-def shared_pool(make_pool):
+def shared_pool(module_pool):
     """A pool that must still work when the test is over."""
-    pool = make_pool(2)
-    yield pool
-    assert pool.map(tasks.square, range(10)) == [x * x for x in range(10)]
+    yield module_pool
+    assert module_pool.map(tasks.square, range(10)) == [x * x for x in range(10)]
 
 
 @values
@@ -105,16 +116,14 @@ def test_as_an_exception(shared_pool, case):
 
 
 @values
-def test_as_initargs(kind, case):
+def test_as_initargs(case):
     value = case.make()
     if case.fate == "travels":
-        with kind.make(1, initializer=tasks.set_state, initargs=(value,)) as pool:
+        with manyhands.Pool(1, tasks.set_state, (value,)) as pool:
             assert pool.apply(tasks.state_is_as_made, (case.name,))
         return
     expected = manyhands.PicklingError if case.fate == "pickle" else manyhands.InitializerError
-    with pytest.raises(expected), kind.make(
-        1, initializer=tasks.set_state, initargs=(value,)
-    ) as pool:
+    with pytest.raises(expected), manyhands.Pool(1, tasks.set_state, (value,)) as pool:
         pool.apply(tasks.square, (1,))
 
 

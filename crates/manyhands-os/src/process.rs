@@ -239,6 +239,11 @@ pub fn set_parent_death_signal(signal: Option<Signal>) -> io::Result<()> {
     Ok(set_parent_process_death_signal(signal)?)
 }
 
+/// Whether the calling thread is the one with which this process began.
+pub fn is_main_thread() -> bool {
+    rustix::thread::gettid() == getpid()
+}
+
 /// The number of this process.
 pub fn own_pid() -> i32 {
     getpid().as_raw_nonzero().get()

@@ -8,7 +8,7 @@
 use manyhands_shm::lane::Corrupt;
 use manyhands_shm::record::{self, Next};
 
-use crate::call::{Body, CallId, InitFailure, Run};
+use crate::call::{Body, CallId, Failure, InitFailure, Run};
 use crate::state::State;
 use crate::wire;
 use crate::worker_seat::{What, Worker};
@@ -19,6 +19,8 @@ enum Found {
     Answers { call: CallId, first: u64, count: u32, from: usize, to: usize, freed: usize },
     /// The first of some answers that raised, in a run that is found as well.
     Raised { call: CallId, index: u64, from: usize, to: usize },
+    /// An item of a cancelled chunk that was not run.
+    Skipped { call: CallId, index: u64, freed: usize },
     /// An initializer has failed.
     Initializer { from: usize, to: usize },
     Event { from: usize, to: usize },
@@ -46,6 +48,7 @@ impl State {
         worker.full = false;
         if outcome.is_err() && worker.kill_at.is_none() {
             worker.kill_at = Some(std::time::Instant::now());
+            worker.lied = true;
         }
         for finding in found {
             self.apply(id, finding, &buffer);
@@ -67,6 +70,12 @@ impl State {
                 if call.note_failure(index, Body::Replies(buffer[from..to].to_vec())) {
                     self.cancel(id);
                 }
+            }
+            Found::Skipped { call: id, index, freed } => {
+                let Some(call) = self.calls.get_mut(&id.0) else { return };
+                call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
+                call.settle(Run { first: index, count: 1, body: Body::Failed(Failure::Cancelled) });
+                self.after_settling(id);
             }
             Found::Initializer { from, to } => {
                 self.fail_pool(InitFailure::Raised(buffer[from..to].to_vec()));
@@ -98,6 +107,14 @@ fn walk(worker: &mut Worker, buffer: &[u8], found: &mut Vec<Found>) -> Result<()
             What::Items { call, first } => {
                 if tag == Some(wire::RAISED) {
                     found.push(Found::Raised { call: *call, index: *first, from, to });
+                }
+                if tag == Some(wire::SKIPPED) {
+                    found.push(Found::Skipped { call: *call, index: *first, freed: if done { frame.bytes } else { 0 } });
+                    *first += 1;
+                    if done {
+                        worker.frames.pop_front();
+                    }
+                    continue;
                 }
                 extend(found, *call, *first, (from, to), if done { frame.bytes } else { 0 });
                 *first += 1;

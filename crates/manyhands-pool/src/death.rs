@@ -55,7 +55,10 @@ impl State {
             seat: seat.id,
             pid: seat.worker.process.as_ref().map(|process| process.pid),
             status: notice.as_ref().and_then(|notice| notice.status),
-            reason: notice.and_then(|notice| notice.reason),
+            reason: match seat.worker.lied {
+                true => Some("It was ended because it wrote something that cannot be a reply.".into()),
+                false => notice.and_then(|notice| notice.reason),
+            },
         });
         let had_started = seat.worker.has_started();
         let parcels = seat.worker.salvage();
@@ -107,9 +110,6 @@ impl State {
 
     /// Code that killed a worker while it was loaded fails every call that needs it.
     fn poison(&mut self, code: u64, death: &Arc<Death>) {
-        if let Some(code) = self.codes.get_mut(&code) {
-            code.deaths += 1;
-        }
         let users: Vec<_> =
             self.calls.iter().filter(|(_, call)| call.codes.contains(&code)).map(|(id, _)| CallId(*id)).collect();
         for id in users {

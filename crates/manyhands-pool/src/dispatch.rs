@@ -233,6 +233,7 @@ impl State {
         for at in 0..self.seats.len() {
             if self.seats[at].worker.holds(id) {
                 let parcels = self.seats[at].worker.recall(u32::MAX);
+                self.seats[at].worker.skip(id);
                 self.requeue(parcels);
             }
         }

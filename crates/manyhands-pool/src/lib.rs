@@ -38,6 +38,6 @@ mod worker_seat;
 
 pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Run, Status};
 pub use launch::{LaunchOrder, Launcher, WorkerEnd};
-pub use pool::{Config, Pool, PushError};
+pub use pool::{Config, Host, Pool, PushError};
 pub use registry::forked;
 pub use wait::{Need, Waited};

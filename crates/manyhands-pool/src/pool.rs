@@ -198,11 +198,15 @@ impl Pool {
     /// Asks that the completion of a call be announced, if it has not been.
     pub fn announce_completion(&self, call: CallId) {
         let mut state = self.0.lock();
-        if let Some(open) = state.calls.get_mut(&call.0) {
-            open.spec.notify = true;
-            state.after_settling(call);
-            self.0.announce(&state);
+        match state.calls.get_mut(&call.0) {
+            Some(open) => {
+                open.spec.notify = true;
+                state.after_settling(call);
+            }
+            // Somebody took the result in the meantime.
+            None => state.completions.push(call),
         }
+        self.0.announce(&state);
     }
 
     /// Cancels a call if nothing of it has started; whether it did.
@@ -399,6 +403,23 @@ impl Pool {
         state.terminate();
         self.0.announce(&state);
         self.0.call_supervisor();
+    }
+
+    /// The launching side of a pool of [`Launcher::Host`].
+    #[must_use]
+    pub fn host(&self) -> Host {
+        Host(Arc::clone(&self.0))
+    }
+}
+
+/// The side of a pool that launches its workers in the rung above. It does not keep the pool alive.
+#[derive(Debug)]
+pub struct Host(Arc<Shared>);
+
+impl Host {
+    /// Waits for something to do.
+    pub fn wait(&self, timeout: Option<Duration>) -> Waited {
+        self.0.wait(CallId(u64::MAX), Need::Launches, timeout)
     }
 
     /// The next worker that the host has to launch.

@@ -50,8 +50,6 @@ pub(crate) struct Code {
     pub(crate) bytes: Arc<[u8]>,
     /// Calls that need it.
     pub(crate) users: usize,
-    /// Workers that it took with them, so that it is not tried for ever.
-    pub(crate) deaths: u32,
 }
 
 #[derive(Debug)]
@@ -210,7 +208,7 @@ impl State {
         }
         let (id, bytes): (u64, Arc<[u8]>) = (self.next_code, bytes.into());
         self.next_code += 1;
-        self.codes.insert(id, Code { bytes: Arc::clone(&bytes), users: 0, deaths: 0 });
+        self.codes.insert(id, Code { bytes: Arc::clone(&bytes), users: 0 });
         self.code_ids.insert(bytes, id);
         self.use_code(id);
         id

@@ -135,7 +135,9 @@ impl Shared {
         }
         drop(start);
         for event in template.receive() {
-            take_news(state, event);
+            if take_news(state, event) {
+                self.hub.leader().rouse();
+            }
         }
     }
 
@@ -149,7 +151,8 @@ impl Shared {
     }
 }
 
-fn take_news(state: &mut State, event: Event) {
+/// Takes one piece of news; whether somebody was buried, who may have died on the way to wake the leader.
+fn take_news(state: &mut State, event: Event) -> bool {
     match event {
         Event::Forked { id, pid, pidfd } => {
             adopt(state, id, Process { pid, pidfd });
@@ -162,10 +165,12 @@ fn take_news(state: &mut State, event: Event) {
         Event::Failed { message } => state.fail_pool(crate::call::InitFailure::Launch(message)),
         Event::Ready | Event::ImportFailed { .. } | Event::Dropped { .. } | Event::Gone { .. } => {}
     }
-    for key in state.ready_to_bury(Instant::now()) {
-        leave_group(state, key);
-        state.bury(key);
+    let dead = state.ready_to_bury(Instant::now());
+    for key in &dead {
+        leave_group(state, *key);
+        state.bury(*key);
     }
+    !dead.is_empty()
 }
 
 /// A worker process is there: it belongs to the worker that was ordered, or is not wanted any more.

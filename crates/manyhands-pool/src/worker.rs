@@ -29,14 +29,26 @@ const CLOCK_EVERY: u32 = 16;
 
 /// What the rung above does with requests.
 pub trait Tasks {
-    /// Runs one request and writes exactly one reply to `out`. `number` counts the lane's requests.
-    fn run(&mut self, number: u64, heading: Heading, payload: &[u8], out: &mut Replier);
+    /// Runs one request and writes exactly one reply to `out`.
+    fn run(&mut self, heading: Heading, payload: &[u8], out: &mut Replier) -> Ran;
 
     /// Calls `sleep`, which blocks, with whatever other threads of the process need released.
     fn release(&mut self, sleep: &mut (dyn FnMut() + Send));
 
     /// A signal ended the sleep: runs its handlers.
     fn interrupted(&mut self);
+}
+
+/// How a request went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Ran {
+    /// It gave a value.
+    Well,
+    /// It failed: whoever waits wants to know at once.
+    Badly,
+    /// It was the initializer, and it failed: nothing may run here.
+    Hopelessly,
 }
 
 /// Writes replies.
@@ -85,12 +97,6 @@ impl Replier {
             self.end.event.notify();
         }
     }
-
-    /// The number of the item that the parent wants to interrupt.
-    #[must_use]
-    pub fn interrupt(&self) -> u64 {
-        self.runner.lane().interrupt()
-    }
 }
 
 /// Serves the lane until the parent asks for the end.
@@ -107,8 +113,16 @@ pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
             clock.restart();
             continue;
         };
-        tasks.run(item.number, item.heading, lane.bytes(&item), &mut out);
+        let ran = match item.number < lane.skip_until() && item.heading.kind < wire::CONTROL {
+            true => skip(&mut out, tasks),
+            false => tasks.run(item.heading, lane.bytes(&item), &mut out),
+        };
         out.publish(1);
+        match ran {
+            Ran::Well => {}
+            Ran::Badly => out.end.hub.leader().wake(),
+            Ran::Hopelessly => wait_for_the_end(&out, tasks),
+        }
         if item.heading.kind >= wire::CONTROL {
             clock.restart();
         } else {
@@ -119,6 +133,28 @@ pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
             out.end.hub.set_awake(out.end.seat, false);
             return;
         }
+    }
+}
+
+/// Answers an item that the parent does not want any more.
+fn skip(out: &mut Replier, tasks: &mut dyn Tasks) -> Ran {
+    while out.record(1, |room| room[0] = wire::SKIPPED).is_err() {
+        tasks.release(&mut || out.wait_for_room(1));
+    }
+    Ran::Well
+}
+
+/// After a failed initializer: the parent is told, and ends this process.
+fn wait_for_the_end(out: &Replier, tasks: &mut dyn Tasks) {
+    let lane = Arc::clone(out.runner.lane());
+    out.end.hub.leader().wake();
+    out.end.event.notify();
+    out.end.hub.set_awake(out.end.seat, false);
+    lane.set_state(State::Idle);
+    loop {
+        tasks.release(&mut || {
+            let _again = lane.bell().park(|| false, Duration::ZERO, None);
+        });
     }
 }
 

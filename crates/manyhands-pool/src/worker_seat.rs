@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) full: bool,
     pub(crate) notice: Option<Notice>,
     pub(crate) kill_at: Option<Instant>,
+    /// It wrote something that cannot be a reply, and is ended for that.
+    pub(crate) lied: bool,
     /// The count of begun items at which an interrupt was sent.
     pub(crate) interrupted: Option<u64>,
 }
@@ -122,6 +124,7 @@ impl Worker {
             notice: None,
             kill_at: None,
             interrupted: None,
+            lied: false,
         })
     }
 
@@ -151,10 +154,12 @@ impl Worker {
         }
     }
 
-    /// Requests at the end of the ledger that are items: what may be taken back from a live worker.
-    fn items_at_end(&self) -> u32 {
-        let items = self.frames.iter().rev().take_while(|frame| matches!(frame.what, What::Items { .. }));
-        items.map(|frame| frame.count).fold(0, u32::saturating_add)
+    /// Requests at the end of the ledger that may be taken back from a live worker: items, and code that is
+    /// sent again with the items that need it.
+    fn movable(&self) -> u32 {
+        let fixed = |frame: &&Frame| matches!(frame.what, What::Initializer | What::Stop);
+        let movable = self.frames.iter().rev().take_while(|frame| !fixed(frame));
+        movable.map(|frame| frame.count).fold(0, u32::saturating_add)
     }
 
     /// Whether it was sent items of a call that it has not answered.
@@ -162,9 +167,19 @@ impl Worker {
         self.frames.iter().any(|frame| matches!(frame.what, What::Items { call, .. } if call == id))
     }
 
+    /// Lets it answer what it has taken of a call and not begun without running it: a chunk is taken whole.
+    pub(crate) fn skip(&mut self, id: CallId) {
+        if let Some(Frame { what: What::Items { call, .. }, count, .. }) = self.frames.front()
+            && *call == id
+            && *count > 1
+        {
+            self.lane.set_skip_until(self.feeder.answered() + u64::from(*count));
+        }
+    }
+
     /// Takes back up to `most` items that it has not taken.
     pub(crate) fn recall(&mut self, most: u32) -> Vec<Parcel> {
-        let most = most.min(self.items_at_end());
+        let most = most.min(self.movable());
         let recalled = self.feeder.recall(most);
         self.unsend(recalled)
     }
@@ -178,9 +193,6 @@ impl Worker {
     /// Cuts what was taken back from the end of the ledger and sorts it by frame, oldest first.
     fn unsend(&mut self, recalled: Vec<Recalled>) -> Vec<Parcel> {
         let mut left: u32 = recalled.iter().map(|batch| batch.count).sum();
-        if let Some(budget) = &mut self.budget {
-            *budget += u64::from(left);
-        }
         let mut pieces = Vec::new();
         while left > 0 {
             let Some(last) = self.frames.back_mut() else { break };
@@ -220,6 +232,9 @@ impl Worker {
         }
         match what {
             What::Items { call, first } => {
+                if let Some(budget) = &mut self.budget {
+                    *budget += u64::from(count);
+                }
                 Some(Parcel { call, first: first + u64::from(kept), count, records: own, start: 0 })
             }
             What::Code(id) => {

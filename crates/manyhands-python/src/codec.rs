@@ -203,7 +203,7 @@ pub(crate) fn pickle<'py>(
 
 fn mentions_main(bytes: &[u8]) -> bool {
     static MAIN: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
-    MAIN.get_or_init(|| Finder::new(b"__main__")).find(bytes).is_some()
+    MAIN.get_or_init(|| Finder::new(b"_main__")).find(bytes).is_some()
 }
 
 /// `callable(**words)` or `callable(*words)` for one item of `starmap`.

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_os::process::{ExitStatus, PidFd};
+use manyhands_os::process;
+
 use manyhands_pool::template::TemplateConfig;
 use manyhands_pool::{CallId, Config, Launcher, Need, Pool, Waited};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::exit;
 use crate::feed::{Feed, Source};
 use crate::iterate::{ResultIterator, Stream};
 use crate::outcome::initializer_failed;
 use crate::result::AsyncResult;
-use crate::worker::PyWorkerEnd;
+use crate::launches::Launches;
 use crate::map;
 use crate::task::Task;
 
@@ -31,14 +33,19 @@ pub(crate) fn wait(
     timeout: Option<Duration>,
 ) -> PyResult<bool> {
     let deadline = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
+    let slice = if process::is_main_thread() { Some(SLICE) } else { None };
     loop {
         let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
-        let slice = left.map_or(SLICE, |left| left.min(SLICE));
-        match py.detach(|| once(Some(slice))) {
+        let limit = [left, slice].into_iter().flatten().min();
+        let waited = py.detach(|| {
+            let waited = once(limit);
+            exit::stay_out();
+            waited
+        });
+        match waited {
             Waited::Ready => return Ok(true),
-            Waited::Interrupted => {}
-            Waited::TimedOut if left.is_some_and(|left| left <= slice) => return Ok(false),
-            Waited::TimedOut => {}
+            Waited::TimedOut if left.is_some() && limit == left => return Ok(false),
+            Waited::Interrupted | Waited::TimedOut => {}
         }
         py.check_signals()?;
     }
@@ -195,40 +202,9 @@ impl Engine {
         wait(py, |slice| pool.wait_pool(Need::Gone, slice), seconds(timeout))
     }
 
-    /// Waits for work of the launching thread: ("launch", key, end), ("dead", key, None) or None at the end.
-    fn next_launch(&self, py: Python<'_>, block: bool) -> PyResult<Option<(&'static str, u64, Option<PyWorkerEnd>)>> {
-        let pool = self.usable()?;
-        if block {
-            wait(py, |slice| pool.wait_pool(Need::Launches, slice), None)?;
-        }
-        if let Some(key) = pool.next_host_dead() {
-            return Ok(Some(("dead", key, None)));
-        }
-        let order = pool.next_launch();
-        Ok(order.map(|(order, end, hub)| ("launch", order.key, Some(PyWorkerEnd { end, hub: Some(hub) }))))
-    }
-
-    /// Says that an order was carried out.
-    fn launched(&self, key: u64, pid: i32) -> PyResult<()> {
-        let pidfd = PidFd::open(pid)?;
-        self.usable()?.launched(key, pid, pidfd);
-        Ok(())
-    }
-
-    /// Says that an order could not be carried out.
-    fn launch_failed(&self, key: u64, message: &str) -> PyResult<()> {
-        self.usable()?.launch_failed(key, message);
-        Ok(())
-    }
-
-    /// Says how a worker ended, as `Process.exitcode` does: negative for a signal, None if unknown.
-    fn reported(&self, key: u64, exitcode: Option<i32>) -> PyResult<()> {
-        let status = exitcode.map(|code| match code {
-            signal if signal < 0 => ExitStatus::Signaled { signal: -signal, core: false },
-            code => ExitStatus::Exited(code),
-        });
-        self.usable()?.reported(key, status);
-        Ok(())
+    /// What launches the workers of a pool without a template.
+    fn launches(&self) -> PyResult<Launches> {
+        Ok(Launches { host: self.usable()?.host() })
     }
 
     /// Replaces what new workers are started with.

@@ -142,12 +142,21 @@ impl Feed {
         self.source.is_none()
     }
 
+    /// Items that go out together at least.
+    pub(crate) fn chunk(&self) -> u32 {
+        self.chunk.unwrap_or(1)
+    }
+
+    fn has_begun_chunk(&self) -> bool {
+        self.chunk.is_some() && self.in_piece > 0
+    }
+
     /// Pulls and pushes up to `most` items, or whole chunks that begin within them, and `bytes` bytes.
     pub(crate) fn feed(&mut self, py: Python<'_>, most: u64, bytes: usize) -> PyResult<()> {
         let Some(source) = self.source.as_ref().map(|source| source.clone_ref(py)) else { return Ok(()) };
         let mut iterator = source.bind(py).try_iter()?;
         let (mut left, mut bytes) = (most, bytes);
-        while left > 0 && bytes > 0 {
+        while (left > 0 && bytes > 0) || self.has_begun_chunk() {
             let value = match iterator.next() {
                 Some(Ok(value)) => value,
                 Some(Err(error)) => {
@@ -163,7 +172,7 @@ impl Feed {
             };
             let before = self.piece.len();
             self.take(&value)?;
-            left -= 1;
+            left = left.saturating_sub(1);
             let grown = self.piece.len().saturating_sub(before);
             self.fed_bytes += grown as u64;
             bytes = bytes.saturating_sub(grown);
@@ -192,6 +201,9 @@ impl Feed {
                     return Err(error);
                 }
                 self.flush();
+                let note = format!("(this was item {} of the call)", self.fed);
+                // A note is a comfort: an exception that refuses it is passed on without.
+                let _refused = error.value(value.py()).call_method1("add_note", (note,));
                 self.unsent.insert(self.fed, error);
                 self.pool.push_unsent(self.call);
                 self.fed += 1;

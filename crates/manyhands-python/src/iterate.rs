@@ -117,7 +117,9 @@ impl Flow {
         self.since_look = 0;
         while !self.feed.exhausted() {
             let Some(status) = self.feed.pool.status(self.feed.call) else { return Ok(()) };
-            let window = self.window.unwrap_or_else(|| items_ahead(&self.feed.pool).min(WINDOW_MOST)).max(1);
+            let window = self.window.unwrap_or_else(|| items_ahead(&self.feed.pool).min(WINDOW_MOST));
+            // A chunk goes out whole: the bounds are rounded up to one.
+            let window = window.max(self.feed.chunk().into());
             let ahead = self.feed.fed - self.yielded;
             let held = (status.bytes_in_flight + status.bytes_waiting).max(self.feed.bytes_of(ahead));
             let full = ahead >= window || (held >= self.bytes && ahead > 0);
@@ -204,7 +206,7 @@ impl Flow {
                 self.feed.feed(py, ahead - in_flight, self.bytes)?;
                 continue;
             }
-            wait(py, |slice| pool.wait(call, Need::Settled(status.fed - ahead / 2), slice), None)?;
+            wait(py, |slice| pool.wait(call, Need::Settled(status.settled + (in_flight / 2).max(1)), slice), None)?;
         }
         Ok(())
     }

@@ -7,10 +7,12 @@
 
 mod codec;
 mod engine;
+mod exit;
 mod feed;
 mod ffi;
 mod iterate;
 mod kind;
+mod launches;
 mod map;
 mod outcome;
 mod process;
@@ -30,7 +32,9 @@ mod _native {
     #[pymodule_export]
     use crate::iterate::{ResultIterator, Stream};
     #[pymodule_export]
-    use crate::process::{cpu_count, fork, forked, lead_group, watch_parent};
+    use crate::launches::Launches;
+    #[pymodule_export]
+    use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
     #[pymodule_export]
     use crate::result::AsyncResult;
     #[pymodule_export]

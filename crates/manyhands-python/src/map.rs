@@ -4,7 +4,7 @@ use manyhands_pool::{CallId, Need, Pool};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::engine::SLICE;
+use crate::engine::wait;
 use crate::feed::Feed;
 use crate::outcome::{Cursor, initializer_failed};
 use crate::progress::Progress;
@@ -107,9 +107,7 @@ fn drive(
             continue;
         }
         progress.show(py, &pool, status.settled)?;
-        let need = if feed.exhausted() { Need::Complete } else { Need::Settled(status.fed - ahead / 2) };
-        let slice = progress.slice().map_or(SLICE, |slice| slice.min(SLICE));
-        let _looked_at_above = py.detach(|| pool.wait(call, need, Some(slice)));
-        py.check_signals()?;
+        let need = if feed.exhausted() { Need::Complete } else { Need::Settled(status.settled + (in_flight / 2).max(1)) };
+        wait(py, |slice| pool.wait(call, need, slice), progress.slice())?;
     }
 }

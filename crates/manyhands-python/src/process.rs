@@ -5,7 +5,7 @@ use manyhands_os::{cpu, jobcontrol, poll, signals};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::ffi;
+use crate::{exit, ffi};
 
 /// How many threads of this process can run at once: the lowest of the affinity mask, the CPU quota of every
 /// enclosing cgroup (rounded up), and `MANYHANDS_MAX_CPUS`.
@@ -26,6 +26,12 @@ pub(crate) fn forked() {
     manyhands_pool::forked();
     // Without the handler Ctrl-Z stops this process alone, which is right for a child.
     let _default = jobcontrol::clear_in_child();
+}
+
+/// Runs last at the interpreter's exit: threads that wait in the engine stay there.
+#[pyfunction]
+pub(crate) fn leave_interpreter() {
+    exit::leave();
 }
 
 /// Makes this process the leader of a group of its own.

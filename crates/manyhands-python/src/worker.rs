@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use manyhands_os::event::EventFd;
-use manyhands_pool::worker::{Replier, Tasks, serve};
+use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
 use manyhands_pool::{WorkerEnd, wire};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
@@ -169,7 +169,7 @@ impl PyTasks {
 }
 
 impl Tasks for PyTasks {
-    fn run(&mut self, _number: u64, heading: Heading, payload: &[u8], out: &mut Replier) {
+    fn run(&mut self, heading: Heading, payload: &[u8], out: &mut Replier) -> Ran {
         Python::attach(|py| {
             let outcome = match heading.kind < wire::CONTROL {
                 true => self.item(py, heading, payload),
@@ -179,10 +179,16 @@ impl Tasks for PyTasks {
                 send_printed(py, out);
             }
             match outcome {
-                Ok(value) => reply(py, out, value.len(), &mut |room| value.write(room)),
-                Err(bytes) => reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes)),
+                Ok(value) => {
+                    reply(py, out, value.len(), &mut |room| value.write(room));
+                    Ran::Well
+                }
+                Err(bytes) => {
+                    reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes));
+                    if heading.kind == wire::INITIALIZE { Ran::Hopelessly } else { Ran::Badly }
+                }
             }
-        });
+        })
     }
 
     fn release(&mut self, sleep: &mut (dyn FnMut() + Send)) {

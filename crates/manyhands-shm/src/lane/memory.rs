@@ -221,6 +221,17 @@ impl Lane {
         self.parent().interrupt()
     }
 
+    /// Items before this one (counted from 0) are to be answered without being run.
+    #[must_use]
+    pub fn skip_until(&self) -> u64 {
+        self.parent().skip_until()
+    }
+
+    /// Parent: sets [`Lane::skip_until`].
+    pub fn set_skip_until(&self, item: u64) {
+        self.parent().set_skip_until(item);
+    }
+
     /// Parent: names the item that the next SIGINT is meant for.
     pub fn set_interrupt(&self, item: u64) {
         self.parent().set_interrupt(item);

@@ -9,6 +9,7 @@
 //! | `consumed` | parent | replies up to this position were copied | release; pairs with the acquire in `consumed` |
 //! | `wake_at`, `feed_at` | parent | the reply counts at which the worker calls | relaxed, with fences |
 //! | `interrupt` | parent | the item that a signal is meant for | release |
+//! | `skip_until` | parent | items before this one are answered without being run | release |
 //!
 //! Why no call at a mark is lost. The worker stores `replied`, then a fence (in [`ParentWords::due`]), then
 //! reads the marks. The parent stores a mark, then a fence (in [`ParentWords::set_feed_at`], or in
@@ -128,6 +129,7 @@ pub struct ParentWords {
     wake_at: AtomicU64,
     feed_at: AtomicU64,
     interrupt: AtomicU64,
+    skip_until: AtomicU64,
 }
 
 /// Which marks a count of replies has reached.
@@ -197,6 +199,17 @@ impl ParentWords {
     #[must_use]
     pub fn interrupt(&self) -> u64 {
         self.interrupt.load(Ordering::Acquire)
+    }
+
+    /// Items before this one (counted from 0) are to be answered without being run.
+    #[must_use]
+    pub fn skip_until(&self) -> u64 {
+        self.skip_until.load(Ordering::Acquire)
+    }
+
+    /// Parent: sets [`ParentWords::skip_until`].
+    pub fn set_skip_until(&self, item: u64) {
+        self.skip_until.store(item, Ordering::Release);
     }
 
     /// Parent: names the item that the next interrupt is meant for.
