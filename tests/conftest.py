@@ -16,9 +16,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ["MANYHANDS_TEST_RUN"] = uuid.uuid4().hex
 
-import manyhands
 import support
 import tasks
+
+import manyhands
 
 
 class Kind:

@@ -7,6 +7,7 @@ writes `stopped`, `continued` or `ended CODE` to REPORT_FD. After `stopped` it w
 ORDER_FD and then continues the job in the foreground, as `fg` does.
 """
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -24,11 +25,9 @@ def run_job(command):
         os.tcsetpgrp(0, os.getpid())
         for number in OF_THE_JOB:
             signal.signal(number, signal.SIG_DFL)
-        os.execv(command[0], command)
-    try:
+        os.execv(command[0], command)  # noqa: S606 - the arguments are the test's
+    with contextlib.suppress(PermissionError):  # the child has done it, and is the command by now
         os.setpgid(pid, pid)
-    except PermissionError:
-        pass  # the child has done it, and has become the command
     return pid
 
 

@@ -58,17 +58,21 @@ def state_of(pid):
         return None
 
 
+def all_pids():
+    """The pids of all processes that can be seen."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
 def descendants(root):
     """The pids of all processes below `root`, zombies too."""
     children = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path(f"/proc/{entry}/stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            parent = int(stat.rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(entry))
+    for pid in all_pids():
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parent = int(stat.rpartition(")")[2].split()[1])
+        children.setdefault(parent, []).append(pid)
     found, queue = set(), [root]
     while queue:
         for child in children.get(queue.pop(), ()):
@@ -81,15 +85,14 @@ def marked(mark):
     """The pids of all processes but this one whose environment carries `mark`."""
     needle = f"{MARK}={mark}".encode()
     found = set()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid():
-            try:
-                environment = Path(f"/proc/{entry}/environ").read_bytes()
-            except OSError:
-                continue
-            if needle in environment.split(b"\0"):
-                found.add(int(entry))
-    return found
+    for pid in all_pids():
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        if needle in environment.split(b"\0"):
+            found.add(pid)
+    return found - {os.getpid()}
 
 
 def describe(pids):
@@ -112,9 +115,9 @@ def assert_no_process(mark):
 def open_files():
     """What is open in this process: file descriptor -> target."""
     found = {}
-    for entry in os.listdir("/proc/self/fd"):
+    for entry in sorted(path.name for path in Path("/proc/self/fd").iterdir()):
         try:
-            found[int(entry)] = os.readlink(f"/proc/self/fd/{entry}")
+            found[int(entry)] = str(Path(f"/proc/self/fd/{entry}").readlink())
         except FileNotFoundError:
             continue  # the descriptor of the listing itself
     return found
@@ -174,7 +177,7 @@ class Outcome:
 def script_environment(mark, **extra):
     """The environment of a script: marked, and able to import the tests' modules."""
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, MARK: mark, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **extra}
+    return {**os.environ, MARK: mark, "PYTHONPATH": path, **extra}
 
 
 def start_python(arguments, **options):
@@ -183,9 +186,7 @@ def start_python(arguments, **options):
     environment = script_environment(mark, **options.pop("env", {}))
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
-    process = subprocess.Popen(
-        [sys.executable, *arguments], env=environment, text=True, **options
-    )
+    process = subprocess.Popen([sys.executable, *arguments], env=environment, text=True, **options)
     return process, mark
 
 

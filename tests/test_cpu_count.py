@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-import manyhands
 import pytest
 from support import run_python
+
+import manyhands
 
 COUNT = "import manyhands; print(manyhands.cpu_count())"
 

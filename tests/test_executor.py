@@ -10,10 +10,11 @@ import pickle
 import threading
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, gone, journal, wait_until
+
+import manyhands
 
 
 @pytest.fixture
@@ -225,17 +226,14 @@ def test_with_waits(tmp_path):
 def test_ending_the_workers(make_executor, tmp_path, end):
     executor = make_executor(2)
     held = [
-        executor.submit(tasks.hold, tmp_path / f"started-{n}", tmp_path / "never")
-        for n in range(2)
+        executor.submit(tasks.hold, tmp_path / f"started-{n}", tmp_path / "never") for n in range(2)
     ]
     waiting = executor.submit(tasks.square, 3)
     for n in range(2):
         tasks.await_file(tmp_path / f"started-{n}")
     getattr(executor, end)()
     for future in [*held, waiting]:
-        with pytest.raises(
-            (concurrent.futures.CancelledError, concurrent.futures.BrokenExecutor)
-        ):
+        with pytest.raises((concurrent.futures.CancelledError, concurrent.futures.BrokenExecutor)):
             future.result(LIMIT)
     with pytest.raises(RuntimeError):
         executor.submit(tasks.square, 1)

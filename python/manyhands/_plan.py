@@ -5,25 +5,7 @@ Refuses: to know the function or the items.
 
 from __future__ import annotations
 
-from ._native import Task
 from ._options import bounds, check_chunksize, check_errors
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypedDict
-
-    from ._native import Engine
-
-    class Options(TypedDict):
-        """The keywords of a `Task` that a plan settles."""
-
-        shape: int
-        chunk: int | None
-        stop: bool
-        ordered: bool
-        lazy: bool
-
 
 # How a function is called with an item (see kind.rs of the binding): f(x), f(*x) or f(**x),
 # f(*x[0], **x[1]).
@@ -41,7 +23,7 @@ class Plan:
         buffer: items and bytes that a lazy call reads ahead; None for a call that is not lazy.
     """
 
-    __slots__ = ("buffer", "options")
+    __slots__ = ("buffer", "engine_plan")
 
     def __init__(
         self,
@@ -55,30 +37,5 @@ class Plan:
         check_chunksize(chunksize)
         check_errors(errors)
         self.buffer = (None, None) if buffer is None else bounds(*buffer)
-        self.options: Options = {
-            "shape": shape,
-            "chunk": chunksize,
-            "stop": errors == "raise",
-            "ordered": ordered,
-            "lazy": buffer is not None,
-        }
-
-    def task(
-        self,
-        code: tuple[int, list[int]],
-        name: str,
-        shipping: Callable[[], tuple[Any, list[int]]],
-        *,
-        progress: Any = None,
-        lease: Engine | None = None,
-    ) -> Task:
-        """The engine's form of it, for one function.
-
-        Args:
-            code: the ids of the function and of what it needs.
-            name: what errors call the function.
-            shipping: makes a shipper for the items that plain pickle cannot do.
-            progress: the display of the call, if it has one.
-            lease: the engine that is told when the function's code is not needed any more.
-        """
-        return Task(code, name, shipping, progress=progress, lease=lease, **self.options)
+        # The engine's form of it (see task.rs of the binding).
+        self.engine_plan = (shape, chunksize, errors == "raise", buffer is not None, ordered)

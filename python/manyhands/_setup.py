@@ -57,7 +57,7 @@ class Options:
             raise TypeError(f"preload must be a list of module names: use [{preload!r}]")
         if threads is not None:
             at_least_one("threads_per_worker", threads)
-        self._env = dict(env or {})
+        self._env = _snapshot.checked(env)
         self._threads = threads or max(1, self.cores // self.workers)
         self.preload = tuple(preload)
         for module in self.preload:
@@ -88,13 +88,10 @@ def _method(context: Any) -> tuple[str, Any]:
     return method, multiprocessing.get_context(method)
 
 
-def _check_module(name: str) -> None:
-    """Raise if nothing of that name can be found."""
-    from importlib.util import find_spec
-
-    top = name.partition(".")[0]
-    if top not in sys.modules and find_spec(top) is None:
-        raise ModuleNotFoundError(f"preload names {name!r}: there is no such module", name=name)
+def _check_module(name: Any) -> None:
+    """Raise if it is no name; whether it can be imported shows in the workers."""
+    if not isinstance(name, str):
+        raise TypeError(f"preload must be a list of module names: {name!r} is none")
 
 
 class Shipping:
@@ -172,7 +169,8 @@ class Crew:
             return
         from . import _start
 
-        launch = _start.fork_worker if self._options.context is None else _start.ContextLauncher(self._options.context)
+        context = self._options.context
+        launch = _start.fork_worker if context is None else _start.ContextLauncher(context, self._options.environ())
         self.engine.release()
         _start.LaunchThread(self.engine.launches(), launch, snapshot).start()
 
@@ -192,13 +190,9 @@ class Crew:
         shipper, required = self._shipping()
         number = shipper.function(func)
         self._import_module_of(func)
-        return plan.task(
-            (number, list(required)),
-            _code.describe(func),
-            self._shipping,
-            progress=display,
-            lease=self.engine if shipper.root == number else None,
-        )
+        code = (number, required, shipper.root == number)
+        name = _code.describe(func)
+        return self.engine.task(code, name, self._shipping, plan.engine_plan, display)
 
     def single(self, func: Callable[..., Any]) -> Task:
         """The task of `apply` without keywords: kept while the function's code cannot change."""

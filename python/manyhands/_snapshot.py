@@ -30,6 +30,17 @@ THREAD_VARIABLES = (
 )
 
 
+def checked(env: Mapping[str, str] | None) -> dict[str, str]:
+    """The user's `env` as a dict; raises for what no environment can hold."""
+    result = dict(env or {})
+    for name, value in result.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"env must map names to strings, not {name!r} to {value!r}")
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise ValueError(f"env cannot hold {name!r}: {value!r}")
+    return result
+
+
 def worker_environment(env: Mapping[str, str] | None, threads: int) -> dict[str, str]:
     """The environment of a pool's workers: the parent's, one thread count, and `env` on top.
 
@@ -84,7 +95,18 @@ def restore(blob: bytes) -> None:
     if state["authkey"] is not None:
         _restore_authkey(state["authkey"])
     for module in state["preload"]:
+        _import(module)
+
+
+def _import(module: str) -> None:
+    """Import what the template should have imported; what cannot be imported fails where it is used."""
+    try:
         __import__(module)
+    except Exception:  # noqa: BLE001 - whatever a module's body may raise
+        import traceback
+
+        print(f"manyhands: preload of {module} failed:", file=sys.stderr)
+        traceback.print_exc()
 
 
 def _authkey() -> bytes | None:

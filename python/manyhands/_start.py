@@ -85,14 +85,45 @@ def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
 class ContextLauncher:
     """Launches workers with the `Process` of a `multiprocessing` context."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Any, environ: dict[str, str]) -> None:
         self._context = context
+        self._environ = environ
 
     def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
         ends = Ends(end, snapshot, os.getpid())
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
-        process.start()
+        with _Environment(self._environ):
+            process.start()
         return Started(process)
+
+
+class _Environment:
+    """Replaces this process's environment for the moment in which a child is started.
+
+    `multiprocessing` gives a child no environment of its own, and the child imports the program
+    before any code of ours runs in it.
+    """
+
+    _lock = allocate_lock()
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self._wanted = environ
+        self._before: dict[str, str | None] = {}
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        for name, value in self._wanted.items():
+            if os.environ.get(name) != value:
+                self._before[name] = os.environ.get(name)
+                os.environ[name] = value
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        self._lock.release()
 
 
 class Ends:

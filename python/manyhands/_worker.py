@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import _native
+from ._native import interrupt_wanted, keep_printed, run_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,11 +65,12 @@ def serve(
     _current = Worker(end.seat)
     _namespace.prepare(origin)
     _snapshot.restore(snapshot)
+    _prepare_output()
     _prepare_signals()
     _prepare_random()
     _name_process(_current.name)
     try:
-        _native.run_worker(end)
+        run_worker(end)
     finally:
         _flush()
 
@@ -79,6 +80,14 @@ def initialize(function: Callable[..., object], arguments: bytes) -> None:
     from ._pickling import loads
 
     function(*loads(arguments, "initargs"))
+
+
+def _prepare_output() -> None:
+    """Whole lines: several workers write to one terminal, file or pipe."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True, write_through=False)
 
 
 def _prepare_signals() -> None:
@@ -99,7 +108,7 @@ def _prepare_signals() -> None:
 
 def _on_interrupt(signum: int, frame: FrameType | None) -> None:
     """SIGINT counts only for the item that the parent wants to stop."""
-    if _native.interrupt_wanted():
+    if interrupt_wanted():
         raise KeyboardInterrupt
 
 
@@ -138,7 +147,7 @@ class _Routed:
         self._number = number
 
     def write(self, text: str) -> int:
-        _native.keep_printed(self._number, text)
+        keep_printed(self._number, text)
         return len(text)
 
     def flush(self) -> None:

@@ -7,10 +7,11 @@ import concurrent.futures
 import multiprocessing
 import threading
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, parallel, wait_until
+
+import manyhands
 
 
 @pytest.fixture

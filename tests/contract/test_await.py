@@ -30,7 +30,7 @@ def test_await_raises(pool):
     async def main():
         with pytest.raises(tasks.OwnError):
             await pool.apply_async(tasks.own_error, (5,))
-        with pytest.raises(ValueError, match="item [12]"):
+        with pytest.raises(ValueError, match=r"item [12]"):
             await pool.map_async(tasks.boom, [1, 2])
 
     asyncio.run(main())
@@ -52,8 +52,7 @@ def test_the_loop_goes_on_while_a_result_is_awaited(pool, tmp_path):
 
     async def main():
         held = asyncio.ensure_future(wrap(pool.apply_async(tasks.hold, (started, release))))
-        while not started.exists():
-            await asyncio.sleep(0.002)
+        await asyncio.get_running_loop().run_in_executor(None, tasks.await_file, started)
         assert not held.done()
         release.touch()
         return await asyncio.wait_for(held, LIMIT)

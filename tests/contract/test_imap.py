@@ -6,10 +6,11 @@ import concurrent.futures
 import itertools
 import threading
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, journal, parallel
+
+import manyhands
 
 LAZY = ["imap", "imap_unordered", "istarmap", "istarmap_unordered"]
 
@@ -120,11 +121,16 @@ def test_a_failure_is_raised_for_its_item_and_the_iteration_goes_on(pool, name, 
     assert sorted(map(str, got)) == sorted(map(str, expected))
 
 
+def append_all(got, results):
+    """`got.extend(results)`, keeping what came before an exception."""
+    for x in results:
+        got.append(x)
+
+
 def test_a_failure_ends_a_loop(pool):
     got = []
     with pytest.raises(ValueError, match=r"^item 5\b"):
-        for x in pool.istarmap(tasks.boom_on, ((x, 5) for x in itertools.count())):
-            got.append(x)
+        append_all(got, pool.istarmap(tasks.boom_on, ((x, 5) for x in itertools.count())))
     assert got == [0, 1, 2, 3, 4]
     assert pool.map(tasks.identity, [1]) == [1]
 
@@ -154,8 +160,7 @@ def test_the_failure_of_the_source_comes_after_its_items(pool, name, chunksize):
     got = []
     results = getattr(pool, name)(tasks.square, source(), chunksize)
     with pytest.raises(KeyError, match="source"):
-        for x in results:
-            got.append(x)
+        append_all(got, results)
     assert sorted(got) == [x * x for x in range(10)]
     assert list(results) == []
 
@@ -194,8 +199,10 @@ def test_several_iterators_at_once(pool, name):
 
 
 def test_mapping_while_iterating(pool):
-    got = [(x, pool.apply(tasks.square, (x,)), pool.map(tasks.square, [x])) for x in
-           pool.imap(tasks.identity, range(30))]
+    got = [
+        (x, pool.apply(tasks.square, (x,)), pool.map(tasks.square, [x]))
+        for x in pool.imap(tasks.identity, range(30))
+    ]
     assert got == [(x, x * x, [x * x]) for x in range(30)]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, journal, parallel, processes
+
+import manyhands
 
 
 def test_the_initializer_runs_before_the_first_task(make_pool):
@@ -87,9 +88,9 @@ def test_a_broken_pool_can_be_ended(make_pool):
             pool.apply(tasks.square, (1,))
         getattr(pool, end)()
         pool.join()
-    with pytest.raises(manyhands.InitializerError):
-        with make_pool(initializer=tasks.init_boom, initargs=("init",)) as pool:
-            pool.map(tasks.square, [1])
+    pool = make_pool(initializer=tasks.init_boom, initargs=("init",))
+    with pytest.raises(manyhands.InitializerError), pool:
+        pool.map(tasks.square, [1])
 
 
 def test_a_broken_pool_that_is_not_used_ends(make_pool):

@@ -32,10 +32,10 @@ METHODS = [
 @pytest.mark.parametrize("end", ["close", "terminate"])
 def test_a_pool_that_was_ended_refuses_every_call(pool, name, args, end):
     getattr(pool, end)()
-    with pytest.raises(ValueError, match="closed|terminated"):
+    with pytest.raises(ValueError, match=r"closed|terminated"):
         getattr(pool, name)(*args)
     pool.join()
-    with pytest.raises(ValueError, match="closed|terminated"):
+    with pytest.raises(ValueError, match=r"closed|terminated"):
         getattr(pool, name)(*args)
 
 
@@ -100,7 +100,7 @@ def test_the_end_of_with_waits_for_what_was_submitted(make_pool, tmp_path):
         results = [pool.apply_async(tasks.note, (log, x)) for x in range(300)]
     assert sorted(map(int, journal(log))) == list(range(300))
     assert all(r.ready() for r in results)
-    with pytest.raises(ValueError, match="closed|terminated"):
+    with pytest.raises(ValueError, match=r"closed|terminated"):
         pool.map(tasks.square, [1])
 
 
@@ -127,7 +127,7 @@ def test_the_end_of_with_waits_for_a_task_that_runs(make_pool, tmp_path):
 @parallel
 def test_an_exception_in_with_drops_what_has_not_started(make_pool, tmp_path):
     started, release, log = (tmp_path / name for name in ("started", "release", "journal"))
-    with pytest.raises(KeyError, match="mine"), make_pool(1) as pool:
+    with pytest.raises(KeyError, match="mine"), make_pool(1) as pool:  # noqa: PT012 - the block
         held = pool.apply_async(tasks.hold, (started, release))
         others = [pool.apply_async(tasks.note, (log, x)) for x in range(100)]
         tasks.await_file(started)

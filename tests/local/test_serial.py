@@ -7,10 +7,11 @@ import sys
 import threading
 import traceback
 
-import manyhands
 import pytest
 import tasks
 from support import journal
+
+import manyhands
 
 
 @pytest.fixture
@@ -176,9 +177,10 @@ def test_worker_is_none(pool):
 
 
 def test_a_failing_initializer_keeps_its_traceback():
-    with pytest.raises(manyhands.InitializerError) as caught, manyhands.Pool(
-        0, tasks.init_boom, ("x",)
-    ) as pool:
+    with (
+        pytest.raises(manyhands.InitializerError) as caught,
+        manyhands.Pool(0, tasks.init_boom, ("x",)) as pool,
+    ):
         pool.map(tasks.square, [1])
     assert traceback.extract_tb(caught.value.__cause__.__traceback__)[-1].name == "init_boom"
 

@@ -6,10 +6,11 @@ import gc
 import threading
 import weakref
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, run_python, wait_until
+
+import manyhands
 
 
 def own_threads():
@@ -21,9 +22,7 @@ def no_thread_is_left():
     before = set(own_threads())
     yield
     gc.collect()
-    wait_until(
-        lambda: not set(own_threads()) - before, lambda: f"threads left: {own_threads()}"
-    )
+    wait_until(lambda: not set(own_threads()) - before, lambda: f"threads left: {own_threads()}")
 
 
 def test_the_default_size_is_the_number_of_cores():
@@ -85,7 +84,7 @@ def test_terminate_does_not_wait_for_a_thread_that_runs(tmp_path):
 
 def test_an_exception_in_with_does_not_wait_for_a_thread_that_runs(tmp_path):
     release = tmp_path / "release"
-    with pytest.raises(KeyError), manyhands.ThreadPool(1) as pool:
+    with pytest.raises(KeyError), manyhands.ThreadPool(1) as pool:  # noqa: PT012 - the block
         pool.apply_async(tasks.hold, (tmp_path / "started", release))
         tasks.await_file(tmp_path / "started")
         raise KeyError

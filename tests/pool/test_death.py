@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import pickle
 import random
 import signal
 import threading
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, gone, journal, processes, wait_until
+
+import manyhands
 
 pytestmark = processes
 
@@ -123,9 +125,7 @@ def test_the_asynchronous_calls_end(pool):
     errors = []
     results = [
         pool.apply_async(tasks.exit_hard, (4,), error_callback=errors.append),
-        pool.starmap_async(
-            tasks.die_on, items(DEATHS["exit-3"]), error_callback=errors.append
-        ),
+        pool.starmap_async(tasks.die_on, items(DEATHS["exit-3"]), error_callback=errors.append),
     ]
     for result in results:
         with pytest.raises(manyhands.WorkerDied):
@@ -149,9 +149,7 @@ def test_every_item_of_one_chunk_dies(pool):
 
 def test_no_item_runs_twice(pool, tmp_path):
     log = tmp_path / "journal"
-    got = pool.starmap(
-        tasks.note_and_die_on, [(log, x, BAD) for x in range(50)], errors="return"
-    )
+    got = pool.starmap(tasks.note_and_die_on, [(log, x, BAD) for x in range(50)], errors="return")
     assert sum(isinstance(x, manyhands.WorkerDied) for x in got) == 1
     assert sorted(map(int, journal(log))) == list(range(50))
 
@@ -198,31 +196,39 @@ def test_death_while_a_large_result_is_encoded(pool):
     assert len(pool.apply(tasks.large, (10_000_000,))) == 10_000_000
 
 
+@contextlib.contextmanager
+def killed_soon(pid, rng):
+    """Kill the worker at some moment of the block, or after it."""
+    timer = threading.Timer(rng.random() * 0.05, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    yield
+    timer.join()
+
+
 def test_death_while_a_large_result_travels(make_pool, tmp_path):
-    pool, rng = make_pool(1), random.Random(1)
+    pool, rng, size = make_pool(1), random.Random(1), 30_000_000
     for n in range(12):
         (pid,) = workers_of(pool, tmp_path / str(n), 1)
-        result = pool.apply_async(tasks.large, (30_000_000,))
-        timer = threading.Timer(rng.random() * 0.05, os.kill, (pid, signal.SIGKILL))
-        timer.start()
-        try:
-            assert len(result.get(LIMIT)) == 30_000_000
-        except manyhands.WorkerDied as error:
-            assert error.signal == signal.SIGKILL
-        timer.join()
+        with killed_soon(pid, rng):
+            result = pool.apply_async(tasks.large, (size,))
+            error = result.exception(LIMIT)
+        if error is None:
+            assert len(result.get()) == size
+        else:
+            assert (type(error), error.signal) == (manyhands.WorkerDied, signal.SIGKILL)
 
 
 def test_death_while_a_large_argument_travels(make_pool, tmp_path):
     pool, rng, argument = make_pool(1), random.Random(2), b"x" * 30_000_000
     for n in range(12):
         (pid,) = workers_of(pool, tmp_path / str(n), 1)
-        timer = threading.Timer(rng.random() * 0.05, os.kill, (pid, signal.SIGKILL))
-        timer.start()
-        try:
-            assert pool.apply(len, (argument,)) == 30_000_000
-        except manyhands.WorkerDied as error:
-            assert error.signal == signal.SIGKILL
-        timer.join()
+        with killed_soon(pid, rng):
+            result = pool.apply_async(len, (argument,))
+            error = result.exception(LIMIT)
+        if error is None:
+            assert result.get() == len(argument)
+        else:
+            assert (type(error), error.signal) == (manyhands.WorkerDied, signal.SIGKILL)
 
 
 def test_random_kills_lose_no_item_and_run_none_twice(make_pool, tmp_path):

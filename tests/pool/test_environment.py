@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-import manyhands
 import pytest
 import tasks
 from support import processes, run_script
+
+import manyhands
 
 THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from support import assert_no_process, journal, run_script, start_python, wait_until
 
+SHARED = Path("/dev/shm")  # noqa: S108 - looked at, never written to
+
 PROLOGUE = """
-import os
 import sys
 import threading
 import time
@@ -45,7 +46,8 @@ QUIET_ENDS = {
         "print([next(results)])"
     ),
     "results never fetched": (
-        "pool = mp.Pool(2)\nkept = [pool.apply_async(square, (x,)) for x in range(1000)]\nprint([9])"
+        "pool = mp.Pool(2)\n"
+        "kept = [pool.apply_async(square, (x,)) for x in range(1000)]\nprint([9])"
     ),
     "pool of a module": (
         "import types\nmodule = sys.modules['extra'] = types.ModuleType('extra')\n"
@@ -59,7 +61,9 @@ QUIET_ENDS = {
         "import atexit\npool = mp.Pool(2)\natexit.register(pool.join)\n"
         "atexit.register(pool.close)\nprint(pool.map(square, [3]))"
     ),
-    "sys.exit in with": "with mp.Pool(2) as pool:\n    print(pool.map(square, [3]))\n    sys.exit(0)",
+    "sys.exit in with": (
+        "with mp.Pool(2) as pool:\n    print(pool.map(square, [3]))\n    sys.exit(0)"
+    ),
     "callback waiting": (
         "pool = mp.Pool(2)\npool.apply_async(square, (3,), callback=print)\nprint([9])"
     ),
@@ -222,21 +226,21 @@ print(facts() == before, facts(), before)
 
 
 def test_nothing_is_left_in_shared_memory_or_temporary_files(tmp_path):
-    before = set(os.listdir("/dev/shm"))
+    before = {path.name for path in SHARED.iterdir()}
     own = tmp_path / "tmp"
     own.mkdir()
     body = """
 with mp.Pool(2) as pool:
     pool.map(len, [b"x" * 1_000_000] * 20)
-    print(os.listdir("/dev/shm"))
+    print(*os.listdir("/dev/shm"), sep="\\n", flush=True)
 pool = mp.Pool(2)
 pool.map(len, [b"x" * 1_000_000] * 20)
 os.kill(os.getpid(), 9)
 """
     outcome = run(tmp_path, body, env={"TMPDIR": str(own)})
     assert outcome.code == -signal.SIGKILL
-    assert set(eval(outcome.out)) <= before
-    assert set(os.listdir("/dev/shm")) <= before
+    assert set(filter(None, outcome.lines)) <= before
+    assert {path.name for path in SHARED.iterdir()} <= before
     assert list(own.iterdir()) == []
 
 

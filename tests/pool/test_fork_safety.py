@@ -1,4 +1,4 @@
-"""A child that the program forks inherits pool objects: they refuse, clearly, and the parent goes on."""
+"""A child that the program forks inherits pools: they refuse, clearly, and the parent goes on."""
 
 from __future__ import annotations
 

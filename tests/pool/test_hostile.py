@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hostile
-import manyhands
+import hostile_tasks
 import pytest
 import tasks
 from support import LIMIT, Inventory
+
+import manyhands
 
 ERRORS = {"pickle": manyhands.PicklingError, "unpickle": manyhands.UnpicklingError}
 
@@ -42,24 +44,24 @@ def shared_pool(module_pool):
 def test_as_an_argument(shared_pool, case):
     value = case.make()
     if case.fate == "travels":
-        assert shared_pool.apply(tasks.same_as_made, (case.name, value))
-        assert all(shared_pool.starmap(tasks.same_as_made, [(case.name, value)] * 3))
+        assert shared_pool.apply(hostile_tasks.same_as_made, (case.name, value))
+        assert all(shared_pool.starmap(hostile_tasks.same_as_made, [(case.name, value)] * 3))
         return
     expected = ERRORS.get(case.fate, manyhands.WorkerDied)
     with pytest.raises(expected):
-        shared_pool.apply(tasks.nothing, (value,))
+        shared_pool.apply(hostile_tasks.nothing, (value,))
     with pytest.raises(expected):
-        shared_pool.apply_async(tasks.nothing, (1,), {"word": value}).get(LIMIT)
+        shared_pool.apply_async(hostile_tasks.nothing, (1,), {"word": value}).get(LIMIT)
     with pytest.raises(expected):
-        shared_pool.map(tasks.nothing, [value])
+        shared_pool.map(hostile_tasks.nothing, [value])
     with pytest.raises(expected):
-        list(shared_pool.imap(tasks.nothing, [value]))
+        list(shared_pool.imap(hostile_tasks.nothing, [value]))
 
 
 @values
 def test_one_bad_argument_among_good_ones(shared_pool, case):
     items = [1, 2, case.make(), 4]
-    got = shared_pool.map(tasks.nothing, items, errors="return")
+    got = shared_pool.map(hostile_tasks.nothing, items, errors="return")
     if case.fate == "travels":
         assert got == [None] * 4
     else:
@@ -70,13 +72,13 @@ def test_one_bad_argument_among_good_ones(shared_pool, case):
 @received
 def test_as_a_result(shared_pool, case):
     if case.fate == "travels":
-        assert hostile.same(case.make(), shared_pool.apply(tasks.make_value, (case.name,)))
+        assert hostile.same(case.make(), shared_pool.apply(hostile_tasks.make_value, (case.name,)))
         return
     with pytest.raises(ERRORS[case.fate]):
-        shared_pool.apply(tasks.make_value, (case.name,))
+        shared_pool.apply(hostile_tasks.make_value, (case.name,))
     with pytest.raises(ERRORS[case.fate]):
-        shared_pool.map(tasks.make_value, [case.name])
-    result = shared_pool.apply_async(tasks.make_value, (case.name,))
+        shared_pool.map(hostile_tasks.make_value, [case.name])
+    result = shared_pool.apply_async(hostile_tasks.make_value, (case.name,))
     assert isinstance(result.exception(LIMIT), ERRORS[case.fate])
 
 
@@ -84,8 +86,8 @@ def test_as_a_result(shared_pool, case):
 def test_one_bad_result_among_good_ones(shared_pool, case):
     names = ["huge_integer", case.name, "huge_integer"]
     for got in (
-        shared_pool.map(tasks.make_value, names, errors="return"),
-        list(shared_pool.imap(tasks.make_value, names, errors="return")),
+        shared_pool.map(hostile_tasks.make_value, names, errors="return"),
+        list(shared_pool.imap(hostile_tasks.make_value, names, errors="return")),
     ):
         assert got[0] == got[2] == 7**40_000
         if case.fate == "travels":
@@ -103,15 +105,15 @@ def test_as_an_exception(shared_pool, case):
             assert type(error) is getattr(manyhands, case.fate)
 
     calls = (
-        lambda: shared_pool.apply(tasks.raise_made, (case.name,)),
-        lambda: shared_pool.map(tasks.raise_made, [case.name]),
-        lambda: list(shared_pool.imap(tasks.raise_made, [case.name])),
+        lambda: shared_pool.apply(hostile_tasks.raise_made, (case.name,)),
+        lambda: shared_pool.map(hostile_tasks.raise_made, [case.name]),
+        lambda: list(shared_pool.imap(hostile_tasks.raise_made, [case.name])),
     )
     for call in calls:
         with pytest.raises(Exception) as caught:
             call()
         check(caught.value)
-    (error,) = shared_pool.map(tasks.raise_made, [case.name], errors="return")
+    (error,) = shared_pool.map(hostile_tasks.raise_made, [case.name], errors="return")
     check(error)
 
 
@@ -120,7 +122,7 @@ def test_as_initargs(case):
     value = case.make()
     if case.fate == "travels":
         with manyhands.Pool(1, tasks.set_state, (value,)) as pool:
-            assert pool.apply(tasks.state_is_as_made, (case.name,))
+            assert pool.apply(hostile_tasks.state_is_as_made, (case.name,))
         return
     expected = manyhands.PicklingError if case.fate == "pickle" else manyhands.InitializerError
     with pytest.raises(expected), manyhands.Pool(1, tasks.set_state, (value,)) as pool:

@@ -7,10 +7,11 @@ import signal
 import sys
 import threading
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, gone, journal, processes, wait_until
+
+import manyhands
 
 pytestmark = processes
 
@@ -90,9 +91,12 @@ def test_terminate_during_initialization(make_pool, tmp_path):
 
 @pytest.mark.parametrize("value", [threading.Lock(), (x for x in "ab"), sys._getframe()])
 def test_initargs_that_cannot_be_pickled(kind, value):
-    with pytest.raises(manyhands.PicklingError):  # at once, or at the first use
+    def use():
         with kind.make(1, initializer=tasks.set_state, initargs=(value,)) as pool:
             pool.apply(tasks.square, (1,))
+
+    with pytest.raises(manyhands.PicklingError):  # at once, or at the first use
+        use()
 
 
 def test_initargs_that_cannot_be_unpickled(make_pool):

@@ -160,29 +160,27 @@ def test_in_a_zip_file(tmp_path, source):
 
 
 def test_typed_into_the_interpreter(tmp_path):
-    typed = "\n".join(
-        [
-            "import manyhands as mp",
-            "model = None",
-            "def load(weight):",
-            "    global model",
-            "    model = weight",
-            "",
-            "def predict(x):",
-            "    return model * x",
-            "",
-            "with mp.Pool(2, load, (3,)) as pool:",
-            "    print(pool.map(predict, range(3)))",
-            "    print(pool.map(lambda x: predict(x) + 1, range(3)))",
-            "",
-            "def predict(x):",
-            "    return -x",
-            "",
-            "with mp.Pool(2) as pool:",
-            "    print(pool.map(predict, range(3)))",
-            "",
-        ]
-    )
+    typed = """\
+import manyhands as mp
+model = None
+def load(weight):
+    global model
+    model = weight
+
+def predict(x):
+    return model * x
+
+with mp.Pool(2, load, (3,)) as pool:
+    print(pool.map(predict, range(3)))
+    print(pool.map(lambda x: predict(x) + 1, range(3)))
+
+def predict(x):
+    return -x
+
+with mp.Pool(2) as pool:
+    print(pool.map(predict, range(3)))
+
+"""
     outcome = run_python(["-i", "-q"], cwd=tmp_path, stdin=typed)
     assert outcome.code == 0
     assert outcome.lines == ["[0, 3, 6]", "[1, 4, 7]", "[0, -1, -2]"]
@@ -435,7 +433,7 @@ def test_prints_of_workers_appear_once_and_whole(tmp_path):
             print("line", x)
             return x
 
-        print("begin")
+        print("begin", flush=True)
         with mp.Pool(2) as pool:
             pool.map(work, range(100))
         print("end")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, journal, processes
+
+import manyhands
 
 pytestmark = processes
 

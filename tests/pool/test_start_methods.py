@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, gone, processes, run_script, wait_until
+
+import manyhands
 
 PROGRAM = """
 import multiprocessing
@@ -162,8 +164,7 @@ def test_what_is_no_context_is_refused(context):
 def template_of(pool):
     """The template's pid: the parent of the workers."""
     worker = pool.apply(tasks.pid)
-    with open(f"/proc/{worker}/stat") as stat:
-        return int(stat.read().rpartition(")")[2].split()[1])
+    return int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @processes

@@ -17,12 +17,10 @@ use manyhands_os::process::{ExitStatus, Signal, kill_group};
 
 use crate::call::{Body, CallId, Death, Failure, Fault, InitFailure, Run};
 use crate::state::{Phase, State};
-use crate::worker_seat::{Notice, What, Worker};
+use crate::worker_seat::{Notice, REPORT_WAIT, What, Worker};
 
 /// Starts that may fail in a row before the pool gives up.
 const FAILED_STARTS: u32 = 3;
-/// How long a dead worker's exit status is waited for.
-pub(crate) const REPORT_WAIT: Duration = Duration::from_secs(1);
 /// How long a worker that was asked to end may take.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// How long an interrupted item may take to give up.
@@ -86,6 +84,7 @@ impl State {
     fn lose(&mut self, what: What, count: u32, bytes: usize, death: &Arc<Death>) {
         match what {
             What::Items { call, first } => self.lose_items(call, (first, count), bytes, death),
+            What::Initializer if self.phase == Phase::Terminated => {}
             What::Initializer => self.fail_pool(InitFailure::Died(Arc::clone(death))),
             What::Code(id) => self.poison(id, death),
             What::Stop | What::Forget => {}

@@ -11,7 +11,7 @@
 //! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
 //! | `collect` | replies become results of their call |
 //! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
-//! | `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
+//! | `shared`, `need`, `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
 //! | `death` | a worker is gone: who pays, who replaces it |
 //! | `supervisor` | the one helper thread of the process |
 //! | `launch` | where workers come from |
@@ -26,8 +26,10 @@ mod collect;
 mod death;
 mod dispatch;
 mod launch;
+mod need;
 pub mod pool;
 mod registry;
+mod shared;
 mod state;
 mod supervisor;
 pub mod template;
@@ -38,6 +40,7 @@ mod worker_seat;
 
 pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Run, Status};
 pub use launch::{LaunchOrder, Launcher, WorkerEnd};
-pub use pool::{Config, Host, Pool, PushError};
+pub use need::{Need, Waited};
+pub use pool::{Host, Pool, PushError};
 pub use registry::forked;
-pub use wait::{Need, Waited};
+pub use state::Config;

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use manyhands_os::event::EventFd;
@@ -16,22 +16,12 @@ use thiserror::Error;
 use crate::call::{CallId, CallSpec, Fault, Run, Status};
 use crate::launch::{Doors, LaunchOrder, Launcher, WorkerEnd};
 use crate::registry;
-use crate::state::{Phase, State};
+use crate::shared::Shared;
+use crate::state::{Config, Phase, State};
 use crate::supervisor;
 use crate::template::Template;
-use crate::wait::{Need, Waited};
+use crate::need::{Need, Waited};
 use crate::worker_seat::{Parcel, Process};
-
-/// What is fixed when a pool is made.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Workers at the start.
-    pub workers: usize,
-    /// Items after which a worker is replaced.
-    pub max_tasks: Option<u64>,
-    /// Threads that can run at once on this machine.
-    pub cores: usize,
-}
 
 /// Why a call was not opened or fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -39,41 +29,6 @@ pub enum PushError {
     /// The pool accepts nothing more.
     #[error("this pool is closed: create a new one to run more")]
     Closed,
-}
-
-/// What all handles, waiting threads and the supervisor share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) state: Mutex<State>,
-    pub(crate) changed: Condvar,
-    pub(crate) hub: Arc<Hub>,
-    /// None once the last worker has gone.
-    pub(crate) doors: Mutex<Option<Doors>>,
-    /// What the template needs to make a worker like the parent: replaced at every snapshot.
-    pub(crate) start: Mutex<Vec<u8>>,
-    /// The template, which only the supervisor drives; modules to import go through `imports`.
-    pub(crate) template: Mutex<Option<Template>>,
-    pub(crate) imports: Mutex<Vec<String>>,
-    generation: u32,
-}
-
-impl Shared {
-    /// The lock; what a thread that panicked left behind is still a consistent ledger.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The descriptors of the pool, while it has workers.
-    pub(crate) fn doors(&self) -> Option<Doors> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Makes the supervisor look at this pool.
-    pub(crate) fn call_supervisor(&self) {
-        if let Some(doors) = self.doors() {
-            doors.event.notify();
-        }
-    }
 }
 
 /// A pool of worker processes.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use manyhands_os::event::EventFd;
 use manyhands_shm::atomic::{AtomicU32, Ordering};
 
-use crate::pool::Shared;
+use crate::shared::Shared;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static FIRST: Node = Node::new();

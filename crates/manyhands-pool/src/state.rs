@@ -13,10 +13,20 @@ use manyhands_shm::lane::Refused;
 
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
-use crate::pool::Config;
-use crate::wait::Need;
+use crate::need::Need;
 use crate::wire;
-use crate::worker_seat::{Parcel, Seat, What, Worker};
+use crate::worker_seat::{Parcel, REPORT_WAIT, Seat, What, Worker};
+
+/// What is fixed when a pool is made.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Workers at the start.
+    pub workers: usize,
+    /// Items after which a worker is replaced.
+    pub max_tasks: Option<u64>,
+    /// Threads that can run at once on this machine.
+    pub cores: usize,
+}
 
 /// How far a pool's life has come; it only moves forwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -295,7 +305,7 @@ impl State {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let kills = self.workers().filter_map(|worker| worker.kill_at).min();
         let reports = self.workers().filter_map(|worker| worker.notice.as_ref());
-        let reports = reports.map(|notice| notice.since + crate::death::REPORT_WAIT).min();
+        let reports = reports.map(|notice| notice.since + REPORT_WAIT).min();
         [kills, reports, self.launches.retry_at(), self.look_again].into_iter().flatten().min()
     }
 }

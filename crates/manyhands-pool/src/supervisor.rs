@@ -17,7 +17,7 @@ use manyhands_os::process::{PidFd, Signal, kill_group};
 use manyhands_os::{jobcontrol, poll, signals};
 
 use crate::launch::Doors;
-use crate::pool::Shared;
+use crate::shared::Shared;
 use crate::registry::registry;
 use crate::state::{Phase, State};
 use crate::template::{Event, Template};
@@ -121,6 +121,12 @@ impl Shared {
     fn drive_template(&self, state: &mut State, doors: &Doors) {
         let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(template) = slot.as_mut() else { return };
+        // News first: burying the dead makes orders.
+        for event in template.receive() {
+            if take_news(state, event) {
+                self.hub.leader().rouse();
+            }
+        }
         let imports = std::mem::take(&mut *self.imports.lock().unwrap_or_else(PoisonError::into_inner));
         for module in imports {
             template.import(&module);
@@ -134,11 +140,6 @@ impl Shared {
             }
         }
         drop(start);
-        for event in template.receive() {
-            if take_news(state, event) {
-                self.hub.leader().rouse();
-            }
-        }
     }
 
     /// Ends the template of a pool without workers, and then closes what workers were given.

@@ -9,13 +9,16 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use manyhands_os::process::{ExitStatus, PidFd};
 use manyhands_shm::lane::{Feeder, Heading, Lane, Recalled, Refused, Replies, State};
 
 use crate::call::CallId;
 use crate::wire;
+
+/// How long a dead worker's exit status is waited for.
+pub(crate) const REPORT_WAIT: Duration = Duration::from_secs(1);
 
 /// What a frame's items are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,55 +1,24 @@
 //! `Engine`: a pool of the engine as a Python object; the package's `Pool` and `Executor` stand on it.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use manyhands_os::process;
 
 use manyhands_pool::template::TemplateConfig;
-use manyhands_pool::{CallId, Config, Launcher, Need, Pool, Waited};
+use manyhands_pool::{CallId, Config, Launcher, Need, Pool};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::exit;
 use crate::feed::{Feed, Source};
 use crate::iterate::{ResultIterator, Stream};
 use crate::outcome::initializer_failed;
 use crate::result::AsyncResult;
 use crate::launches::Launches;
 use crate::map;
-use crate::task::Task;
-
-/// How long a wait lasts at most before signal handlers get a chance (decision 13 of the design).
-pub(crate) const SLICE: Duration = Duration::from_millis(200);
+use crate::task::{Code, Plan, Task};
+use crate::waiting::{seconds, wait};
 
 /// The template's program, its arguments and its environment.
 type Command = (String, Vec<String>, Vec<(String, String)>);
-
-/// Waits in slices, so that signal handlers run; detached from the interpreter.
-pub(crate) fn wait(
-    py: Python<'_>,
-    mut once: impl FnMut(Option<Duration>) -> Waited + Send,
-    timeout: Option<Duration>,
-) -> PyResult<bool> {
-    let deadline = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
-    let slice = if process::is_main_thread() { Some(SLICE) } else { None };
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
-        let limit = [left, slice].into_iter().flatten().min();
-        let waited = py.detach(|| {
-            let waited = once(limit);
-            exit::stay_out();
-            waited
-        });
-        match waited {
-            Waited::Ready => return Ok(true),
-            Waited::TimedOut if left.is_some() && limit == left => return Ok(false),
-            Waited::Interrupted | Waited::TimedOut => {}
-        }
-        py.check_signals()?;
-    }
-}
 
 /// A pool of worker processes.
 #[pyclass(frozen, module = "manyhands._native")]
@@ -66,13 +35,6 @@ impl Engine {
             ));
         }
         Ok(&self.pool)
-    }
-
-    /// Says that a registration of code is not needed any more.
-    pub(crate) fn let_go(&self, code: u64) {
-        if !self.pool.is_foreign() {
-            self.pool.let_go(code);
-        }
     }
 
     fn ready(&self, py: Python<'_>) -> PyResult<&Arc<Pool>> {
@@ -124,6 +86,11 @@ impl Engine {
         Ok(())
     }
 
+    /// What one call is, apart from its items; see `Task`.
+    fn task(&self, code: Code, name: String, shipping: Py<PyAny>, plan: Plan, progress: Option<Py<PyAny>>) -> PyResult<Task> {
+        Ok(Task::new(self.usable()?, code, name, shipping, (plan, progress)))
+    }
+
     /// Runs all items and returns the list of their results.
     fn map<'py>(&self, py: Python<'py>, task: &Task, iterable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let pool = self.ready(py)?;
@@ -161,7 +128,7 @@ impl Engine {
             pool.abandon(call);
             return Err(error);
         }
-        Ok(AsyncResult::of_many(slf, feed, task))
+        Ok(AsyncResult::of_many(slf.as_any(), feed, task))
     }
 
     /// Submits one item: `value` as the task's shape wants it.
@@ -180,7 +147,7 @@ impl Engine {
         let mut records = Vec::with_capacity(encoded.len() + 16);
         encoded.append_to(&mut records);
         pool.push_last(call, 1, records);
-        Ok(AsyncResult::of_one(slf, (Arc::clone(pool), call), task))
+        Ok(AsyncResult::of_one(slf.as_any(), (Arc::clone(pool), call), task))
     }
 
     /// Waits for a call that asked to be announced; ids of those that are complete. Empty: the pool is over.
@@ -258,11 +225,4 @@ impl Engine {
     fn is_foreign(&self) -> bool {
         self.pool.is_foreign()
     }
-}
-
-/// A timeout in seconds; a negative one is over at once, too long a one never ends.
-pub(crate) fn seconds(timeout: Option<f64>) -> Option<Duration> {
-    timeout.and_then(|seconds| {
-        if seconds.is_nan() || seconds <= 0.0 { Some(Duration::ZERO) } else { Duration::try_from_secs_f64(seconds).ok() }
-    })
 }

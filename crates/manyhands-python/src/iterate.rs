@@ -17,7 +17,7 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
-use crate::engine::{seconds, wait};
+use crate::waiting::{seconds, wait};
 use crate::feed::Feed;
 use crate::map::{items_ahead, raise_fault};
 use crate::outcome::{Cursor, Described};
@@ -135,10 +135,15 @@ impl Flow {
 
     #[inline]
     fn next<'py>(&mut self, py: Python<'py>, timeout: Option<Duration>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.feed.pool.is_foreign() {
+            return Err(PyRuntimeError::new_err(
+                "this iterator belongs to the parent process: a forked child cannot advance it",
+            ));
+        }
         self.advanced = true;
         loop {
             if let Some(cursor) = &mut self.cursor
-                && let Some(outcome) = cursor.next(py, &self.described, &mut self.feed.unsent)
+                && let Some(outcome) = cursor.next(py, &self.described, &self.feed.unsent)
             {
                 self.yielded += 1;
                 self.since_look += 1;

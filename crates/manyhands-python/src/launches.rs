@@ -6,7 +6,7 @@ use manyhands_os::process::{ExitStatus, PidFd};
 use manyhands_pool::Host;
 use pyo3::prelude::*;
 
-use crate::engine::wait;
+use crate::waiting::wait;
 use crate::worker::PyWorkerEnd;
 
 /// Orders for workers, and reports about them.

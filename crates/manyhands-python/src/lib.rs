@@ -20,6 +20,7 @@ mod progress;
 mod result;
 mod task;
 mod template;
+mod waiting;
 mod worker;
 
 use pyo3::prelude::*;

@@ -4,7 +4,7 @@ use manyhands_pool::{CallId, Need, Pool};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::engine::wait;
+use crate::waiting::wait;
 use crate::feed::Feed;
 use crate::outcome::{Cursor, initializer_failed};
 use crate::progress::Progress;
@@ -74,12 +74,12 @@ fn drive(
     loop {
         while let Some(run) = pool.take(call) {
             let mut cursor = Cursor::new(run);
-            while let Some(outcome) = cursor.next(py, &described, &mut feed.unsent) {
+            while let Some(outcome) = cursor.next(py, &described, &feed.unsent) {
                 match outcome {
                     Ok(value) => results.append(value)?,
                     Err(error) if task.stop => {
                         let first = pool.take_failure(call).map(Cursor::new);
-                        let first = first.and_then(|mut run| run.next(py, &described, &mut feed.unsent));
+                        let first = first.and_then(|mut run| run.next(py, &described, &feed.unsent));
                         return Err(first.and_then(Result::err).unwrap_or(error));
                     }
                     Err(error) => {
@@ -94,7 +94,7 @@ fn drive(
         }
         let Some(status) = pool.status(call) else { return Ok(()) };
         if let Some(run) = status.failed.then(|| pool.take_failure(call)).flatten() {
-            let outcome = Cursor::new(run).next(py, &described, &mut feed.unsent);
+            let outcome = Cursor::new(run).next(py, &described, &feed.unsent);
             return outcome.map_or(Ok(()), |outcome| outcome.map(drop));
         }
         if status.complete() && status.taken == status.fed {

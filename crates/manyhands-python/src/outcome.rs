@@ -40,17 +40,13 @@ impl Cursor {
         Self { run, at: 0, index, left }
     }
 
-    pub(crate) fn left(&self) -> u32 {
-        self.left
-    }
-
     /// The next item's outcome; none at the end of the run.
     #[inline]
     pub(crate) fn next<'py>(
         &mut self,
         py: Python<'py>,
         described: &Described,
-        unsent: &mut HashMap<u64, PyErr>,
+        unsent: &HashMap<u64, PyErr>,
     ) -> Option<Outcome<'py>> {
         if self.left == 0 {
             return None;
@@ -68,7 +64,7 @@ impl Cursor {
                 Next::Wrap | Next::Broken => decode(py, &[]),
             },
             Body::Failed(failure) => Err(match failure {
-                Failure::Unsent => unsent.remove(&index).unwrap_or_else(|| cancelled(py)),
+                Failure::Unsent => unsent.get(&index).map_or_else(|| cancelled(py), |error| error.clone_ref(py)),
                 other => failed(py, other, index, described),
             }),
         })

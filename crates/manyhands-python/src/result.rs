@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyList;
 
-use crate::engine::{Engine, SLICE, seconds, wait};
+use crate::waiting::{SLICE, seconds, wait};
 use crate::feed::Feed;
 use crate::map::raise_fault;
 use crate::outcome::{Cursor, Described, cancelled};
@@ -42,7 +42,7 @@ impl Progressing {
 #[pyclass(frozen, weakref, module = "manyhands._native")]
 #[derive(Debug)]
 pub(crate) struct AsyncResult {
-    engine: Py<Engine>,
+    engine: Py<PyAny>,
     pool: Arc<Pool>,
     call: CallId,
     described: Described,
@@ -53,13 +53,13 @@ pub(crate) struct AsyncResult {
 }
 
 impl AsyncResult {
-    pub(crate) fn of_one(engine: &Bound<'_, Engine>, (pool, call): (Arc<Pool>, CallId), task: &Task) -> Self {
+    pub(crate) fn of_one(engine: &Bound<'_, PyAny>, (pool, call): (Arc<Pool>, CallId), task: &Task) -> Self {
         let state = Progressing::new(None, HashMap::new());
         let engine = engine.clone().unbind();
         Self { engine, pool, call, described: task.describe(true), stop: true, state: Mutex::new(state), released: Condvar::new() }
     }
 
-    pub(crate) fn of_many(engine: &Bound<'_, Engine>, feed: Feed, task: &Task) -> Self {
+    pub(crate) fn of_many(engine: &Bound<'_, PyAny>, feed: Feed, task: &Task) -> Self {
         let list = PyList::empty(engine.py()).unbind();
         let state = Progressing::new(Some(list), feed.unsent);
         let engine = engine.clone().unbind();
@@ -84,7 +84,7 @@ impl AsyncResult {
     fn collect(&self, py: Python<'_>, state: &mut Progressing) {
         while let Some(run) = self.pool.take(self.call) {
             let mut cursor = Cursor::new(run);
-            while let Some(outcome) = cursor.next(py, &self.described, &mut state.unsent) {
+            while let Some(outcome) = cursor.next(py, &self.described, &state.unsent) {
                 self.note(py, state, outcome);
             }
         }
@@ -93,7 +93,7 @@ impl AsyncResult {
         }
         let Some(status) = self.pool.status(self.call) else { return };
         if let Some(run) = status.failed.then(|| self.pool.take_failure(self.call)).flatten() {
-            if let Some(outcome) = Cursor::new(run).next(py, &self.described, &mut state.unsent) {
+            if let Some(outcome) = Cursor::new(run).next(py, &self.described, &state.unsent) {
                 self.note(py, state, outcome);
             }
         } else if status.complete() && status.taken == status.fed {
@@ -117,7 +117,7 @@ impl AsyncResult {
             Ok(value) => list.append(value),
             Err(error) if self.stop => {
                 let first = self.pool.take_failure(self.call).map(Cursor::new);
-                let first = first.and_then(|mut run| run.next(py, &self.described, &mut state.unsent));
+                let first = first.and_then(|mut run| run.next(py, &self.described, &state.unsent));
                 Err(first.and_then(Result::err).unwrap_or(error))
             }
             Err(error) => raise_fault(py, &self.pool).and_then(|()| list.append(error.into_value(py))),
@@ -313,7 +313,7 @@ impl AsyncResult {
 
     /// The pool that runs it.
     #[getter]
-    fn engine(&self, py: Python<'_>) -> Py<Engine> {
+    fn engine(&self, py: Python<'_>) -> Py<PyAny> {
         self.engine.clone_ref(py)
     }
 

@@ -8,10 +8,27 @@ use manyhands_pool::{CallId, CallSpec, Order, Pool};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::engine::Engine;
 use crate::feed::Encoder;
 use crate::kind;
 use crate::outcome::Described;
+
+/// The id of a function's code, the ids of what it needs, and whether the code is this task's alone.
+pub(crate) type Code = (u64, Vec<u64>, bool);
+
+/// How a function is run over items, in the order in which `manyhands._plan` lists it.
+#[derive(Debug, Clone, Copy, FromPyObject)]
+pub(crate) struct Plan(
+    /// The shape of a call (see `kind`).
+    u32,
+    /// Items that go out together.
+    Option<u32>,
+    /// The first failure is the call's.
+    bool,
+    /// Results are taken one by one.
+    bool,
+    /// Results come in the order of the items.
+    bool,
+);
 
 /// A function and how to run it over items.
 #[pyclass(frozen, module = "manyhands._native")]
@@ -20,46 +37,37 @@ pub(crate) struct Task {
     function: u64,
     required: Vec<u64>,
     name: String,
-    shape: u32,
     shipping: Py<PyAny>,
+    shape: u32,
     pub(crate) chunk: Option<u32>,
     pub(crate) stop: bool,
     lazy: bool,
     ordered: bool,
     pub(crate) progress: Option<Py<PyAny>>,
-    /// The engine that is told when the function's code is not needed any more.
-    lease: Option<Py<Engine>>,
+    /// The pool that is told when the function's code is not needed any more.
+    lease: Option<Arc<Pool>>,
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some(engine) = &self.lease {
-            engine.get().let_go(self.function);
+        if let Some(pool) = self.lease.as_ref().filter(|pool| !pool.is_foreign()) {
+            pool.let_go(self.function);
         }
     }
 }
 
-#[pymethods]
 impl Task {
-    /// `code` is the id of the function and those of what it needs; `shipping()` makes a shipper and the list
-    /// to which it appends ids that items need.
-    #[new]
-    #[pyo3(signature = (code, name, shipping, *, shape=0, chunk=None, stop=true, lazy=false, ordered=true, progress=None, lease=None))]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords of a Python constructor")]
-    fn new(
-        code: (u64, Vec<u64>),
+    /// `shipping()` makes a shipper, and the list to which it appends the ids that items need.
+    pub(crate) fn new(
+        pool: &Arc<Pool>,
+        (function, required, leased): Code,
         name: String,
         shipping: Py<PyAny>,
-        shape: u32,
-        chunk: Option<u32>,
-        stop: bool,
-        lazy: bool,
-        ordered: bool,
-        progress: Option<Py<PyAny>>,
-        lease: Option<Py<Engine>>,
+        (plan, progress): (Plan, Option<Py<PyAny>>),
     ) -> Self {
-        let (function, required) = code;
-        Self { function, required, name, shape, shipping, chunk, stop, lazy, ordered, progress, lease }
+        let Plan(shape, chunk, stop, lazy, ordered) = plan;
+        let lease = leased.then(|| Arc::clone(pool));
+        Self { function, required, name, shipping, shape, chunk, stop, lazy, ordered, progress, lease }
     }
 }
 

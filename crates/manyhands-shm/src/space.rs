@@ -129,6 +129,7 @@ impl Space {
     #[inline]
     pub const fn advance(&mut self, len: u64) {
         self.tail.offset += len;
+        debug_assert!(self.tail.offset + MARK <= self.capacity, "a record beyond what is reserved");
     }
 
     /// Moves the tail to the start of the next lap, after the mark has been written.
@@ -160,9 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_needs_a_place_too() {
+        let mut space = Space::new(8192, 8192, 8192);
+        space.advance(4092);
+        assert_eq!(space.least_capacity(), 4096);
+        space.advance(4);
+        assert_eq!(space.least_capacity(), 8192);
+    }
+
+    #[test]
     fn the_rest_of_the_address_space_is_no_limit() {
         let mut space = Space::new(64, 128, 4096);
         space.advance(56);
+        assert_eq!(space.least_capacity(), 4096);
         let head = space.tail;
         assert_eq!(space.place(head, 4080), Place::Wrap(56));
         space.wrap();
@@ -223,6 +234,7 @@ mod tests {
                 unread.push_back(here);
                 space.advance(len);
                 prop_assert!(space.tail.offset + MARK <= space.capacity, "no place for the mark");
+                prop_assert!(space.tail.offset + MARK <= space.least_capacity());
                 prop_assert!(space.least_capacity() <= space.capacity.next_multiple_of(4096));
                 for _ in 0..reads {
                     if let Some(read) = unread.pop_front() {

@@ -125,6 +125,51 @@ fn a_batch_makes_room_while_it_is_answered() {
     answer(&mut ends, 0, 10);
     answer(&mut ends, 1, 10);
     send(&mut ends, 10, 100 << 10).unwrap();
-    (2..11).for_each(|number| answer(&mut ends, number, 10));
+    answer(&mut ends, 2, 10);
+    let back = ends.feeder.recall(5);
+    let numbers = back.iter().flat_map(|batch| contents(&batch.records));
+    assert!(numbers.eq((6..11).map(|number| content(number, 100 << 10))), "the last five");
+    (3..6).for_each(|number| answer(&mut ends, number, 10));
     assert_eq!(ends.feeder.outstanding(), 0);
+}
+
+/// Memory is given back in the middle of a stream as well; what was free before is not used after that.
+#[test]
+fn a_stream_goes_on_after_memory_was_given_back() {
+    for when in 15..19 {
+        let mut ends = ends();
+        let lens = [20 << 20].into_iter().chain([1 << 20; 30]);
+        for (number, len) in lens.enumerate() {
+            send(&mut ends, number as u64, 10).unwrap();
+            answer(&mut ends, number as u64, len);
+            if number == when {
+                ends.runner.trim();
+            }
+        }
+        ends.runner.trim();
+        assert!(allocated(&ends) <= 18 * MIB, "{} bytes are kept", allocated(&ends));
+    }
+}
+
+/// Batches that cannot be joined: as many as there are descriptors, and more when some are answered.
+#[test]
+fn descriptors_are_counted_and_used_again() {
+    let mut ends = ends();
+    let (mut sent, mut taken) = (0, 0);
+    for round in 0..5 {
+        let heading = |number| Heading { word: number, ..PLAIN };
+        let bytes = records([&[1][..]]);
+        while ends.feeder.append(heading(sent), 1, [&bytes, &[]]).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(ends.feeder.outstanding(), 255, "all descriptors but the worker's");
+        for _ in 0..100 + round {
+            assert_eq!(ends.runner.take().unwrap().heading, heading(taken));
+            taken += 1;
+            ends.runner.reply(0, |_| ()).unwrap();
+            ends.runner.publish(1);
+            ends.replies.drain(&mut Vec::new()).unwrap();
+            ends.feeder.confirm(1);
+        }
+    }
 }

@@ -35,7 +35,7 @@ impl Dice {
 }
 
 fn reply_len(number: u64) -> usize {
-    let len = if number.is_multiple_of(997) { 300_000 } else { 8 + number % 90 };
+    let len = if number.is_multiple_of(37) { 300_000 } else { 8 + number % 90 };
     usize::try_from(len).unwrap()
 }
 

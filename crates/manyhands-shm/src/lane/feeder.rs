@@ -200,9 +200,6 @@ impl Feeder {
             }
             out.push(self.cut(got));
             left = left.saturating_sub(got);
-            if got < wanted {
-                break;
-            }
         }
         out.reverse();
         out
@@ -227,10 +224,10 @@ impl Feeder {
 
     fn can_extend(&self, heading: Heading, len: u64) -> bool {
         self.entries.back().is_some_and(|last| {
+            debug_assert_eq!(last.tail(), self.space.tail, "the last batch ends at the tail");
             !heading.whole
                 && last.heading == heading
                 && last.end - last.start.offset + len <= EXTENT
-                && last.tail() == self.space.tail
                 && matches!(self.space.place(self.head, len), Place::Here(_))
         })
     }

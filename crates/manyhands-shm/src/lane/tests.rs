@@ -262,6 +262,38 @@ fn records_before_a_broken_one_are_read_once() {
 }
 
 #[test]
+fn a_lap_over_unread_records_is_corrupt() {
+    let lane = Arc::new(Lane::create().unwrap());
+    lane.write(Region::Replies, 0, &[1, 0, 0, 0, 5]);
+    lane.write(Region::Replies, 5, &record::WRAP.to_le_bytes());
+    assert_eq!(drained(&lane, Position { lap: 1, offset: 5 }), Err(Corrupt));
+}
+
+/// The worker takes a whole batch in two steps; between them nothing of it is taken back.
+#[test]
+fn a_whole_batch_that_is_being_taken_is_left() {
+    let lane = Arc::new(Lane::create().unwrap());
+    let mut feeder = Feeder::new(Arc::clone(&lane));
+    feeder.append(HEADINGS[2], 3, [&[0; 12], &[]]).unwrap();
+    assert_eq!(lane.table().claim.take(1), 1);
+    assert_eq!(feeder.recall(u32::MAX), []);
+    assert_eq!(feeder.outstanding(), 3);
+}
+
+/// A worker that is killed after it has taken items and before it says that it begins them.
+#[test]
+fn items_that_were_taken_and_not_begun_come_back() {
+    let lane = Arc::new(Lane::create().unwrap());
+    let mut feeder = Feeder::new(Arc::clone(&lane));
+    feeder.append(HEADINGS[0], 2, [&[1, 0, 0, 0, 7], &[1, 0, 0, 0, 8]]).unwrap();
+    assert_eq!(lane.table().claim.take(2), 2);
+    assert_eq!(feeder.recall(2), []);
+    let back = feeder.salvage(lane.begun());
+    assert_eq!((back.len(), back[0].count), (1, 2));
+    assert_eq!(back[0].records, [1, 0, 0, 0, 7, 1, 0, 0, 0, 8]);
+}
+
+#[test]
 fn overwritten_requests_come_back_as_lost() {
     let lane = Arc::new(Lane::create().unwrap());
     let mut feeder = Feeder::new(Arc::clone(&lane));
