@@ -1,8 +1,8 @@
-"""CPython's own tests of its executors, run on ours, where this Python carries them (3.12 and later).
+"""CPython's own tests of its executors, run on ours, where this Python carries them (3.12 on).
 
-The classes are the standard library's, bound to `manyhands.Executor`. What is left out stands below,
-each with its reason: it reads private attributes, or asks for what we do otherwise on purpose
-(docs/compatibility.md).
+The classes are the standard library's, bound to `manyhands.Executor`. What is left out stands
+below, each with its reason: it reads private attributes, or asks for what we do otherwise on
+purpose (docs/compatibility.md).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import time
 import unittest
 from multiprocessing import resource_tracker
 
-import manyhands
 import pytest
+
+import manyhands
 
 pytest.importorskip("test.test_concurrent_futures", reason="this Python has no test package")
 
@@ -33,9 +34,9 @@ METHODS = ("template", "fork")
 
 PROCESSES = "reads the private _processes"
 THREAD = "reads the private _executor_manager_thread"
-ONE_CALL = "fails one call, not the executor: see tests/pool/test_executor.py"
+ONE_CALL = "fails one call, not the executor"
 EXIT = "a task's SystemExit arrives as TaskExit"
-NAMED = "imports the executor by name from concurrent.futures: see tests/pool/test_executor_exit.py"
+NAMED = "imports the executor by name from concurrent.futures: see tests/test_executor_life.py"
 PATCHED = "patches private threads of the standard executor"
 
 LEFT_OUT = {
@@ -53,7 +54,7 @@ LEFT_OUT = {
     "test_gh105829_should_not_deadlock_if_wakeup_pipe_full": PATCHED,
     "test_max_tasks_per_child_defaults_to_spawn_context": "every start method can replace workers",
     "test_traceback": "the cause is a manyhands.RemoteTraceback",
-    "test_cancel_futures": "expects a start before shutdown: what has not started is cancelled here",
+    "test_cancel_futures": "expects that some have started: what has not is cancelled here",
     "test_interpreter_shutdown": NAMED,
     "test_submit_after_interpreter_shutdown": NAMED,
     "test_hang_gh83386": NAMED,
@@ -76,7 +77,7 @@ CASES = {
 
 
 class Ours(util.ExecutorMixin):
-    """Makes our executor where the tests want theirs; locks and managers are the standard library's."""
+    """Makes our executor where the tests want theirs; locks are the standard library's."""
 
     executor_type = manyhands.Executor
     method: str

@@ -1,4 +1,4 @@
-"""How executors and their futures end: with the program, by Ctrl-C, in forks, dropped, in callbacks."""
+"""How executors and futures end: with the program, by Ctrl-C, in forks, dropped, in callbacks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import signal
 import threading
 import weakref
 
-import manyhands
 import pytest
 import tasks
 from support import LIMIT, assert_no_process, journal, run_script, start_python, wait_until
+
+import manyhands
 
 PROLOGUE = """
 import atexit
@@ -37,9 +38,11 @@ ENDS = {
     "shutdown without waiting": (
         "executor = mp.Executor(2)\nexecutor.map(slow, range(6))\nexecutor.shutdown(wait=False)"
     ),
-    "fork": 'executor = mp.Executor(2, "fork")\nfutures = [executor.submit(slow, x) for x in range(6)]',
+    "fork": (
+        'executor = mp.Executor(2, "fork")\nfutures = [executor.submit(slow, x) for x in range(6)]'
+    ),
     "exit": "executor = mp.Executor(2)\nexecutor.map(slow, range(6))\nsys.exit(0)",
-    "an exception": "executor = mp.Executor(2)\nexecutor.map(slow, range(6))\nraise KeyError('end')",
+    "an exception": "executor = mp.Executor(2)\nexecutor.map(slow, range(6))\nraise KeyError(1)",
 }
 
 

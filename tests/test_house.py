@@ -75,6 +75,10 @@ GOOD_CHANGES = {
         PY + "errors.py": '"""E."""\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n'
         "    from manyhands.pool import Pool\n",
     },
+    "a native module with a stub": {
+        PY + "_native.pyi": "# The native module.\n",
+        PY + "errors.py": '"""E."""\nfrom . import _native\nfrom ._native import f\n',
+    },
     "a unit test may use its module's users": {
         OS + "b.rs": "//! B.\npub struct B;\n#[cfg(test)]\nmod tests {\n    use super::*;\n"
         "    use crate::a::A;\n}\n",

@@ -8,8 +8,8 @@
     with mp.Pool() as pool:
         print(pool.map(square, range(10)))
 
-The names, argument order and defaults are those of `multiprocessing`; what is added is keyword-only.
-`docs/compatibility.md` lists where the meaning differs on purpose.
+The names, argument order and defaults are those of `multiprocessing`; what is added is
+keyword-only. `docs/compatibility.md` lists where the meaning differs on purpose.
 
 Importing this package loads next to nothing; each name is loaded when it is first used.
 """
@@ -26,8 +26,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._context import Context, get_all_start_methods, get_context, get_start_method
-    from ._context import set_start_method
+    from ._context import (
+        Context,
+        get_all_start_methods,
+        get_context,
+        get_start_method,
+        set_start_method,
+    )
     from ._executor import Executor
     from ._local import ThreadPool
     from ._pool import Pool
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
         RemoteError,
         RemoteTraceback,
         TaskExit,
-        TimeoutError,
+        TimeoutError,  # noqa: A004 - multiprocessing's name
         UnpicklingError,
         WorkerDied,
     )

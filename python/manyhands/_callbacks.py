@@ -72,7 +72,7 @@ def report(callback: Callable[..., object], *args: Any) -> None:
     except Exception:  # noqa: BLE001 - a user's callback may raise anything
         import traceback
 
-        print(f"manyhands: the callback {callback!r} raised:", file=sys.stderr)
+        print(f"manyhands: the callback {callback!r} raised:", file=sys.stderr)  # noqa: T201
         traceback.print_exc()
 
 

@@ -23,7 +23,7 @@ from ._plan import APPLY, ONE, STAR, Plan
 from ._setup import Crew, Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import ParamSpec, TypeVar
 
@@ -132,7 +132,8 @@ class Executor(concurrent.futures.Executor):
                 results that were taken; None pulls everything now.
 
         Raises:
-            RuntimeError: after `shutdown`, also by an iterator that had more to pull.
+            RuntimeError: after `shutdown`. An iterator that had more to pull then raises
+                `CancelledError`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         account = self._account
@@ -144,15 +145,14 @@ class Executor(concurrent.futures.Executor):
         items: Iterable[Any] = (
             iterables[0] if len(iterables) == 1 else zip(*iterables, strict=False)
         )
-        source = _Source(items) if buffersize is not None else None
         task = account.crew.task(fn, plan)
         try:
-            results = account.crew.engine.iterate(task, source or items, plan.buffer)
+            results = account.crew.engine.iterate(task, items, plan.buffer)
         except ValueError:
             account.check_open()  # another thread has shut it down meanwhile
             raise
         account.crew.keep(results.stream)
-        return _Results(results, deadline, source)
+        return results if deadline is None else _Results(results, deadline)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept nothing more; what was submitted runs to its end.
@@ -202,52 +202,30 @@ class Executor(concurrent.futures.Executor):
     def __del__(self) -> None:
         account = getattr(self, "_account", None)
         if account is not None:
-            account.crew.engine.close()
+            account.retire()
 
     def __repr__(self) -> str:
         return f"<manyhands.Executor, {self._account.crew.describe()}>"
 
 
-class _Source:
-    """The items of a lazy `map`; remembers whether they were pulled to their end."""
-
-    def __init__(self, items: Iterable[Any]) -> None:
-        self._items = iter(items)
-        self.exhausted = False
-
-    def __iter__(self) -> Generator[Any, None, None]:
-        yield from self._items
-        self.exhausted = True
-
-
 class _Results:
-    """What `map` returns: results in order, until the deadline."""
+    """What `map` with a timeout returns: results in order, until the deadline."""
 
-    def __init__(
-        self, results: ResultIterator, deadline: float | None, source: _Source | None
-    ) -> None:
+    def __init__(self, results: ResultIterator, deadline: float) -> None:
         self._results = results
         self._deadline = deadline
-        self._source = source
 
     def __iter__(self) -> _Results:
         return self
 
     def __next__(self) -> Any:
         try:
-            if self._deadline is None:
-                return self._results.next()
             return self._results.next(max(0.0, self._deadline - time.monotonic()))
-        except StopIteration:
-            if self._source is not None and not self._source.exhausted:
-                raise RuntimeError(_SHUT) from None
-            raise
         except TimeoutError:
-            if self._deadline is not None and time.monotonic() >= self._deadline:
+            if time.monotonic() >= self._deadline:
                 self.close()
             raise
 
     def close(self) -> None:
         """Cancel what has not started, and close the iterables."""
-        self._source = None
         self._results.close()

@@ -48,21 +48,21 @@ def _sentence(text: str) -> str:
 
 def cancelled() -> BaseException:
     """The item was cancelled before it started."""
-    from .errors import CancelledError
+    from concurrent.futures import CancelledError
 
     return CancelledError("this item was cancelled before it started")
 
 
 def terminated() -> BaseException:
     """The pool was terminated before the item was done."""
-    from .errors import CancelledError
+    from concurrent.futures import CancelledError
 
     return CancelledError("the pool was terminated before this item was done")
 
 
 def cut_off() -> BaseException:
     """The pool ended before the source of an iteration did."""
-    from .errors import CancelledError
+    from concurrent.futures import CancelledError
 
     return CancelledError("the pool ended before it had pulled everything from this iterable")
 

@@ -85,18 +85,18 @@ class Future(concurrent.futures.Future[R]):
             self._call = None
 
     def _take_outcome(self, call: AsyncResult) -> None:
-        error = call.exception()
-        if _is_cancellation(error):
+        returned, value = call.peek()
+        if not returned and _is_cancellation(value):
             super().cancel()
         if not self.set_running_or_notify_cancel():
             return
-        if error is None:
-            self.set_result(call.get())
+        if returned:
+            self.set_result(value)
         else:
-            self.set_exception(error)
+            self.set_exception(value)
 
 
-def _is_cancellation(error: BaseException | None) -> bool:
+def _is_cancellation(error: BaseException) -> bool:
     """Whether the engine itself cancelled the call; what a task raised has a remote traceback."""
     return type(error) is concurrent.futures.CancelledError and error.__cause__ is None
 
@@ -161,6 +161,16 @@ class Account:
         finally:
             engine.close()
 
+    def retire(self) -> None:
+        """The executor was dropped: what was submitted runs to its end."""
+        if self.crew.engine.is_foreign():
+            return
+        self.crew.engine.close()
+        _retired.add(self)
+        for account in list(_retired):
+            if account.crew.engine.wait_drained(0.0):
+                _retired.discard(account)
+
     def wait(self) -> None:
         """Wait until all workers have gone and all futures are done, with their callbacks.
 
@@ -197,6 +207,8 @@ class Settling:
 
 
 _accounts: weakref.WeakSet[Account] = weakref.WeakSet()
+# Accounts without an executor whose lazy calls still run.
+_retired: set[Account] = set()
 _watched = False
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, final
 __all__ = [
     "AsyncResult",
     "Engine",
+    "Launches",
     "ResultIterator",
     "Stream",
     "Task",
@@ -19,6 +20,7 @@ __all__ = [
     "interrupt_wanted",
     "keep_printed",
     "lead_group",
+    "leave_interpreter",
     "run_template",
     "run_worker",
     "watch_parent",
@@ -91,13 +93,38 @@ class AsyncResult:
         """
 
     def __await__(self) -> Generator[Any, None, Any]: ...
-    # For the thread that runs callbacks.
-    def announce(self) -> None: ...
-    def take_callbacks(self) -> list[Callable[[AsyncResult], object]]: ...
+    # For the threads that run callbacks and show progress
     @property
-    def engine(self) -> Engine: ...
+    def engine(self) -> Engine:
+        """The pool that runs it."""
+
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """The call's number among `Engine.completions`."""
+
+    def announce(self) -> None:
+        """Ask the engine to announce the completion among `Engine.completions`."""
+
+    def take_callbacks(self) -> list[Callable[[AsyncResult], object]]:
+        """The callbacks that wait; they are handed out once."""
+
+    def hold(self) -> None:
+        """Keep the result from everybody else until `release`, for callbacks that come first."""
+
+    def release(self) -> None:
+        """Let everybody have the result."""
+
+    def peek(self) -> tuple[bool, Any]:
+        """Whether the task returned, and what it returned or raised."""
+
+    def progress(self) -> int | None:
+        """How many items have ended so far; None once the outcome is there."""
+
+    def wait_progress(self, timeout: float) -> None:
+        """Wait until something new may be shown, at most `timeout` seconds."""
+
+    def printed(self) -> list[tuple[int, str]]:
+        """What workers printed since the last time: 1 or 2 for the stream, and the text."""
 
 @final
 class ResultIterator:
@@ -152,36 +179,7 @@ class Stream:
 
 @final
 class Task:
-    """A function and how to run it over items.
-
-    Args:
-        code: the id of the function, and the ids of what it needs.
-        name: what errors call the function.
-        shipping: makes a shipper for items that plain pickle cannot do, and the list to which it
-            appends ids that such items need.
-        shape: 0 calls `f(x)`, 1 `f(*x)` (or `f(**x)` for a dict), 2 `f(*x[0], **x[1])`.
-        chunk: items that one worker gets at a time; None adapts.
-        stop: the first failure ends the call.
-        lazy: results are taken one by one, so a failure ends its own item only.
-        ordered: results come in the order of the items.
-        progress: the display of the call.
-        lease: the engine that is told when the function's code is not needed any more.
-    """
-
-    def __new__(
-        cls,
-        code: tuple[int, list[int]],
-        name: str,
-        shipping: Callable[[], tuple[Any, list[int]]],
-        *,
-        shape: int = 0,
-        chunk: int | None = None,
-        stop: bool = True,
-        lazy: bool = False,
-        ordered: bool = True,
-        progress: Any = None,
-        lease: Engine | None = None,
-    ) -> Self: ...
+    """A function and how to run it over items; made by `Engine.task`."""
 
 @final
 class Engine:
@@ -191,8 +189,8 @@ class Engine:
         workers: how many there are at the start. They wait for `release`.
         cores: threads that can run at once on this machine.
         max_tasks: items after which a worker is replaced.
-        template: program, arguments and environment of the template; None leaves launching workers
-            to the one who calls `next_launch`.
+        template: program, arguments and environment of the template; None leaves launching to
+            whoever takes the orders of `launches`.
         start: what a new worker is started with.
     """
 
@@ -208,13 +206,34 @@ class Engine:
     def register(self, data: bytes) -> int:
         """The id of a blob of code: the same for the same bytes."""
 
-    def set_initializer(self, codes: list[int], arguments: bytes) -> None:
+    def set_initializer(self, name: str, codes: list[int], arguments: bytes) -> None:
         """Set what workers do first: load `codes`, call the last one's value with `arguments`."""
 
     def preload(self, module: str) -> None:
         """Ask the template to import a module."""
 
     # Calls
+    def task(
+        self,
+        code: tuple[int, list[int], bool],
+        name: str,
+        shipping: Callable[[], tuple[Any, list[int]]],
+        plan: tuple[int, int | None, bool, bool, bool],
+        progress: Any,
+    ) -> Task:
+        """What one call is, apart from its items.
+
+        Args:
+            code: the id of the function, the ids of what it needs, and whether that code is this
+                task's alone and may be forgotten with it.
+            name: what errors call the function.
+            shipping: makes a shipper for items that plain pickle cannot do, and the list to which
+                it appends the ids that such items need.
+            plan: shape, chunk size, whether the first failure ends the call, whether results are
+                taken one by one, whether they come in the order of the items (see `_plan`).
+            progress: the display of the call, or None.
+        """
+
     def map(self, task: Task, iterable: Iterable[Any]) -> list[Any]:
         """Run all items and return their results."""
 
@@ -270,10 +289,15 @@ class Engine:
     def set_start(self, start: bytes) -> None:
         """Replace what new workers are started with."""
 
-    def next_launch(
-        self, block: bool
-    ) -> tuple[Literal["launch", "dead"], int, WorkerEnd | None] | None:
-        """The next order for the one who launches workers; None if there is none.
+    def launches(self) -> Launches:
+        """What launches the workers of a pool without a template."""
+
+@final
+class Launches:
+    """The orders for workers of a pool without a template; it does not keep the pool alive."""
+
+    def next(self, block: bool) -> tuple[Literal["launch", "dead"], int, WorkerEnd | None] | None:
+        """The next order; None if there is none, with `block` only at the end of the pool.
 
         Either ("launch", key, end) or ("dead", key, None).
         """
@@ -324,6 +348,9 @@ def fork() -> int:
 
 def forked() -> None:
     """Runs in every forked child: the pools that exist are the parent's."""
+
+def leave_interpreter() -> None:
+    """Runs last at the interpreter's exit: threads that wait in the engine stay there."""
 
 def lead_group() -> None:
     """Make this process the leader of a group of its own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import os
-from math import inf, isnan
+from math import inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,19 +63,15 @@ def at_least_one(name: str, value: Any) -> int:
     return number
 
 
-def bounds(
-    buffersize: float | None, max_bytes: float | None
-) -> tuple[int | None, int | None]:
-    """The two bounds of read-ahead as the engine takes them: None adapts, infinity is a huge number."""
+def bounds(buffersize: float | None, max_bytes: float | None) -> tuple[int | None, int | None]:
+    """The bounds of read-ahead as the engine takes them: None adapts, infinity is a huge number."""
     return _bound("buffersize", buffersize), _bound("max_bytes_in_flight", max_bytes)
 
 
 def _bound(name: str, value: float | None) -> int | None:
     if value is None:
         return None
-    if isinstance(value, float) and (value == inf or isnan(value)):
-        if isnan(value):
-            raise ValueError(f"{name} must be at least 1, not {value}")
+    if value == inf:
         return 1 << 62
     return min(at_least_one(name, value), 1 << 62)
 

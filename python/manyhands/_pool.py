@@ -1,8 +1,8 @@
 """`Pool`: the names of `multiprocessing.Pool`, on the engine.
 
-Each method turns its arguments into a `Task` (a function and how to run it over items) and hands it to
-the engine with the items. What the engine is, how workers start and how code travels stands elsewhere
-(`_native`, `_setup`, `_code`); here is what a user calls, checked and documented.
+Each method turns its arguments into a `Task` (a function and how to run it over items) and hands it
+to the engine with the items. What the engine is, how workers start and how code travels stands
+elsewhere (`_native`, `_setup`, `_code`); here is what a user calls, checked and documented.
 
 Refuses: to schedule, to wait in loops, to catch what a task raises.
 """
@@ -25,24 +25,25 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     R = TypeVar("R")
 
+
 class Pool:
     """A pool of worker processes.
 
     Args:
-        processes: how many workers; None means `cpu_count()`. 0 runs everything in the caller, one item
-            at a time: for debugging.
-        initializer: called in each worker before its first item, with `initargs`. If it fails, the pool
-            fails: once, with `InitializerError`.
+        processes: how many workers; None means `cpu_count()`. 0 runs everything in the caller, one
+            item at a time: for debugging.
+        initializer: called in each worker before its first item, with `initargs`. If it fails, the
+            pool fails: once, with `InitializerError`.
         initargs: anything that can be pickled.
-        maxtasksperchild: items after which a worker is replaced, counted exactly; None means never.
-        context: how workers start: None or "template" (a clean process forks them), "fork", "spawn",
-            "forkserver", or any `multiprocessing` context.
+        maxtasksperchild: items after which a worker is replaced, counted exactly; None: never.
+        context: how workers start: None or "template" (a clean process forks them), "fork",
+            "spawn", "forkserver", or any `multiprocessing` context.
         env: environment variables for the workers, set before they import anything.
         preload: modules that the template imports, so that workers have them from the start.
         exit: what leaving a `with` block without an exception does: "wait" lets everything that was
             submitted finish, "terminate" ends it as `multiprocessing` does.
-        threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers, unless the
-            user has set them; None means cores divided by workers, at least 1.
+        threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers,
+            unless the user has set them; None means cores divided by workers, at least 1.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -91,7 +92,7 @@ class Pool:
     ) -> R:
         """Call `func(*args, **kwds)` in a worker and return what it returns.
 
-        Raises what it raises; `WorkerDied` if the worker ended. `kwargs` is another name for `kwds`.
+        Raises what it raises; `WorkerDied` if the worker ended. `kwargs` is another name of `kwds`.
 
         >>> with Pool(1) as pool:
         ...     pool.apply(divmod, (7, 2))
@@ -112,7 +113,8 @@ class Pool:
     ) -> AsyncResult:
         """As `apply`, but return an `AsyncResult` at once.
 
-        `callback` is called with the value, `error_callback` with the exception, in a thread of the package.
+        `callback` is called with the value, `error_callback` with the exception, in a thread of the
+        package.
         """
         result = self._submit(func, args, unique(kwds, kwargs))
         if callback is None and error_callback is None:
@@ -139,10 +141,10 @@ class Pool:
             func: called with one item.
             iterable: pulled by the calling thread, a bounded number of items ahead.
             chunksize: items that one worker gets at a time; None adapts to what an item costs.
-            errors: "raise" raises the first failure at once and cancels what has not started; "return"
-                runs everything and puts exceptions in the places of results.
-            progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable is
-                called with the numbers of done items and of all items (None if unknown).
+            errors: "raise" raises the first failure at once and cancels what has not started;
+                "return" runs everything and puts exceptions in the places of results.
+            progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable
+                is called with the numbers of done items and of all items (None if unknown).
             total: how many items there are, where `len(iterable)` can't tell.
 
         >>> with Pool(2) as pool:
@@ -183,7 +185,8 @@ class Pool:
     ) -> AsyncResult:
         """As `map`, but return an `AsyncResult` once all items are submitted.
 
-        The whole iterable is pulled and pickled by this call; use `imap` for one that is long or lazy.
+        The whole iterable is pulled and pickled by this call; use `imap` for one that is long or
+        lazy.
         """
         plan = Plan(ONE, chunksize, errors)
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
@@ -220,10 +223,10 @@ class Pool:
     ) -> ResultIterator:
         """Yield results in the order of the items, lazily.
 
-        The iterable is pulled in the thread that asks for results, at most `buffersize` items (None: a
-        bounded number that adapts) and `max_bytes_in_flight` bytes (None: 64 MiB) ahead, so it may be
-        endless. A failure is raised for its item; the iteration can go on after it. An iterator that is dropped
-        cancels what has not started and closes its source.
+        The iterable is pulled in the thread that asks for results, at most `buffersize` items
+        (None: a bounded number that adapts) and `max_bytes_in_flight` bytes (None: 64 MiB) ahead,
+        so it may be endless. A failure is raised for its item; the iteration can go on after it. An
+        iterator that is dropped cancels what has not started and closes its source.
 
         >>> with Pool(2) as pool:
         ...     list(pool.imap(abs, range(-2, 1)))
@@ -277,7 +280,9 @@ class Pool:
         total: int | None = None,
     ) -> ResultIterator:
         """As `istarmap`, in the order in which results arrive."""
-        plan = Plan(STAR, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
+        plan = Plan(
+            STAR, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight)
+        )
         return self._iterate(func, iterable, plan, (progress, total))
 
     # Life
@@ -288,7 +293,7 @@ class Pool:
         self._crew.engine.close()
 
     def terminate(self) -> None:
-        """End all workers now; what has not ended is lost and raises `CancelledError` where it is asked for."""
+        """End all workers now; what has not ended raises `CancelledError` where it is asked for."""
         self._closed = True
         self._crew.terminate()
 

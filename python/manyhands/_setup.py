@@ -1,7 +1,7 @@
 """Between a `Pool` and the engine: how workers start, how functions become tasks, what ends when.
 
-A `Crew` is what `Pool` and `Executor` share: the engine, the code that was shipped, the iterators that
-are still fed.
+A `Crew` is what `Pool` and `Executor` share: the engine, the code that was shipped, the iterators
+that are still fed.
 
 Refuses: to be called by users; every check of arguments has been made before.
 """
@@ -155,7 +155,7 @@ class Crew:
         by_template: bool,
     ) -> None:
         if by_template:
-            # Any module starts the template now, beside what the program does before its first call.
+            # Any module starts the template now, beside what the program does before a first call.
             self.engine.preload("manyhands")
         for module in self._options.preload:
             self.engine.preload(module)
@@ -169,12 +169,15 @@ class Crew:
             return
         from . import _start
 
-        context = self._options.context
-        launch = _start.fork_worker if context is None else _start.ContextLauncher(context, self._options.environ())
+        context, environ = self._options.context, self._options.environ()
+        by_fork = context is None
+        launch = _start.fork_worker if by_fork else _start.ContextLauncher(context, environ)
         self.engine.release()
         _start.LaunchThread(self.engine.launches(), launch, snapshot).start()
 
-    def _set_initializer(self, initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
+    def _set_initializer(
+        self, initializer: Callable[..., object], initargs: tuple[Any, ...]
+    ) -> None:
         shipper, required = self._shipping()
         number = shipper.function(initializer)
         arguments = shipper.dumps(initargs, "initargs")
@@ -232,7 +235,7 @@ class Crew:
     # Life
 
     def seal(self) -> int:
-        """Pull nothing more from any source; how many iterations that left undone and unadvanced."""
+        """Pull nothing more from any source; how many iterations never began and lose items."""
         with self._lock:
             streams, self._streams = self._streams, []
         return sum(stream.stop_feeding() for stream in streams)
@@ -244,8 +247,9 @@ class Crew:
             import warnings
 
             warnings.warn(
-                f"{forgotten} iterator(s) of this pool were never advanced, and their source was not "
-                "pulled to its end: iterate over them, or call close() and join() to run everything",
+                f"{forgotten} iterator(s) of this pool were never advanced, and their source was "
+                "not pulled to its end: iterate over them, or call close() and join() to run "
+                "everything",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -307,8 +311,9 @@ def display(iterable: Iterable[Any], progress: Progress, total: int | None) -> A
         return None
     from ._progress import make
 
-    if total is None and hasattr(iterable, "__len__"):
-        total = len(iterable)
+    sized: Any = iterable
+    if total is None and hasattr(sized, "__len__"):
+        total = len(sized)
     return make(progress, total)
 
 

@@ -15,6 +15,7 @@ from _pickle import dumps, loads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
 # How libraries are told how many threads they may start.
 THREAD_VARIABLES = (
@@ -32,7 +33,7 @@ THREAD_VARIABLES = (
 
 def checked(env: Mapping[str, str] | None) -> dict[str, str]:
     """The user's `env` as a dict; raises for what no environment can hold."""
-    result = dict(env or {})
+    result: dict[Any, Any] = dict(env or {})
     for name, value in result.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"env must map names to strings, not {name!r} to {value!r}")
@@ -80,7 +81,7 @@ def restore(blob: bytes) -> None:
             os.chdir(state["cwd"])
         except OSError as error:
             # It was removed or closed to us: relative paths fail in the task, with their own error.
-            print(f"manyhands: cannot enter {state['cwd']}: {error}", file=sys.stderr)
+            print(f"manyhands: cannot enter {state['cwd']}: {error}", file=sys.stderr)  # noqa: T201
     if dict(os.environ) != state["env"]:
         os.environ.clear()
         os.environ.update(state["env"])
@@ -99,13 +100,13 @@ def restore(blob: bytes) -> None:
 
 
 def _import(module: str) -> None:
-    """Import what the template should have imported; what cannot be imported fails where it is used."""
+    """Import what the template should have imported; what cannot be fails where it is used."""
     try:
         __import__(module)
     except Exception:  # noqa: BLE001 - whatever a module's body may raise
         import traceback
 
-        print(f"manyhands: preload of {module} failed:", file=sys.stderr)
+        print(f"manyhands: preload of {module} failed:", file=sys.stderr)  # noqa: T201
         traceback.print_exc()
 
 
@@ -162,7 +163,8 @@ def _restore_filters(pickled: list[bytes]) -> None:
             filters.append(loads(entry))
         except Exception:  # noqa: BLE001, S112 - a category that cannot be imported here
             continue
-    if filters != warnings.filters:
-        warnings.filters[:] = filters
+    current: Any = warnings.filters
+    if filters != current:
+        current[:] = filters
         if hasattr(warnings, "_filters_mutated"):
-            warnings._filters_mutated()
+            warnings._filters_mutated()  # noqa: SLF001 - forgets what was decided by the old ones

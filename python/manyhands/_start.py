@@ -151,7 +151,8 @@ def serve_process(ends: Ends) -> None:
     import multiprocessing.process
 
     # Workers may have children of their own: what a daemon is forbidden to have.
-    multiprocessing.process.current_process()._config["daemon"] = False
+    own: Any = multiprocessing.process.current_process()
+    own._config["daemon"] = False  # noqa: SLF001 - there is no other way
     origin = "imported" if "__mp_main__" in sys.modules else "inherited"
     _become_worker(ends.end, ends.snapshot, ends.parent, origin)
 
@@ -192,13 +193,12 @@ class LaunchThread:
         work = self._launches.next(block)
         if work is None:
             return False
-        what, key, end = work
-        if what == "dead":
+        _, key, end = work
+        if end is None:
             with self._lock:
                 dead = self._workers.pop(key, None)
             self._launches.reported(key, dead.exitcode() if dead is not None else None)
             return True
-        assert end is not None
         try:
             launched = self._launch(end, self._snapshot)
         except Exception as error:  # noqa: BLE001 - whatever a foreign Process may raise

@@ -1,8 +1,8 @@
 """The template process, from the command that starts it to the workers that it forks.
 
-It is a Python without `site` (that costs most of an interpreter's start) where nothing of the parent's
-depends on it, with the parent's `sys.path`. It imports what it is told and forks when it is told; the
-loop is in the engine, here are only the two things that Python must do.
+It is a Python without `site` (that costs most of an interpreter's start) where nothing of the
+parent's depends on it, with the parent's `sys.path`. It imports what it is told and forks when it
+is told; the loop is in the engine, here are only the two things that Python must do.
 
 Refuses: to run the program's `__main__`.
 """
@@ -12,21 +12,16 @@ from __future__ import annotations
 import sys
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 _PLAIN_FINDERS = ("BuiltinImporter", "FrozenImporter", "PathFinder")
 
-_BOOT = (
-    "import sys; sys.path[:] = sys.argv[1:]; "
-    "from manyhands._template import main; main()"
-)
+_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from manyhands._template import main; main()"
 
 
 def command() -> tuple[str, list[str]]:
     """The program and the arguments of a template like this interpreter."""
     flags = ["-" + letter for letter, on in _switches() if on]
-    for name, value in sys._xoptions.items():
+    for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, but for its name
         flags += ["-X", name if value is True else f"{name}={value}"]
     path = [entry or "." for entry in sys.path]
     here = __file__.rpartition("/manyhands/")[0]
@@ -87,15 +82,14 @@ def _finish_site() -> None:
     """What `site` gives to every program, where it was left out."""
     if not sys.flags.no_site:
         return
+    import _sitebuiltins
     import builtins
     import os
-
-    import _sitebuiltins
 
     eof = "Ctrl-D (i.e. EOF)"
     builtins.quit = _sitebuiltins.Quitter("quit", eof)
     builtins.exit = _sitebuiltins.Quitter("exit", eof)
-    builtins.help = _sitebuiltins._Helper()
+    builtins.help = _sitebuiltins._Helper()  # noqa: SLF001 - as site does
     config = os.path.join(os.path.dirname(os.path.dirname(sys.executable)), "pyvenv.cfg")
     if os.path.exists(config):
         sys.prefix = sys.exec_prefix = os.path.dirname(config)

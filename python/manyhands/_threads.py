@@ -1,7 +1,7 @@
 """The package's own Python threads, and how they end before the interpreter does.
 
-They are daemons, so that they never keep a program alive. When the interpreter exits, the pools end first;
-then each thread comes to its end by itself and is waited for, for a bounded time.
+They are daemons, so that they never keep a program alive. When the interpreter exits, the pools end
+first; then each thread comes to its end by itself and is waited for, for a bounded time.
 
 Refuses: to start a thread before something needs it.
 """

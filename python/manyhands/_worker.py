@@ -106,7 +106,7 @@ def _prepare_signals() -> None:
             pass
 
 
-def _on_interrupt(signum: int, frame: FrameType | None) -> None:
+def _on_interrupt(_signum: int, _frame: FrameType | None) -> None:
     """SIGINT counts only for the item that the parent wants to stop."""
     if interrupt_wanted():
         raise KeyboardInterrupt
@@ -160,7 +160,7 @@ class _Routed:
 _direct: dict[str, TextIO] = {}
 
 
-def route_output(routed: bool) -> None:  # noqa: FBT001 - called by the native loop
+def route_output(routed: bool) -> None:
     """Send what tasks print to the parent, or to where it went before."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)

@@ -13,6 +13,7 @@ from support import assert_no_process, journal, run_script, start_python, wait_u
 SHARED = Path("/dev/shm")  # noqa: S108 - looked at, never written to
 
 PROLOGUE = """
+import os
 import sys
 import threading
 import time

@@ -4,7 +4,8 @@ An import counts wherever it stands, in a function too: there it only puts off t
 the ring is met, and it is how large packages come to be one ring. Only what stands under
 `if TYPE_CHECKING:` does not count, for it never runs. Each import is an edge to the module that it
 names; `from package import name` leads to the submodule `name` if there is one, else to the package
-itself. That a submodule's import runs the package's `__init__` first is no edge.
+itself. A native module is known by its stub, and imports nothing of ours. That a submodule's import
+runs the package's `__init__` first is no edge.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from house.rings import Graph, rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from house.files import Finding, Source, Tree
 
@@ -25,13 +27,10 @@ FOLDER = "python/"
 
 def check(tree: Tree) -> Iterator[Finding]:
     """Report each ring at the file of its first module."""
-    sources = {
-        _module(source): source
-        for source in tree.having(".py")
-        if source.name.startswith(f"{FOLDER}{PACKAGE}/")
-    }
+    sources, stubs = _own(tree, ".py"), _own(tree, ".pyi")
+    known = sources.keys() | stubs.keys()
     graph: Graph = {
-        module: {target for name in _imports(source, module) if (target := _known(name, sources))}
+        module: {target for name in _imports(source, module) if (target := _known(name, known))}
         - {module}
         for module, source in sources.items()
     }
@@ -39,14 +38,22 @@ def check(tree: Tree) -> Iterator[Finding]:
         yield sources[ring[0]].finding(1, f"a ring of imports: {' -> '.join(ring)}")
 
 
+def _own(tree: Tree, suffix: str) -> dict[str, Source]:
+    """Return the package's files with that suffix, by module."""
+    files = [
+        source for source in tree.having(suffix) if source.name.startswith(f"{FOLDER}{PACKAGE}/")
+    ]
+    return {_module(source): source for source in files}
+
+
 def _module(source: Source) -> str:
-    name = source.name.removeprefix(FOLDER).removesuffix(".py").replace("/", ".")
+    name = source.name.removeprefix(FOLDER).removesuffix(source.path.suffix).replace("/", ".")
     return name.removesuffix(".__init__")
 
 
-def _known(name: str, sources: dict[str, Source]) -> str | None:
+def _known(name: str, modules: AbstractSet[str]) -> str | None:
     """Return the longest part of a dotted name that is a module of the package."""
-    while name and name not in sources:
+    while name and name not in modules:
         name = name.rpartition(".")[0]
     return name or None
 

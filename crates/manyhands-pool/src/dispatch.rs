@@ -1,6 +1,6 @@
 //! Which worker gets which items: feeding, taking back, balancing, cancelling.
 //!
-//! Items go to the worker with the least to do, up to a *target*: as many items as fill two
+//! Items go to the worker that will get to them first, up to a *target*: as many items as fill two
 //! milliseconds by the measured cost of an item, but at least two, so that nobody waits between two
 //! items. What exceeds all targets stays in the pool's queue. When a worker runs dry, half of the longest
 //! backlog is taken back from its lane and given to it. So batches are sized by time, and the end of a
@@ -23,6 +23,10 @@ use crate::worker_seat::{Frame, Parcel, What, Worker};
 const TARGET_NS: u64 = 2_000_000;
 const TARGET_MOST: u64 = 8192;
 const TARGET_UNKNOWN: u64 = 64;
+/// What an item is taken to cost before one was measured.
+const UNKNOWN_NS: u64 = 100_000;
+/// What it takes to wake a worker.
+const WAKE_NS: u64 = 50_000;
 /// A backlog shorter than this is done before it could be moved.
 const WORTH_MOVING_NS: u64 = 20_000;
 /// After this time a short backlog is moved all the same.
@@ -43,6 +47,18 @@ fn target(worker: &Worker) -> u64 {
     match worker.lane.item_ns() {
         0 => TARGET_UNKNOWN,
         ns => (TARGET_NS / ns).clamp(2, TARGET_MOST),
+    }
+}
+
+/// How long a new item would wait for a worker: for what it has, or until it is awake. So a few tiny items go to
+/// a worker that is awake, rather than each to another one that must be woken for it.
+fn wait_ns(worker: &Worker) -> u64 {
+    match worker.feeder.outstanding() {
+        0 if worker.lane.state() == Doing::Idle => WAKE_NS,
+        outstanding => outstanding.saturating_mul(match worker.lane.item_ns() {
+            0 => UNKNOWN_NS,
+            ns => ns,
+        }),
     }
 }
 
@@ -106,7 +122,7 @@ impl State {
     pub(crate) fn pump(&mut self) {
         while let Some(parcel) = self.queue.front() {
             let whole = self.calls.get(&parcel.call.0).is_some_and(|call| call.spec.whole);
-            let Some(seat) = self.least_loaded(whole) else { break };
+            let Some(seat) = self.soonest(whole) else { break };
             let Some(parcel) = self.queue.pop_front() else { break };
             self.queued_items -= u64::from(parcel.count);
             if let Some(rest) = self.send(seat, parcel) {
@@ -117,17 +133,14 @@ impl State {
         self.arm();
     }
 
-    /// The seat whose worker has the least to do, if it is below its target; the awake ones first.
-    fn least_loaded(&self, whole: bool) -> Option<usize> {
-        let loads = self.seats.iter().enumerate().filter(|(_, seat)| seat.worker.takes_items() && !seat.leaving);
-        loads
-            .filter_map(|(at, seat)| {
-                let load = seat.worker.feeder.outstanding();
-                let limit = if whole { target(&seat.worker).min(2) } else { target(&seat.worker) };
-                (load < limit).then(|| (load, load == 0 && seat.worker.lane.state() == Doing::Idle, at))
-            })
-            .min()
-            .map(|(_, _, at)| at)
+    /// The seat whose worker will be the first to get to a new item, if it is below its target.
+    fn soonest(&self, whole: bool) -> Option<usize> {
+        let takers = self.seats.iter().enumerate().filter(|(_, seat)| seat.worker.takes_items() && !seat.leaving);
+        let below = takers.filter(|(_, seat)| {
+            let most = target(&seat.worker);
+            seat.worker.feeder.outstanding() < if whole { most.min(2) } else { most }
+        });
+        below.map(|(at, seat)| (wait_ns(&seat.worker), at)).min().map(|(_, at)| at)
     }
 
     /// Sends as much of a parcel as a lane should get; returns what is left.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::Refused;
+use rustc_hash::FxHashMap;
 
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
@@ -73,7 +74,7 @@ pub(crate) struct State {
     pub(crate) seats: Vec<Seat>,
     /// Spares whose seat has gone: they are dying.
     pub(crate) orphans: Vec<Worker>,
-    pub(crate) calls: HashMap<u64, Call>,
+    pub(crate) calls: FxHashMap<u64, Call>,
     next_call: u64,
     next_key: u64,
     /// Items that no lane has room for, oldest first.
@@ -110,7 +111,7 @@ impl State {
             initializer: None,
             seats: Vec::new(),
             orphans: Vec::new(),
-            calls: HashMap::new(),
+            calls: FxHashMap::default(),
             next_call: 0,
             next_key: 0,
             queue: VecDeque::new(),

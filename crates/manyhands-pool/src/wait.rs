@@ -20,7 +20,10 @@ use crate::shared::Shared;
 use crate::state::State;
 
 /// How long a leader watches its word before it goes to the kernel, where a core is to spare.
-const SPIN: Duration = Duration::from_micros(40);
+const SPIN: Duration = Duration::from_micros(50);
+/// The same after it has woken a worker, which takes so long: otherwise a conversation that has once slept
+/// would sleep at every turn.
+const SPIN_AFTER_WAKING: Duration = Duration::from_micros(200);
 /// How long a result that is there may wait for others, so that one wake brings them all.
 const GATHER: Duration = Duration::from_micros(50);
 
@@ -129,7 +132,12 @@ impl Shared {
         let gather = state.set_wake_marks(call, need, patient);
         let timeout = [gather, left].into_iter().flatten().min();
         self.hub.set_parent_awake(false);
-        let spin = if self.hub.has_spare_core() { SPIN } else { Duration::ZERO };
+        let woke = state.seats.iter_mut().fold(false, |woke, seat| seat.worker.feeder.take_woke() | woke);
+        let spin = match self.hub.has_spare_core() {
+            true if woke => SPIN_AFTER_WAKING,
+            true => SPIN,
+            false => Duration::ZERO,
+        };
         let ready = move || state.mark_reached();
         let outcome = self.hub.leader().park(ready, spin, timeout);
         self.hub.set_parent_awake(true);
@@ -144,7 +152,7 @@ impl Shared {
     fn follow<'a>(&'a self, mut state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
         if state.followers == 0 && state.leader.is_some() {
             // The leader set its marks for itself alone.
-            self.hub.leader().wake();
+            let _slept = self.hub.leader().wake();
         }
         state.followers += 1;
         let mut state = wait_on(&self.changed, state, left);
@@ -155,7 +163,7 @@ impl Shared {
     /// After a change by someone who is not the leader: lets those look again whom it may concern.
     pub(crate) fn announce(&self, state: &State) {
         if state.leader.is_some() {
-            self.hub.leader().wake();
+            let _slept = self.hub.leader().wake();
         }
         if state.followers > 0 {
             self.changed.notify_all();

@@ -22,7 +22,9 @@ use crate::launch::WorkerEnd;
 use crate::wire;
 
 /// How long an idle worker watches its bell before it sleeps, where a core is to spare.
-const SPIN: Duration = Duration::from_micros(40);
+const SPIN: Duration = Duration::from_micros(50);
+/// The same after it has woken the parent, which takes so long.
+const SPIN_AFTER_WAKING: Duration = Duration::from_micros(200);
 /// Items that cost more than this are timed one by one.
 const CLOCK_NS: u64 = 2_000;
 const CLOCK_EVERY: u32 = 16;
@@ -58,6 +60,8 @@ pub struct Replier {
     end: WorkerEnd,
     /// The `feed_at` mark for which the supervisor was called last.
     called_at: u64,
+    /// The parent had to be woken from its sleep since this worker was idle the last time.
+    woke: bool,
 }
 
 impl Replier {
@@ -89,7 +93,7 @@ impl Replier {
         fence(Ordering::SeqCst);
         let lane = self.runner.lane();
         if replied >= lane.wake_at() {
-            self.end.hub.leader().wake();
+            self.woke |= self.end.hub.leader().wake();
         }
         let feed_at = lane.feed_at();
         if replied >= feed_at && feed_at != self.called_at {
@@ -102,7 +106,7 @@ impl Replier {
 /// Serves the lane until the parent asks for the end.
 pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
     let lane = Arc::clone(&end.lane);
-    let mut out = Replier { runner: Runner::new(Arc::clone(&lane)), end, called_at: u64::MAX };
+    let mut out = Replier { runner: Runner::new(Arc::clone(&lane)), end, called_at: u64::MAX, woke: false };
     let mut clock = Clock::new();
     out.end.hub.set_awake(out.end.seat, true);
     lane.set_state(State::Busy);
@@ -120,7 +124,7 @@ pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
         out.publish(1);
         match ran {
             Ran::Well => {}
-            Ran::Badly => out.end.hub.leader().wake(),
+            Ran::Badly => out.woke |= out.end.hub.leader().wake(),
             Ran::Hopelessly => wait_for_the_end(&out, tasks),
         }
         if item.heading.kind >= wire::CONTROL {
@@ -147,7 +151,7 @@ fn skip(out: &mut Replier, tasks: &mut dyn Tasks) -> Ran {
 /// After a failed initializer: the parent is told, and ends this process.
 fn wait_for_the_end(out: &Replier, tasks: &mut dyn Tasks) {
     let lane = Arc::clone(out.runner.lane());
-    out.end.hub.leader().wake();
+    let _slept = out.end.hub.leader().wake();
     out.end.event.notify();
     out.end.hub.set_awake(out.end.seat, false);
     lane.set_state(State::Idle);
@@ -167,9 +171,11 @@ fn idle(out: &mut Replier, tasks: &mut dyn Tasks) {
     let (hub, seat) = (Arc::clone(&out.end.hub), out.end.seat);
     let runner = &mut out.runner;
     let mut signal = false;
+    let mut watched = if std::mem::take(&mut out.woke) { SPIN_AFTER_WAKING } else { SPIN };
     tasks.release(&mut || {
         while !runner.has_work() && !signal {
-            let spin = if hub.has_spare_core() { SPIN } else { Duration::ZERO };
+            let spin = if hub.has_spare_core() { watched } else { Duration::ZERO };
+            watched = SPIN;
             lane.set_state(State::Spinning);
             if !spin.is_zero() && watch(&lane, runner, spin) {
                 break;

@@ -122,6 +122,7 @@ impl Engine {
         let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
         let mut feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
+        feed.patient = true;
         let fed = feed.feed(py, u64::MAX, usize::MAX).and_then(|()| feed.error.take().map_or(Ok(()), Err));
         if let Err(error) = fed {
             pool.cancel(call);

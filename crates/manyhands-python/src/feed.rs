@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use manyhands_pool::{CallId, Pool};
 use pyo3::prelude::*;
@@ -17,6 +18,8 @@ use crate::codec::{Encoded, pickle};
 /// A piece is pushed at the latest at so many items, or bytes.
 const PIECE_ITEMS: u32 = 256;
 const PIECE_BYTES: usize = 64 << 10;
+/// A source that takes longer than this is left alone for a moment, to look at results.
+const SLOW: Duration = Duration::from_millis(2);
 
 /// How values of a call become bytes.
 #[derive(Debug)]
@@ -98,6 +101,8 @@ pub(crate) struct Feed {
     source: Option<Py<PyAny>>,
     /// More items are there at once.
     ready_made: bool,
+    /// Pulls as much as it was asked for, however long the source takes.
+    pub(crate) patient: bool,
     chunk: Option<u32>,
     piece: Vec<u8>,
     in_piece: u32,
@@ -122,6 +127,7 @@ impl Feed {
             encoder,
             source: Some(source.iterator),
             ready_made: source.ready_made,
+            patient: false,
             chunk,
             piece: Vec::new(),
             in_piece: 0,
@@ -156,6 +162,7 @@ impl Feed {
         let Some(source) = self.source.as_ref().map(|source| source.clone_ref(py)) else { return Ok(()) };
         let mut iterator = source.bind(py).try_iter()?;
         let (mut left, mut bytes) = (most, bytes);
+        let began = Instant::now();
         while (left > 0 && bytes > 0) || self.has_begun_chunk() {
             let value = match iterator.next() {
                 Some(Ok(value)) => value,
@@ -178,6 +185,9 @@ impl Feed {
             bytes = bytes.saturating_sub(grown);
             if self.piece_is_full() {
                 self.flush();
+            }
+            if !self.patient && !self.ready_made && began.elapsed() > SLOW && !self.has_begun_chunk() {
+                break;
             }
         }
         if self.chunk.is_none() {

@@ -85,6 +85,7 @@ impl Stream {
             ended: false,
             cut: false,
         };
+        flow.feed.patient = window.is_some();
         if let Err(error) = flow.refill(py) {
             flow.end(py)?;
             return Err(error);
@@ -128,7 +129,17 @@ impl Flow {
                 return Ok(());
             }
             // Bytes are counted as they are pulled, so one piece never goes far beyond the bound.
-            self.feed.feed(py, window - ahead, self.bytes.saturating_sub(held).max(1))?;
+            let chunk = u64::from(self.feed.chunk());
+            let room = (window - ahead) / chunk * chunk;
+            if room == 0 {
+                return Ok(());
+            }
+            let before = self.feed.fed;
+            self.feed.feed(py, room, self.bytes.saturating_sub(held).max(1))?;
+            if !self.feed.patient && self.feed.fed - before < room {
+                // The source is slow, or at its end: results come first.
+                return Ok(());
+            }
         }
         Ok(())
     }

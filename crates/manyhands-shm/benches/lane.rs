@@ -52,15 +52,20 @@ fn best(count: u32, mut round: impl FnMut()) -> f64 {
     times.min().unwrap_or_default().as_secs_f64() * 1e9 / f64::from(count)
 }
 
-/// Takes and answers everything that is offered, with the item's own bytes; publishes each item.
-fn answer_all(runner: &mut Runner) {
+/// Takes and answers everything that is offered, with the item's own bytes; publishes each item, and
+/// looks whom it must call, as a worker does. Returns how many there were.
+fn answer_all(runner: &mut Runner) -> u32 {
+    let mut count = 0;
     let lane = Arc::clone(runner.lane());
     while let Some(item) = runner.take() {
         let bytes = lane.bytes(&item);
         let written = runner.reply(bytes.len(), |room| room.copy_from_slice(bytes));
         written.expect("the parent reads often enough");
-        runner.publish(1);
+        let replied = runner.publish(1);
+        assert!(!lane.due(replied).leader, "nobody asked to be woken");
+        count += 1;
     }
+    count
 }
 
 fn one_thread(len: usize) -> f64 {
@@ -95,7 +100,7 @@ fn parts(len: usize) -> [(&'static str, f64); 3] {
         }
     }
     let each = spent.map(|time| time.as_secs_f64() * 1e9 / f64::from(BATCH));
-    [("append", each[0]), ("take, reply, publish", each[1]), ("drain, confirm", each[2])]
+    [("append", each[0]), ("take, reply, publish, due", each[1]), ("drain, confirm", each[2])]
 }
 
 /// One item to a second thread and its reply back, both sides with a busy wait of this length.
@@ -111,8 +116,7 @@ fn round_trip(spin: Duration) -> f64 {
                     let _ = lane.bell().park(|| runner.has_work(), spin, None);
                     continue;
                 }
-                answer_all(&mut runner);
-                left -= 1;
+                left -= answer_all(&mut runner);
                 leader.wake();
             }
         });

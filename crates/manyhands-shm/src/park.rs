@@ -119,17 +119,19 @@ impl Parker {
             if spin_clock() >= until {
                 break;
             }
+            // The waker may be waiting for this very core.
+            let_others_run();
         }
         self.word.compare_exchange(SPINNING, PARKED, Ordering::Relaxed, Ordering::Acquire).is_err()
     }
 
     /// Wakes the sleeper, if there is one. What it waits for must have been published before.
+    ///
+    /// Returns whether it slept in the kernel: then it takes a while until it runs.
     #[inline]
-    pub fn wake(&self) {
+    pub fn wake(&self) -> bool {
         fence(Ordering::SeqCst);
-        if self.word.load(Ordering::Relaxed) != AWAKE {
-            self.wake_sleeper();
-        }
+        self.word.load(Ordering::Relaxed) != AWAKE && self.wake_sleeper()
     }
 
     /// Wakes the sleeper whatever the word says: for whoever learns that a process died that may
@@ -157,10 +159,12 @@ impl Parker {
     }
 
     #[cold]
-    fn wake_sleeper(&self) {
-        if self.word.swap(AWAKE, Ordering::Relaxed) == PARKED {
+    fn wake_sleeper(&self) -> bool {
+        let slept = self.word.swap(AWAKE, Ordering::Relaxed) == PARKED;
+        if slept {
             self.futex_wake();
         }
+        slept
     }
 
     #[cfg(not(loom))]
@@ -193,6 +197,16 @@ impl Parker {
         self.futex.wake();
     }
 }
+
+/// Gives the core to whoever else can run on it.
+#[cfg(not(loom))]
+fn let_others_run() {
+    std::thread::yield_now();
+}
+
+/// In a model every turn of the busy wait yields already.
+#[cfg(loom)]
+fn let_others_run() {}
 
 /// Nanoseconds, for the busy wait.
 #[cfg(not(loom))]

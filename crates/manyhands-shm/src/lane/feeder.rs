@@ -79,6 +79,7 @@ pub struct Feeder {
     next_slot: u32,
     offered: u64,
     answered: u64,
+    woke: bool,
 }
 
 impl Feeder {
@@ -87,7 +88,16 @@ impl Feeder {
     pub fn new(lane: Arc<Lane>) -> Self {
         let space = Space::new(FIRST_STEP, SOFT_LIMIT, lane.limit());
         let head = Position::default();
-        Self { lane, space, head, entries: VecDeque::new(), next_slot: 0, offered: 0, answered: 0 }
+        Self {
+            lane,
+            space,
+            head,
+            entries: VecDeque::new(),
+            next_slot: 0,
+            offered: 0,
+            answered: 0,
+            woke: false,
+        }
     }
 
     /// Items offered and not taken back, since the lane was made.
@@ -150,8 +160,13 @@ impl Feeder {
         self.space.advance(len);
         self.offered += u64::from(count);
         self.lane.table().claim.offer(count);
-        self.lane.bell().wake();
+        self.woke |= self.lane.bell().wake();
         Ok(())
+    }
+
+    /// Whether the worker had to be woken from its sleep since the last time that this was asked.
+    pub fn take_woke(&mut self) -> bool {
+        std::mem::take(&mut self.woke)
     }
 
     /// Makes sure that `bytes` more fit without waiting for replies, as far as there is memory.

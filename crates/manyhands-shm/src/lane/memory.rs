@@ -19,8 +19,7 @@ use std::os::unix::fs::MetadataExt;
 
 use manyhands_os::memory::Segment;
 
-use super::runner::Item;
-use super::table::Table;
+use super::table::{Heading, Table};
 use super::words::{Due, ParentWords, State, WorkerWords};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::park::Parker;
@@ -60,6 +59,17 @@ struct Bell(Parker);
 pub(super) enum Region {
     Requests,
     Replies,
+}
+
+/// An item to run: its number in the lane, its batch's heading, and where its bytes lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Counted from 0 since the lane was made.
+    pub number: u64,
+    /// The heading of its batch.
+    pub heading: Heading,
+    pub(super) offset: u64,
+    pub(super) len: usize,
 }
 
 /// The memory of one lane, mapped in this process.

@@ -14,6 +14,26 @@
 //!
 //! Item n (in the order of the lane) is answered by reply record n. A lane has one parent side and one
 //! worker side by contract; either may be killed at any instruction: nobody ever waits for a lock in it.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use manyhands_shm::lane::{Feeder, Heading, Lane, Replies, Runner};
+//!
+//! let lane = Arc::new(Lane::create()?);
+//! let (mut feeder, mut replies) = (Feeder::new(lane.clone()), Replies::new(lane.clone()));
+//! let mut runner = Runner::new(lane.clone()); // in the worker, on its own mapping
+//!
+//! feeder.append(Heading::default(), 1, [&[2, 0, 0, 0], b"hi"]).expect("an empty lane has room");
+//! let item = runner.take().expect("an item was offered");
+//! runner.reply(2, |room| room.copy_from_slice(&lane.bytes(&item).to_ascii_uppercase())).expect("room");
+//! runner.publish(1);
+//!
+//! let mut out = Vec::new();
+//! replies.drain(&mut out).expect("an honest worker");
+//! feeder.confirm(1);
+//! assert_eq!(out, b"\x02\0\0\0HI");
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 #[cfg(not(loom))]
 mod feeder;
@@ -32,10 +52,10 @@ pub mod words;
 #[cfg(not(loom))]
 pub use feeder::{Feeder, Recalled, Refused};
 #[cfg(not(loom))]
-pub use memory::Lane;
+pub use memory::{Item, Lane};
 #[cfg(not(loom))]
 pub use replies::{Corrupt, Replies};
 #[cfg(not(loom))]
-pub use runner::{Item, NoRoom, Runner};
+pub use runner::{NoRoom, Runner};
 pub use table::Heading;
 pub use words::{Due, State};

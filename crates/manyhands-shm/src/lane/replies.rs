@@ -60,7 +60,7 @@ impl Replies {
         self.corrupt = outcome.is_err();
         outcome?;
         self.lane.parent().set_consumed(self.head);
-        self.lane.bell().wake();
+        let _slept = self.lane.bell().wake();
         Ok(())
     }
 

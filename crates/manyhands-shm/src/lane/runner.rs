@@ -13,21 +13,10 @@
 use std::io;
 use std::sync::Arc;
 
-use super::memory::{FIRST_STEP, KEEP, Lane, Region, SOFT_LIMIT};
-use super::table::{Cursor, Heading};
+use super::memory::{FIRST_STEP, Item, KEEP, Lane, Region, SOFT_LIMIT};
+use super::table::Cursor;
 use crate::record::{self, Next};
 use crate::space::{Place, Position, Space};
-
-/// An item to run: its number in the lane, its batch's heading, and where its bytes lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
-    /// Counted from 0 since the lane was made.
-    pub number: u64,
-    /// The heading of its batch.
-    pub heading: Heading,
-    pub(super) offset: u64,
-    pub(super) len: usize,
-}
 
 /// Why there is no room for a reply.
 #[derive(Debug)]
