@@ -161,6 +161,7 @@ impl Status {
 
 /// The state of a call.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold independently of each other")]
 pub(crate) struct Call {
     pub(crate) spec: CallSpec,
     /// Code that a worker must have before it gets an item, in order.
@@ -256,7 +257,9 @@ impl Call {
     /// Whether `take` would return something.
     pub(crate) fn has_run(&self) -> bool {
         match &self.waiting {
-            Waiting::Indexed(runs) => runs.first_key_value().is_some_and(|(at, _)| *at == self.taken),
+            Waiting::Indexed(runs) => {
+                runs.first_key_value().is_some_and(|(at, _)| *at == self.taken)
+            }
             Waiting::Arrived(runs) => !runs.is_empty(),
         }
     }
@@ -293,7 +296,14 @@ mod tests {
     use super::*;
 
     fn call(order: Order) -> Call {
-        let spec = CallSpec { function: 1, kind: 0, order, stop_on_failure: true, whole: false, notify: false };
+        let spec = CallSpec {
+            function: 1,
+            kind: 0,
+            order,
+            stop_on_failure: true,
+            whole: false,
+            notify: false,
+        };
         let mut call = Call::new(spec);
         call.fed = 10;
         call

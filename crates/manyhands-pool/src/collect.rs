@@ -16,14 +16,36 @@ use crate::worker_seat::{What, Worker};
 /// What a walk over drained records found, in order.
 enum Found {
     /// Consecutive answers of one call.
-    Answers { call: CallId, first: u64, count: u32, from: usize, to: usize, freed: usize },
+    Answers {
+        call: CallId,
+        first: u64,
+        count: u32,
+        from: usize,
+        to: usize,
+        freed: usize,
+    },
     /// The first of some answers that raised, in a run that is found as well.
-    Raised { call: CallId, index: u64, from: usize, to: usize },
+    Raised {
+        call: CallId,
+        index: u64,
+        from: usize,
+        to: usize,
+    },
     /// An item of a cancelled chunk that was not run.
-    Skipped { call: CallId, index: u64, freed: usize },
+    Skipped {
+        call: CallId,
+        index: u64,
+        freed: usize,
+    },
     /// An initializer has failed.
-    Initializer { from: usize, to: usize },
-    Event { from: usize, to: usize },
+    Initializer {
+        from: usize,
+        to: usize,
+    },
+    Event {
+        from: usize,
+        to: usize,
+    },
 }
 
 impl State {
@@ -51,16 +73,20 @@ impl State {
             worker.lied = true;
         }
         for finding in found {
-            self.apply(id, finding, &buffer);
+            self.apply(id, &finding, &buffer);
         }
         self.scratch = buffer;
     }
 
-    fn apply(&mut self, seat: usize, finding: Found, buffer: &[u8]) {
-        match finding {
+    fn apply(&mut self, seat: usize, finding: &Found, buffer: &[u8]) {
+        match *finding {
             Found::Answers { call: id, first, count, from, to, freed } => {
                 let Some(call) = self.calls.get_mut(&id.0) else { return };
-                let body = Body::Replies(if call.abandoned { Vec::new() } else { buffer[from..to].to_vec() });
+                let body = Body::Replies(if call.abandoned {
+                    Vec::new()
+                } else {
+                    buffer[from..to].to_vec()
+                });
                 call.settle(Run { first, count, body });
                 call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
                 self.after_settling(id);
@@ -109,7 +135,11 @@ fn walk(worker: &mut Worker, buffer: &[u8], found: &mut Vec<Found>) -> Result<()
                     found.push(Found::Raised { call: *call, index: *first, from, to });
                 }
                 if tag == Some(wire::SKIPPED) {
-                    found.push(Found::Skipped { call: *call, index: *first, freed: if done { frame.bytes } else { 0 } });
+                    found.push(Found::Skipped {
+                        call: *call,
+                        index: *first,
+                        freed: if done { frame.bytes } else { 0 },
+                    });
                     *first += 1;
                     if done {
                         worker.frames.pop_front();

@@ -53,9 +53,10 @@ impl State {
             seat: seat.id,
             pid: seat.worker.process.as_ref().map(|process| process.pid),
             status: notice.as_ref().and_then(|notice| notice.status),
-            reason: match seat.worker.lied {
-                true => Some("It was ended because it wrote something that cannot be a reply.".into()),
-                false => notice.and_then(|notice| notice.reason),
+            reason: if seat.worker.lied {
+                Some("It was ended because it wrote something that cannot be a reply.".into())
+            } else {
+                notice.and_then(|notice| notice.reason)
             },
         });
         let had_started = seat.worker.has_started();
@@ -74,7 +75,10 @@ impl State {
 
     fn bury_spare(&mut self, key: u64) {
         self.orphans.retain(|orphan| orphan.key != key);
-        let owner = self.seats.iter_mut().find(|seat| seat.spare.as_ref().is_some_and(|spare| spare.key == key));
+        let owner = self
+            .seats
+            .iter_mut()
+            .find(|seat| seat.spare.as_ref().is_some_and(|spare| spare.key == key));
         if let Some(seat) = owner {
             seat.spare = None;
         }
@@ -91,7 +95,13 @@ impl State {
         }
     }
 
-    fn lose_items(&mut self, id: CallId, (first, count): (u64, u32), bytes: usize, death: &Arc<Death>) {
+    fn lose_items(
+        &mut self,
+        id: CallId,
+        (first, count): (u64, u32),
+        bytes: usize,
+        death: &Arc<Death>,
+    ) {
         let failure = match self.phase {
             Phase::Terminated => Failure::Terminated,
             _ => Failure::Died(Arc::clone(death)),
@@ -109,8 +119,12 @@ impl State {
 
     /// Code that killed a worker while it was loaded fails every call that needs it.
     fn poison(&mut self, code: u64, death: &Arc<Death>) {
-        let users: Vec<_> =
-            self.calls.iter().filter(|(_, call)| call.codes.contains(&code)).map(|(id, _)| CallId(*id)).collect();
+        let users: Vec<_> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.codes.contains(&code))
+            .map(|(id, _)| CallId(*id))
+            .collect();
         for id in users {
             if let Some(call) = self.calls.get_mut(&id.0) {
                 call.refusal = Some(Failure::Died(Arc::clone(death)));
@@ -142,14 +156,16 @@ impl State {
         }
         let wait = Duration::from_millis(50) * self.failed_starts;
         if let Some(lane) = self.worker_mut(key).map(|worker| Arc::clone(&worker.lane)) {
-            let seat = self.seats.iter().find(|seat| seat.worker.key == key).map_or(0, |seat| seat.id);
+            let seat =
+                self.seats.iter().find(|seat| seat.worker.key == key).map_or(0, |seat| seat.id);
             self.launches.retry(key, seat, lane, Instant::now() + wait);
         }
     }
 
     /// Gives the seat its next worker, or lets it go.
     fn fill(&mut self, at: usize) {
-        let keeps = self.phase == Phase::Open || (self.phase == Phase::Closed && !self.is_drained());
+        let keeps =
+            self.phase == Phase::Open || (self.phase == Phase::Closed && !self.is_drained());
         if !keeps || self.fault.is_some() || self.seats[at].leaving {
             self.release_seat(at);
             return;
@@ -165,7 +181,9 @@ impl State {
             Err(error) => {
                 self.release_seat(at);
                 if self.seats.is_empty() {
-                    self.fail_pool(InitFailure::Launch(format!("no memory for a worker's lane: {error}")));
+                    self.fail_pool(InitFailure::Launch(format!(
+                        "no memory for a worker's lane: {error}"
+                    )));
                 }
             }
         }
@@ -230,7 +248,9 @@ impl State {
             return;
         }
         for at in (0..self.seats.len()).rev() {
-            if self.seats[at].worker.process.is_none() && self.launches.cancel(self.seats[at].worker.key) {
+            if self.seats[at].worker.process.is_none()
+                && self.launches.cancel(self.seats[at].worker.key)
+            {
                 self.release_seat(at);
                 continue;
             }
@@ -267,7 +287,11 @@ impl State {
             if seat.worker.budget != Some(0) || seat.leaving {
                 continue;
             }
-            if seat.spare.is_none() && self.phase == Phase::Open && self.fault.is_none() && !seat.worker.stopping {
+            if seat.spare.is_none()
+                && self.phase == Phase::Open
+                && self.fault.is_none()
+                && !seat.worker.stopping
+            {
                 let spare = self.new_worker(self.seats[at].id).ok();
                 self.seats[at].spare = spare;
             }
@@ -312,7 +336,13 @@ impl State {
     }
 
     /// Notes that a worker is dead; `status` may come later.
-    pub(crate) fn note_death(&mut self, key: u64, status: Option<ExitStatus>, reason: Option<String>, last: bool) {
+    pub(crate) fn note_death(
+        &mut self,
+        key: u64,
+        status: Option<ExitStatus>,
+        reason: Option<String>,
+        last: bool,
+    ) {
         let Some(worker) = self.worker_mut(key) else { return };
         let notice = worker.notice.get_or_insert_with(|| Notice {
             since: Instant::now(),
@@ -329,6 +359,8 @@ impl State {
     pub(crate) fn ready_to_bury(&self, now: Instant) -> Vec<u64> {
         let told = |notice: &Notice| notice.final_word || now >= notice.since + REPORT_WAIT;
         let all = self.workers();
-        all.filter(|worker| worker.notice.as_ref().is_some_and(told)).map(|worker| worker.key).collect()
+        all.filter(|worker| worker.notice.as_ref().is_some_and(told))
+            .map(|worker| worker.key)
+            .collect()
     }
 }

@@ -82,7 +82,10 @@ impl State {
         let Some(call) = self.calls.get_mut(&id.0) else { return };
         let first = call.fed;
         call.fed += 1;
-        self.fail_items(&Parcel { call: id, first, count: 1, records: Vec::new(), start: 0 }, &Failure::Unsent);
+        self.fail_items(
+            &Parcel { call: id, first, count: 1, records: Vec::new(), start: 0 },
+            &Failure::Unsent,
+        );
     }
 
     /// Cancels a call if none of its items has been begun; whether that was so.
@@ -98,7 +101,12 @@ impl State {
                 self.requeue(parcels);
             }
         }
-        let free: u64 = self.queue.iter().filter(|parcel| parcel.call == id).map(|parcel| u64::from(parcel.count)).sum();
+        let free: u64 = self
+            .queue
+            .iter()
+            .filter(|parcel| parcel.call == id)
+            .map(|parcel| u64::from(parcel.count))
+            .sum();
         if free == fed {
             self.cancel(id);
         }
@@ -135,7 +143,11 @@ impl State {
 
     /// The seat whose worker will be the first to get to a new item, if it is below its target.
     fn soonest(&self, whole: bool) -> Option<usize> {
-        let takers = self.seats.iter().enumerate().filter(|(_, seat)| seat.worker.takes_items() && !seat.leaving);
+        let takers = self
+            .seats
+            .iter()
+            .enumerate()
+            .filter(|(_, seat)| seat.worker.takes_items() && !seat.leaving);
         let below = takers.filter(|(_, seat)| {
             let most = target(&seat.worker);
             seat.worker.feeder.outstanding() < if whole { most.min(2) } else { most }
@@ -166,7 +178,9 @@ impl State {
         };
         let spec = call.spec;
         let seats = self.seats.len().max(1) as u64;
-        let Some(worker) = self.seats.get_mut(seat).map(|seat| &mut seat.worker) else { return Sent::Nothing };
+        let Some(worker) = self.seats.get_mut(seat).map(|seat| &mut seat.worker) else {
+            return Sent::Nothing;
+        };
         for id in &call.codes {
             if worker.codes.contains(id) {
                 continue;
@@ -182,7 +196,12 @@ impl State {
         let budget = worker.budget.unwrap_or(u64::MAX);
         let most = if spec.whole { budget } else { room.min(share).min(budget) };
         let count = u32::try_from(most).unwrap_or(u32::MAX).min(parcel.count);
-        send_items(worker, parcel, count, Heading { kind: spec.kind, whole: spec.whole, word: spec.function })
+        send_items(
+            worker,
+            parcel,
+            count,
+            Heading { kind: spec.kind, whole: spec.whole, word: spec.function },
+        )
     }
 
     /// Moves half of the longest backlog to each worker that has nothing to do.
@@ -193,12 +212,17 @@ impl State {
         self.pump();
         let overdue = self.look_again.take().is_some_and(|at| at <= Instant::now());
         while self.queue.is_empty() {
-            let (idle, Some((open, from))) = (self.idle_workers(), self.longest_backlog()) else { break };
+            let (idle, Some((open, from))) = (self.idle_workers(), self.longest_backlog()) else {
+                break;
+            };
             if idle == 0 || open == 0 {
                 break;
             }
             let giver = &mut self.seats[from].worker;
-            if !overdue && u64::from(open).saturating_mul(giver.lane.item_ns()) < WORTH_MOVING_NS && giver.has_started() {
+            if !overdue
+                && u64::from(open).saturating_mul(giver.lane.item_ns()) < WORTH_MOVING_NS
+                && giver.has_started()
+            {
                 self.look_again = Some(Instant::now() + LOOK_AGAIN);
                 break;
             }
@@ -227,12 +251,11 @@ impl State {
     /// Puts items that were taken back at the head of the queue; what may not start any more ends.
     pub(crate) fn requeue(&mut self, parcels: Vec<Parcel>) {
         for parcel in parcels.into_iter().rev() {
-            match self.refusal(parcel.call) {
-                Some(failure) => self.fail_items(&parcel, &failure),
-                None => {
-                    self.queued_items += u64::from(parcel.count);
-                    self.queue.push_front(parcel);
-                }
+            if let Some(failure) = self.refusal(parcel.call) {
+                self.fail_items(&parcel, &failure);
+            } else {
+                self.queued_items += u64::from(parcel.count);
+                self.queue.push_front(parcel);
             }
         }
     }
@@ -308,7 +331,9 @@ fn send_items(worker: &mut Worker, parcel: &Parcel, count: u32, heading: Heading
             }
             Sent::Items(count)
         }
-        Err(Refused::Full) if count > 1 && !heading.whole => send_items(worker, parcel, count / 2, heading),
+        Err(Refused::Full) if count > 1 && !heading.whole => {
+            send_items(worker, parcel, count / 2, heading)
+        }
         Err(refused) => refusal_of(refused, worker, parcel),
     }
 }

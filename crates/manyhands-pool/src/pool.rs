@@ -15,12 +15,12 @@ use thiserror::Error;
 
 use crate::call::{CallId, CallSpec, Fault, Run, Status};
 use crate::launch::{Doors, LaunchOrder, Launcher, WorkerEnd};
+use crate::need::{Need, Waited};
 use crate::registry;
 use crate::shared::Shared;
 use crate::state::{Config, Phase, State};
 use crate::supervisor;
 use crate::template::Template;
-use crate::need::{Need, Waited};
 use crate::worker_seat::{Parcel, Process};
 
 /// Why a call was not opened or fed.
@@ -323,7 +323,8 @@ impl Pool {
     /// Lets `count` workers go, the last seats first, each after the item that it runs.
     pub fn shrink(&self, count: usize) {
         let mut state = self.0.lock();
-        let mut seats: Vec<_> = (0..state.seats.len()).filter(|at| !state.seats[*at].leaving).collect();
+        let mut seats: Vec<_> =
+            (0..state.seats.len()).filter(|at| !state.seats[*at].leaving).collect();
         seats.sort_by_key(|at| std::cmp::Reverse(state.seats[*at].id));
         for at in seats.into_iter().take(count) {
             state.seats[at].leaving = true;
@@ -341,7 +342,9 @@ impl Pool {
     pub fn pids(&self) -> Vec<(usize, Option<i32>)> {
         let state = self.0.lock();
         let staying = state.seats.iter().filter(|seat| !seat.leaving);
-        staying.map(|seat| (seat.id, seat.worker.process.as_ref().map(|process| process.pid))).collect()
+        staying
+            .map(|seat| (seat.id, seat.worker.process.as_ref().map(|process| process.pid)))
+            .collect()
     }
 
     /// Accepts nothing more; workers end when everything is done.

@@ -14,7 +14,6 @@ use rustc_hash::FxHashMap;
 
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
-use crate::need::Need;
 use crate::wire;
 use crate::worker_seat::{Parcel, REPORT_WAIT, Seat, What, Worker};
 
@@ -89,8 +88,8 @@ pub(crate) struct State {
     pub(crate) failed_starts: u32,
     pub(crate) events: VecDeque<(usize, Vec<u8>)>,
     pub(crate) completions: Vec<CallId>,
-    /// Somebody waits on the hub, for this.
-    pub(crate) leader: Option<Option<(CallId, Need)>>,
+    /// Somebody waits on the hub.
+    pub(crate) led: bool,
     pub(crate) followers: usize,
     pub(crate) attention: bool,
     /// When a backlog that seemed too short to move is looked at again.
@@ -124,7 +123,7 @@ impl State {
             failed_starts: 0,
             events: VecDeque::new(),
             completions: Vec::new(),
-            leader: None,
+            led: false,
             followers: 0,
             attention: false,
             look_again: None,
@@ -134,7 +133,8 @@ impl State {
 
     /// Adds a seat with a worker whose launch is ordered.
     pub(crate) fn add_seat(&mut self) -> io::Result<()> {
-        let id = (0..).find(|id| self.seats.iter().all(|seat| seat.id != *id)).unwrap_or(0);
+        let id = (0..self.seats.len()).find(|id| self.seats.iter().all(|seat| seat.id != *id));
+        let id = id.unwrap_or(self.seats.len());
         let mut worker = self.new_worker(id)?;
         self.welcome(&mut worker)?;
         self.seats.push(Seat { id, worker, spare: None, leaving: false });
@@ -160,11 +160,18 @@ impl State {
         }
         worker.feeder.expect(initializer.payload.len());
         let function = initializer.codes.last().copied().unwrap_or_default();
-        worker.control(What::Initializer, wire::INITIALIZE, function, &initializer.payload).map_err(no_room)
+        worker
+            .control(What::Initializer, wire::INITIALIZE, function, &initializer.payload)
+            .map_err(no_room)
     }
 
     /// Sets the initializer of all workers that have been given nothing yet.
-    pub(crate) fn set_initializer(&mut self, name: String, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
+    pub(crate) fn set_initializer(
+        &mut self,
+        name: String,
+        codes: Vec<u64>,
+        payload: &[u8],
+    ) -> io::Result<()> {
         for code in &codes {
             self.use_code(*code);
         }
@@ -177,14 +184,19 @@ impl State {
 
     /// All workers: on seats, spare ones, dying ones.
     pub(crate) fn workers(&self) -> impl Iterator<Item = &Worker> {
-        let seated = self.seats.iter().flat_map(|seat| std::iter::once(&seat.worker).chain(seat.spare.as_ref()));
+        let seated = self
+            .seats
+            .iter()
+            .flat_map(|seat| std::iter::once(&seat.worker).chain(seat.spare.as_ref()));
         seated.chain(&self.orphans)
     }
 
     /// All workers, to be changed.
     pub(crate) fn workers_mut(&mut self) -> impl Iterator<Item = &mut Worker> {
-        let seated =
-            self.seats.iter_mut().flat_map(|seat| std::iter::once(&mut seat.worker).chain(seat.spare.as_mut()));
+        let seated = self
+            .seats
+            .iter_mut()
+            .flat_map(|seat| std::iter::once(&mut seat.worker).chain(seat.spare.as_mut()));
         seated.chain(&mut self.orphans)
     }
 

@@ -17,8 +17,8 @@ use manyhands_os::process::{PidFd, Signal, kill_group};
 use manyhands_os::{jobcontrol, poll, signals};
 
 use crate::launch::Doors;
-use crate::shared::Shared;
 use crate::registry::registry;
+use crate::shared::Shared;
 use crate::state::{Phase, State};
 use crate::template::{Event, Template};
 use crate::worker_seat::Process;
@@ -70,10 +70,14 @@ fn sleep(event: &EventFd, pools: &[Arc<Shared>]) {
         let state = pool.lock();
         deadline = [deadline, state.next_deadline()].into_iter().flatten().min();
         let alive = state.workers().filter(|worker| worker.notice.is_none());
-        pidfds.extend(alive.filter_map(|worker| worker.process.as_ref()).map(|own| Arc::clone(&own.pidfd)));
+        pidfds.extend(
+            alive.filter_map(|worker| worker.process.as_ref()).map(|own| Arc::clone(&own.pidfd)),
+        );
     }
-    let templates: Vec<_> =
-        pools.iter().map(|pool| pool.template.lock().unwrap_or_else(PoisonError::into_inner)).collect();
+    let templates: Vec<_> = pools
+        .iter()
+        .map(|pool| pool.template.lock().unwrap_or_else(PoisonError::into_inner))
+        .collect();
     let doors: Vec<_> = pools.iter().filter_map(|pool| pool.doors()).collect();
     let mut fds: Vec<BorrowedFd<'_>> = vec![event.as_fd()];
     fds.extend(doors.iter().map(|doors| doors.event.as_fd()));
@@ -127,7 +131,8 @@ impl Shared {
                 self.hub.leader().rouse();
             }
         }
-        let imports = std::mem::take(&mut *self.imports.lock().unwrap_or_else(PoisonError::into_inner));
+        let imports =
+            std::mem::take(&mut *self.imports.lock().unwrap_or_else(PoisonError::into_inner));
         for module in imports {
             template.import(&module);
         }
@@ -136,7 +141,10 @@ impl Shared {
             let fds = [order.lane.fd(), doors.hub.as_fd(), doors.event.as_fd()];
             let blob = [&(order.seat as u64).to_le_bytes()[..], &start].concat();
             if let Err(error) = template.fork(order.key, &blob, &fds) {
-                state.launch_failed(order.key, &format!("the template cannot be asked for a worker: {error}"));
+                state.launch_failed(
+                    order.key,
+                    &format!("the template cannot be asked for a worker: {error}"),
+                );
             }
         }
         drop(start);
@@ -207,7 +215,8 @@ fn note_the_dead(state: &mut State) {
 }
 
 fn leave_group(state: &State, key: u64) {
-    let process = state.workers().find(|worker| worker.key == key).and_then(|worker| worker.process.as_ref());
+    let process =
+        state.workers().find(|worker| worker.key == key).and_then(|worker| worker.process.as_ref());
     if let Some(process) = process {
         jobcontrol::unregister_group(process.pid);
     }

@@ -32,11 +32,11 @@ impl State {
         let status = || self.calls.get(&call.0);
         match need {
             Need::Complete => status().is_none_or(|call| call.complete() || call.status().failed),
-            Need::Run => {
-                status().is_none_or(|call| call.has_run() || call.complete() || call.status().failed)
-            }
-            Need::Settled(count) => status()
-                .is_none_or(|call| call.settled >= count || call.complete() || call.status().failed),
+            Need::Run => status()
+                .is_none_or(|call| call.has_run() || call.complete() || call.status().failed),
+            Need::Settled(count) => status().is_none_or(|call| {
+                call.settled >= count || call.complete() || call.status().failed
+            }),
             Need::Completions => !self.completions.is_empty() || self.is_over(),
             Need::Drained => self.is_drained(),
             Need::Gone => self.is_empty(),
@@ -51,7 +51,8 @@ impl State {
 
     /// Says at which reply of each lane the leader is to be woken; returns how long it may wait for that.
     fn set_wake_marks(&self, call: CallId, need: Need, patient: bool) -> Option<Duration> {
-        let working = self.seats.iter().filter(|seat| seat.worker.feeder.outstanding() > 0).count() as u64;
+        let working =
+            self.seats.iter().filter(|seat| seat.worker.feeder.outstanding() > 0).count() as u64;
         let wanted = match need {
             Need::Settled(count) if self.followers == 0 => {
                 let settled = self.calls.get(&call.0).map_or(count, |call| call.settled);
@@ -96,7 +97,7 @@ impl Shared {
             if left.is_some_and(|left| left.is_zero()) {
                 return Waited::TimedOut;
             }
-            if state.leader.is_some() || need == Need::Launches {
+            if state.led || need == Need::Launches {
                 state = self.follow(state, left);
                 continue;
             }
@@ -128,11 +129,12 @@ impl Shared {
         patient: bool,
         left: Option<Duration>,
     ) -> (MutexGuard<'a, State>, Unparked) {
-        state.leader = Some(Some((call, need)));
+        state.led = true;
         let gather = state.set_wake_marks(call, need, patient);
         let timeout = [gather, left].into_iter().flatten().min();
         self.hub.set_parent_awake(false);
-        let woke = state.seats.iter_mut().fold(false, |woke, seat| seat.worker.feeder.take_woke() | woke);
+        let woke =
+            state.seats.iter_mut().fold(false, |woke, seat| seat.worker.feeder.take_woke() | woke);
         let spin = match self.hub.has_spare_core() {
             true if woke => SPIN_AFTER_WAKING,
             true => SPIN,
@@ -142,15 +144,19 @@ impl Shared {
         let outcome = self.hub.leader().park(ready, spin, timeout);
         self.hub.set_parent_awake(true);
         let mut state = self.lock();
-        state.leader = None;
+        state.led = false;
         if state.followers > 0 {
             self.changed.notify_all();
         }
         (state, outcome)
     }
 
-    fn follow<'a>(&'a self, mut state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
-        if state.followers == 0 && state.leader.is_some() {
+    fn follow<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        left: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        if state.followers == 0 && state.led {
             // The leader set its marks for itself alone.
             let _slept = self.hub.leader().wake();
         }
@@ -162,7 +168,7 @@ impl Shared {
 
     /// After a change by someone who is not the leader: lets those look again whom it may concern.
     pub(crate) fn announce(&self, state: &State) {
-        if state.leader.is_some() {
+        if state.led {
             let _slept = self.hub.leader().wake();
         }
         if state.followers > 0 {
@@ -171,7 +177,11 @@ impl Shared {
     }
 }
 
-fn wait_on<'a>(changed: &Condvar, state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
+fn wait_on<'a>(
+    changed: &Condvar,
+    state: MutexGuard<'a, State>,
+    left: Option<Duration>,
+) -> MutexGuard<'a, State> {
     use std::sync::PoisonError;
     match left {
         None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),

@@ -106,7 +106,8 @@ impl Replier {
 /// Serves the lane until the parent asks for the end.
 pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
     let lane = Arc::clone(&end.lane);
-    let mut out = Replier { runner: Runner::new(Arc::clone(&lane)), end, called_at: u64::MAX, woke: false };
+    let mut out =
+        Replier { runner: Runner::new(Arc::clone(&lane)), end, called_at: u64::MAX, woke: false };
     let mut clock = Clock::new();
     out.end.hub.set_awake(out.end.seat, true);
     lane.set_state(State::Busy);
@@ -117,9 +118,11 @@ pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
             clock.restart();
             continue;
         };
-        let ran = match item.number < lane.skip_until() && item.heading.kind < wire::CONTROL {
-            true => skip(&mut out, tasks),
-            false => tasks.run(item.heading, lane.bytes(&item), &mut out),
+        let skipped = item.number < lane.skip_until() && item.heading.kind < wire::CONTROL;
+        let ran = if skipped {
+            skip(&mut out, tasks)
+        } else {
+            tasks.run(item.heading, lane.bytes(&item), &mut out)
         };
         out.publish(1);
         match ran {
@@ -183,7 +186,8 @@ fn idle(out: &mut Replier, tasks: &mut dyn Tasks) {
             runner.trim();
             lane.set_state(State::Idle);
             hub.set_awake(seat, false);
-            signal = lane.bell().park(|| runner.has_work(), Duration::ZERO, None) == Unparked::Interrupted;
+            signal = lane.bell().park(|| runner.has_work(), Duration::ZERO, None)
+                == Unparked::Interrupted;
             hub.set_awake(seat, true);
         }
     });

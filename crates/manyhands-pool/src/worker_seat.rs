@@ -24,7 +24,10 @@ pub(crate) const REPORT_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// Items of a call; the index of the first one that is not answered.
-    Items { call: CallId, first: u64 },
+    Items {
+        call: CallId,
+        first: u64,
+    },
     Code(u64),
     Initializer,
     Stop,
@@ -142,7 +145,13 @@ impl Worker {
     }
 
     /// Sends a control request.
-    pub(crate) fn control(&mut self, what: What, kind: u32, word: u64, payload: &[u8]) -> Result<(), Refused> {
+    pub(crate) fn control(
+        &mut self,
+        what: What,
+        kind: u32,
+        word: u64,
+        payload: &[u8],
+    ) -> Result<(), Refused> {
         let heading = Heading { kind, whole: true, word };
         let (prefix, used) = manyhands_shm::record::header(payload.len());
         self.feeder.append(heading, 1, [&prefix[..used], payload])?;
@@ -209,8 +218,12 @@ impl Worker {
             pieces.push((what, kept, count));
         }
         pieces.reverse();
-        let mut bytes: VecDeque<_> = recalled.into_iter().map(|batch| (batch.count, batch.records)).collect();
-        pieces.into_iter().filter_map(|(what, kept, count)| self.piece(what, kept, count, &mut bytes)).collect()
+        let mut bytes: VecDeque<_> =
+            recalled.into_iter().map(|batch| (batch.count, batch.records)).collect();
+        pieces
+            .into_iter()
+            .filter_map(|(what, kept, count)| self.piece(what, kept, count, &mut bytes))
+            .collect()
     }
 
     /// One piece of what was taken back, as a parcel if it is items.

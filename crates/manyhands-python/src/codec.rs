@@ -168,7 +168,8 @@ pub(crate) fn own<'py>(
     module: &str,
     name: &str,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = cell.get_or_try_init(py, || Ok::<_, PyErr>(py.import(module)?.getattr(name)?.unbind()))?;
+    let found =
+        cell.get_or_try_init(py, || Ok::<_, PyErr>(py.import(module)?.getattr(name)?.unbind()))?;
     Ok(found.bind(py).clone())
 }
 
@@ -192,7 +193,8 @@ pub(crate) fn pickle<'py>(
     if !special.call0()?.is_truthy()? {
         let dumps = own(py, &DUMPS, "pickle", "dumps")?;
         let protocol = PROTOCOL.get_or_init(py, || PyInt::new(py, 5).into_any().unbind()).bind(py);
-        if let Ok(bytes) = ffi::call(&dumps, &[value, protocol]).and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
+        if let Ok(bytes) = ffi::call(&dumps, &[value, protocol])
+            .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
             && (may_name_main || !mentions_main(bytes.as_bytes()))
         {
             return Ok(Encoded::Pickle(bytes));

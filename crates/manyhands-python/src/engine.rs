@@ -10,10 +10,10 @@ use pyo3::types::PyList;
 
 use crate::feed::{Feed, Source};
 use crate::iterate::{ResultIterator, Stream};
-use crate::outcome::initializer_failed;
-use crate::result::AsyncResult;
 use crate::launches::Launches;
 use crate::map;
+use crate::outcome::initializer_failed;
+use crate::result::AsyncResult;
 use crate::task::{Code, Plan, Task};
 use crate::waiting::{seconds, wait};
 
@@ -61,12 +61,16 @@ impl Engine {
             Some((program, args, env)) => Launcher::Template(TemplateConfig {
                 program: program.into(),
                 args: args.into_iter().map(Into::into).collect(),
-                env: Some(env.into_iter().map(|(name, value)| (name.into(), value.into())).collect()),
+                env: Some(
+                    env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+                ),
                 cwd: None,
             }),
             None => Launcher::Host,
         };
-        Ok(Self { pool: Arc::new(Pool::new(Config { workers, max_tasks, cores }, launcher, start)?) })
+        Ok(Self {
+            pool: Arc::new(Pool::new(Config { workers, max_tasks, cores }, launcher, start)?),
+        })
     }
 
     /// The id of a blob of code, the same for the same bytes.
@@ -77,7 +81,9 @@ impl Engine {
     /// Sets what workers do first: load `codes`, call the value of the last one with the pickled `arguments`.
     fn set_initializer(&self, name: String, codes: Vec<u64>, arguments: &[u8]) -> PyResult<()> {
         let set = self.usable()?.set_initializer(name, codes, arguments);
-        set.map_err(|error| PyMemoryError::new_err(format!("no shared memory for the initializer: {error}")))
+        set.map_err(|error| {
+            PyMemoryError::new_err(format!("no shared memory for the initializer: {error}"))
+        })
     }
 
     /// Lets workers be launched.
@@ -87,12 +93,24 @@ impl Engine {
     }
 
     /// What one call is, apart from its items; see `Task`.
-    fn task(&self, code: Code, name: String, shipping: Py<PyAny>, plan: Plan, progress: Option<Py<PyAny>>) -> PyResult<Task> {
+    fn task(
+        &self,
+        code: Code,
+        name: String,
+        shipping: Py<PyAny>,
+        plan: Plan,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Task> {
         Ok(Task::new(self.usable()?, code, name, shipping, (plan, progress)))
     }
 
     /// Runs all items and returns the list of their results.
-    fn map<'py>(&self, py: Python<'py>, task: &Task, iterable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    fn map<'py>(
+        &self,
+        py: Python<'py>,
+        task: &Task,
+        iterable: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
         let pool = self.ready(py)?;
         let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
@@ -116,15 +134,21 @@ impl Engine {
     }
 
     /// Feeds all items now and returns at once.
-    fn map_later(slf: &Bound<'_, Self>, task: &Task, iterable: &Bound<'_, PyAny>) -> PyResult<AsyncResult> {
+    fn map_later(
+        slf: &Bound<'_, Self>,
+        task: &Task,
+        iterable: &Bound<'_, PyAny>,
+    ) -> PyResult<AsyncResult> {
         let py = slf.py();
         let pool = slf.get().ready(py)?;
         let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
         let mut feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
         feed.patient = true;
-        let fed = feed.feed(py, u64::MAX, usize::MAX).and_then(|()| feed.error.take().map_or(Ok(()), Err));
-        if let Err(error) = fed {
+        let outcome = feed
+            .feed(py, u64::MAX, usize::MAX)
+            .and_then(|()| feed.error.take().map_or(Ok(()), Err));
+        if let Err(error) = outcome {
             pool.cancel(call);
             pool.abandon(call);
             return Err(error);
@@ -133,20 +157,24 @@ impl Engine {
     }
 
     /// Submits one item: `value` as the task's shape wants it.
-    fn submit(slf: &Bound<'_, Self>, task: &Task, value: &Bound<'_, PyAny>) -> PyResult<AsyncResult> {
+    fn submit(
+        slf: &Bound<'_, Self>,
+        task: &Task,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<AsyncResult> {
         let py = slf.py();
         let pool = slf.get().ready(py)?;
         let (call, mut encoder) = task.open(py, pool)?;
-        let encoded = match encoder.encode(value, (pool, call)) {
-            Ok(encoded) => encoded,
+        let payload = match encoder.encode(value, (pool, call)) {
+            Ok(payload) => payload,
             Err(error) => {
                 pool.cancel(call);
                 pool.abandon(call);
                 return Err(error);
             }
         };
-        let mut records = Vec::with_capacity(encoded.len() + 16);
-        encoded.append_to(&mut records);
+        let mut records = Vec::with_capacity(payload.len() + 16);
+        payload.append_to(&mut records);
         pool.push_last(call, 1, records);
         Ok(AsyncResult::of_one(slf.as_any(), (Arc::clone(pool), call), task))
     }

@@ -32,7 +32,7 @@ pub(crate) struct Encoder {
 /// `manyhands._code.Shipper`, and the ids that it found to be needed.
 #[derive(Debug)]
 struct Shipper {
-    shipper: Py<PyAny>,
+    object: Py<PyAny>,
     required: Py<PyList>,
     known: usize,
 }
@@ -56,14 +56,18 @@ impl Encoder {
     }
 
     /// The slow way: through the package's own picklers.
-    fn ship<'py>(&mut self, value: &Bound<'py, PyAny>, (pool, call): (&Pool, CallId)) -> PyResult<Bound<'py, PyAny>> {
+    fn ship<'py>(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        (pool, call): (&Pool, CallId),
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = value.py();
         if self.shipper.is_none() {
             let (shipper, required) = self.shipping.bind(py).call0()?.extract()?;
-            self.shipper = Some(Shipper { shipper, required, known: 0 });
+            self.shipper = Some(Shipper { object: shipper, required, known: 0 });
         }
         let Some(own) = &mut self.shipper else { unreachable!("it was made above") };
-        let dumped = own.shipper.bind(py).call_method1("dumps", (value,))?;
+        let dumped = own.object.bind(py).call_method1("dumps", (value,))?;
         let required = own.required.bind(py);
         while own.known < required.len() {
             pool.require(call, required.get_item(own.known)?.extract()?);
@@ -159,7 +163,9 @@ impl Feed {
 
     /// Pulls and pushes up to `most` items, or whole chunks that begin within them, and `bytes` bytes.
     pub(crate) fn feed(&mut self, py: Python<'_>, most: u64, bytes: usize) -> PyResult<()> {
-        let Some(source) = self.source.as_ref().map(|source| source.clone_ref(py)) else { return Ok(()) };
+        let Some(source) = self.source.as_ref().map(|source| source.clone_ref(py)) else {
+            return Ok(());
+        };
         let mut iterator = source.bind(py).try_iter()?;
         let (mut left, mut bytes) = (most, bytes);
         let began = Instant::now();
@@ -186,7 +192,11 @@ impl Feed {
             if self.piece_is_full() {
                 self.flush();
             }
-            if !self.patient && !self.ready_made && began.elapsed() > SLOW && !self.has_begun_chunk() {
+            if !self.patient
+                && !self.ready_made
+                && began.elapsed() > SLOW
+                && !self.has_begun_chunk()
+            {
                 break;
             }
         }
@@ -226,7 +236,9 @@ impl Feed {
     fn piece_is_full(&self) -> bool {
         match self.chunk {
             Some(size) => self.in_piece >= size,
-            None => !self.ready_made || self.in_piece >= PIECE_ITEMS || self.piece.len() >= PIECE_BYTES,
+            None => {
+                !self.ready_made || self.in_piece >= PIECE_ITEMS || self.piece.len() >= PIECE_BYTES
+            }
         }
     }
 
@@ -248,7 +260,10 @@ impl Feed {
     pub(crate) fn close_source(&mut self, py: Python<'_>) -> PyResult<()> {
         let Some(source) = self.source.take() else { return Ok(()) };
         let source = source.into_bound(py);
-        if source.is_instance_of::<pyo3::types::PyIterator>() && source.hasattr("close")? && source.hasattr("throw")? {
+        if source.is_instance_of::<pyo3::types::PyIterator>()
+            && source.hasattr("close")?
+            && source.hasattr("throw")?
+        {
             source.call_method0("close")?;
         }
         Ok(())

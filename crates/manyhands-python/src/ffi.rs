@@ -36,7 +36,12 @@ pub(crate) fn call<'py>(
     // SAFETY: the GIL is held (`callable` is bound); `first` points to `args.len()` valid borrowed references,
     // with one writable slot before them, as ARGUMENTS_OFFSET promises; no keywords.
     let result = unsafe {
-        PyObject_Vectorcall(callable.as_ptr(), first, args.len() | ARGUMENTS_OFFSET, std::ptr::null_mut())
+        PyObject_Vectorcall(
+            callable.as_ptr(),
+            first,
+            args.len() | ARGUMENTS_OFFSET,
+            std::ptr::null_mut(),
+        )
     };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }

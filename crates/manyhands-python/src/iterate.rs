@@ -17,12 +17,12 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
-use crate::waiting::{seconds, wait};
 use crate::feed::Feed;
 use crate::map::{items_ahead, raise_fault};
 use crate::outcome::{Cursor, Described};
 use crate::progress::Progress;
 use crate::task::Task;
+use crate::waiting::{seconds, wait};
 
 const WINDOW_MOST: u64 = 1 << 14;
 const BYTES_AHEAD: usize = 64 << 20;
@@ -31,6 +31,7 @@ const LOOK_EVERY: u32 = 256;
 
 /// The state of an iteration.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold independently of each other")]
 struct Flow {
     feed: Feed,
     cursor: Option<Cursor>,
@@ -98,7 +99,9 @@ impl Stream {
     fn enter<T>(&self, py: Python<'_>, work: impl FnOnce(&mut Flow) -> PyResult<T>) -> PyResult<T> {
         let own = std::thread::current().id();
         if *lock(py, &self.inside) == Some(own) {
-            return Err(PyRuntimeError::new_err("this iterator is already being advanced by its own source"));
+            return Err(PyRuntimeError::new_err(
+                "this iterator is already being advanced by its own source",
+            ));
         }
         let mut flow = lock(py, &self.flow);
         *lock(py, &self.inside) = Some(own);
@@ -118,11 +121,13 @@ impl Flow {
         self.since_look = 0;
         while !self.feed.exhausted() {
             let Some(status) = self.feed.pool.status(self.feed.call) else { return Ok(()) };
-            let window = self.window.unwrap_or_else(|| items_ahead(&self.feed.pool).min(WINDOW_MOST));
+            let window =
+                self.window.unwrap_or_else(|| items_ahead(&self.feed.pool).min(WINDOW_MOST));
             // A chunk goes out whole: the bounds are rounded up to one.
             let window = window.max(self.feed.chunk().into());
             let ahead = self.feed.fed - self.yielded;
-            let held = (status.bytes_in_flight + status.bytes_waiting).max(self.feed.bytes_of(ahead));
+            let held =
+                (status.bytes_in_flight + status.bytes_waiting).max(self.feed.bytes_of(ahead));
             let full = ahead >= window || (held >= self.bytes && ahead > 0);
             let worthwhile = self.window.is_some() || ahead <= window / 2 || idle(&status);
             if full || !worthwhile {
@@ -145,7 +150,11 @@ impl Flow {
     }
 
     #[inline]
-    fn next<'py>(&mut self, py: Python<'py>, timeout: Option<Duration>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn next<'py>(
+        &mut self,
+        py: Python<'py>,
+        timeout: Option<Duration>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if self.feed.pool.is_foreign() {
             return Err(PyRuntimeError::new_err(
                 "this iterator belongs to the parent process: a forked child cannot advance it",
@@ -191,7 +200,9 @@ impl Flow {
                 self.cursor = Some(Cursor::new(run));
                 return Ok(true);
             }
-            let finished = pool.status(call).is_none_or(|status| status.complete() && status.taken == status.fed);
+            let finished = pool
+                .status(call)
+                .is_none_or(|status| status.complete() && status.taken == status.fed);
             if finished && self.feed.exhausted() {
                 let error = self.feed.error.take();
                 self.end(py)?;
@@ -222,7 +233,13 @@ impl Flow {
                 self.feed.feed(py, ahead - in_flight, self.bytes)?;
                 continue;
             }
-            wait(py, |slice| pool.wait(call, Need::Settled(status.settled + (in_flight / 2).max(1)), slice), None)?;
+            wait(
+                py,
+                |slice| {
+                    pool.wait(call, Need::Settled(status.settled + (in_flight / 2).max(1)), slice)
+                },
+                None,
+            )?;
         }
         Ok(())
     }
@@ -336,12 +353,12 @@ impl Drop for ResultIterator {
         Python::attach(|py| {
             // A loop that ends by an exception drops its iterator while that is on its way.
             let pending = PyErr::take(py);
-            let dropped = self.stream.get().enter(py, |flow| match flow.advanced {
-                true => flow.end(py),
-                false => {
-                    flow.feed.pool.forget_results(flow.feed.call);
-                    Ok(())
+            let dropped = self.stream.get().enter(py, |flow| {
+                if flow.advanced {
+                    return flow.end(py);
                 }
+                flow.feed.pool.forget_results(flow.feed.call);
+                Ok(())
             });
             if let Err(error) = dropped {
                 error.write_unraisable(py, None);

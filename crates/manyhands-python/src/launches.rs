@@ -19,7 +19,11 @@ pub(crate) struct Launches {
 #[pymethods]
 impl Launches {
     /// Waits for work of the launching thread: ("launch", key, end), ("dead", key, None) or None at the end.
-    fn next(&self, py: Python<'_>, block: bool) -> PyResult<Option<(&'static str, u64, Option<PyWorkerEnd>)>> {
+    fn next(
+        &self,
+        py: Python<'_>,
+        block: bool,
+    ) -> PyResult<Option<(&'static str, u64, Option<PyWorkerEnd>)>> {
         let pool = &self.host;
         if block {
             wait(py, |slice| pool.wait(slice), None)?;
@@ -28,7 +32,9 @@ impl Launches {
             return Ok(Some(("dead", key, None)));
         }
         let order = pool.next_launch();
-        Ok(order.map(|(order, end, hub)| ("launch", order.key, Some(PyWorkerEnd { end, hub: Some(hub) }))))
+        Ok(order.map(|(order, end, hub)| {
+            ("launch", order.key, Some(PyWorkerEnd { end, hub: Some(hub) }))
+        }))
     }
 
     /// Says that an order was carried out.

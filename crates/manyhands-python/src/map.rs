@@ -4,11 +4,11 @@ use manyhands_pool::{CallId, Need, Pool};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::waiting::wait;
 use crate::feed::Feed;
 use crate::outcome::{Cursor, initializer_failed};
 use crate::progress::Progress;
 use crate::task::Task;
+use crate::waiting::wait;
 
 /// The work that is fed ahead, in nanoseconds for each worker, and its bounds in items and bytes.
 const AHEAD_NS: u64 = 20_000_000;
@@ -38,7 +38,11 @@ impl Drop for Abandon<'_> {
 }
 
 /// Runs a call to its end.
-pub(crate) fn run<'py>(py: Python<'py>, mut feed: Feed, task: &Task) -> PyResult<Bound<'py, PyList>> {
+pub(crate) fn run<'py>(
+    py: Python<'py>,
+    mut feed: Feed,
+    task: &Task,
+) -> PyResult<Bound<'py, PyList>> {
     let pool = std::sync::Arc::clone(&feed.pool);
     let call = feed.call;
     let _abandon = Abandon(&pool, call);
@@ -79,7 +83,8 @@ fn drive(
                     Ok(value) => results.append(value)?,
                     Err(error) if task.stop => {
                         let first = pool.take_failure(call).map(Cursor::new);
-                        let first = first.and_then(|mut run| run.next(py, &described, &feed.unsent));
+                        let first =
+                            first.and_then(|mut run| run.next(py, &described, &feed.unsent));
                         return Err(first.and_then(Result::err).unwrap_or(error));
                     }
                     Err(error) => {
@@ -107,7 +112,11 @@ fn drive(
             continue;
         }
         progress.show(py, &pool, status.settled)?;
-        let need = if feed.exhausted() { Need::Complete } else { Need::Settled(status.settled + (in_flight / 2).max(1)) };
+        let need = if feed.exhausted() {
+            Need::Complete
+        } else {
+            Need::Settled(status.settled + (in_flight / 2).max(1))
+        };
         wait(py, |slice| pool.wait(call, need, slice), progress.slice())?;
     }
 }

@@ -64,7 +64,9 @@ impl Cursor {
                 Next::Wrap | Next::Broken => decode(py, &[]),
             },
             Body::Failed(failure) => Err(match failure {
-                Failure::Unsent => unsent.get(&index).map_or_else(|| cancelled(py), |error| error.clone_ref(py)),
+                Failure::Unsent => {
+                    unsent.get(&index).map_or_else(|| cancelled(py), |error| error.clone_ref(py))
+                }
                 other => failed(py, other, index, described),
             }),
         })
@@ -72,7 +74,12 @@ impl Cursor {
 }
 
 #[inline]
-fn value_or_exception<'py>(py: Python<'py>, payload: &[u8], index: u64, described: &Described) -> Outcome<'py> {
+fn value_or_exception<'py>(
+    py: Python<'py>,
+    payload: &[u8],
+    index: u64,
+    described: &Described,
+) -> Outcome<'py> {
     match payload.split_first() {
         Some((&wire::RAISED, rest)) => Err(raised(py, rest, index, described)),
         _ => decode(py, payload),
@@ -96,9 +103,16 @@ fn raised(py: Python<'_>, bytes: &[u8], index: u64, described: &Described) -> Py
 }
 
 /// The exception for an item that the engine ended.
-pub(crate) fn failed(py: Python<'_>, failure: &Failure, index: u64, described: &Described) -> PyErr {
+pub(crate) fn failed(
+    py: Python<'_>,
+    failure: &Failure,
+    index: u64,
+    described: &Described,
+) -> PyErr {
     match failure {
-        Failure::Died(death) => worker_died(py, death, index, described).unwrap_or_else(|error| error),
+        Failure::Died(death) => {
+            worker_died(py, death, index, described).unwrap_or_else(|error| error)
+        }
         Failure::Cancelled | Failure::Unsent => cancelled(py),
         Failure::Terminated => {
             build(py, "terminated", &PyDict::new(py)).unwrap_or_else(|error| error)
@@ -112,7 +126,12 @@ pub(crate) fn cancelled(py: Python<'_>) -> PyErr {
     build(py, "cancelled", &PyDict::new(py)).unwrap_or_else(|error| error)
 }
 
-fn worker_died(py: Python<'_>, death: &Death, index: u64, described: &Described) -> PyResult<PyErr> {
+fn worker_died(
+    py: Python<'_>,
+    death: &Death,
+    index: u64,
+    described: &Described,
+) -> PyResult<PyErr> {
     let facts = death_facts(py, death)?;
     if !described.single {
         facts.set_item("index", index)?;
@@ -127,7 +146,9 @@ pub(crate) fn initializer_failed(py: Python<'_>, fault: &Fault) -> PyResult<PyEr
         InitFailure::Died(death) => death_facts(py, death)?,
         InitFailure::Raised(record) => {
             let facts = PyDict::new(py);
-            let Next::Record { start, end } = record::next(record) else { return Ok(cancelled(py)) };
+            let Next::Record { start, end } = record::next(record) else {
+                return Ok(cancelled(py));
+            };
             facts.set_item("raised", PyBytes::new(py, &record[start + 1..end]))?;
             facts
         }

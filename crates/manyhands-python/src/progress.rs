@@ -66,7 +66,9 @@ fn write_printed(display: &Bound<'_, PyAny>, pool: &Pool) -> PyResult<()> {
 pub(crate) fn printed(pool: &Pool) -> Vec<(u8, String)> {
     let events = pool.events().into_iter();
     let text = |(_, event): (usize, Vec<u8>)| {
-        event.split_first().map(|(stream, text)| (*stream, String::from_utf8_lossy(text).into_owned()))
+        event
+            .split_first()
+            .map(|(stream, text)| (*stream, String::from_utf8_lossy(text).into_owned()))
     };
     events.filter_map(text).collect()
 }

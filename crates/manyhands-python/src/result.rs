@@ -13,12 +13,12 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyList;
 
-use crate::waiting::{SLICE, seconds, wait};
 use crate::feed::Feed;
 use crate::map::raise_fault;
 use crate::outcome::{Cursor, Described, cancelled};
 use crate::progress::printed;
 use crate::task::Task;
+use crate::waiting::{SLICE, seconds, wait};
 
 /// What has been learned of the call so far.
 #[derive(Debug)]
@@ -53,10 +53,22 @@ pub(crate) struct AsyncResult {
 }
 
 impl AsyncResult {
-    pub(crate) fn of_one(engine: &Bound<'_, PyAny>, (pool, call): (Arc<Pool>, CallId), task: &Task) -> Self {
+    pub(crate) fn of_one(
+        engine: &Bound<'_, PyAny>,
+        (pool, call): (Arc<Pool>, CallId),
+        task: &Task,
+    ) -> Self {
         let state = Progressing::new(None, HashMap::new());
         let engine = engine.clone().unbind();
-        Self { engine, pool, call, described: task.describe(true), stop: true, state: Mutex::new(state), released: Condvar::new() }
+        Self {
+            engine,
+            pool,
+            call,
+            described: task.describe(true),
+            stop: true,
+            state: Mutex::new(state),
+            released: Condvar::new(),
+        }
     }
 
     pub(crate) fn of_many(engine: &Bound<'_, PyAny>, feed: Feed, task: &Task) -> Self {
@@ -64,7 +76,15 @@ impl AsyncResult {
         let state = Progressing::new(Some(list), feed.unsent);
         let engine = engine.clone().unbind();
         let (pool, call, described) = (feed.pool, feed.call, task.describe(false));
-        Self { engine, pool, call, described, stop: task.stop, state: Mutex::new(state), released: Condvar::new() }
+        Self {
+            engine,
+            pool,
+            call,
+            described,
+            stop: task.stop,
+            state: Mutex::new(state),
+            released: Condvar::new(),
+        }
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Progressing> {
@@ -120,7 +140,9 @@ impl AsyncResult {
                 let first = first.and_then(|mut run| run.next(py, &self.described, &state.unsent));
                 Err(first.and_then(Result::err).unwrap_or(error))
             }
-            Err(error) => raise_fault(py, &self.pool).and_then(|()| list.append(error.into_value(py))),
+            Err(error) => {
+                raise_fault(py, &self.pool).and_then(|()| list.append(error.into_value(py)))
+            }
         };
         if let Err(error) = appended {
             state.outcome = Some(Err(error));
@@ -151,7 +173,10 @@ impl AsyncResult {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = limit.unwrap_or(SLICE);
         let held = |state: &mut Progressing| state.held;
-        let (state, _) = self.released.wait_timeout_while(state, limit, held).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self
+            .released
+            .wait_timeout_while(state, limit, held)
+            .unwrap_or_else(PoisonError::into_inner);
         if state.held { Waited::TimedOut } else { Waited::Ready }
     }
 
@@ -212,7 +237,9 @@ impl AsyncResult {
     fn successful(&self, py: Python<'_>) -> PyResult<bool> {
         match &self.settle(py).0.outcome {
             Some(outcome) => Ok(outcome.is_ok()),
-            None => Err(PyValueError::new_err("the result has not arrived: call wait() or get() first")),
+            None => {
+                Err(PyValueError::new_err("the result has not arrived: call wait() or get() first"))
+            }
         }
     }
 
@@ -303,7 +330,8 @@ impl AsyncResult {
 
     /// Waits until something new may be shown, at most `timeout` seconds.
     fn wait_progress(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
-        wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), seconds(Some(timeout))).map(drop)
+        wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), seconds(Some(timeout)))
+            .map(drop)
     }
 
     /// What workers printed for this pool's displays since the last time: stream and text.
@@ -331,7 +359,9 @@ impl AsyncResult {
 
 fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     // An outcome of this class exists only if its module was imported.
-    let Ok(modules) = py.import("sys")?.getattr("modules")?.get_item("concurrent.futures") else { return Ok(false) };
+    let Ok(modules) = py.import("sys")?.getattr("modules")?.get_item("concurrent.futures") else {
+        return Ok(false);
+    };
     error.value(py).is_instance(&modules.getattr("CancelledError")?)
 }
 

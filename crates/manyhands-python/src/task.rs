@@ -67,7 +67,19 @@ impl Task {
     ) -> Self {
         let Plan(shape, chunk, stop, lazy, ordered) = plan;
         let lease = leased.then(|| Arc::clone(pool));
-        Self { function, required, name, shipping, shape, chunk, stop, lazy, ordered, progress, lease }
+        Self {
+            function,
+            required,
+            name,
+            shipping,
+            shape,
+            chunk,
+            stop,
+            lazy,
+            ordered,
+            progress,
+            lease,
+        }
     }
 }
 

@@ -25,7 +25,8 @@ impl Host for PyHost<'_> {
     }
 
     fn fork(&mut self) -> io::Result<Fork> {
-        let pid = self.fork.call0().and_then(|pid| pid.extract::<i32>()).map_err(io::Error::other)?;
+        let pid =
+            self.fork.call0().and_then(|pid| pid.extract::<i32>()).map_err(io::Error::other)?;
         Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid) })
     }
 }
@@ -50,7 +51,8 @@ pub(crate) fn run_template<'py>(
 }
 
 fn worker_end(start: WorkerStart) -> PyResult<(WorkerEnd, Vec<u8>)> {
-    let damaged = || PyRuntimeError::new_err("the template passed on a damaged order: please report this");
+    let damaged =
+        || PyRuntimeError::new_err("the template passed on a damaged order: please report this");
     let [lane, hub, event] = <[_; 3]>::try_from(start.fds).map_err(|_| damaged())?;
     let (seat, snapshot) = start.blob.split_first_chunk::<8>().ok_or_else(damaged)?;
     let end = WorkerEnd {

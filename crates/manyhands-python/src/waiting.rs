@@ -39,6 +39,10 @@ pub(crate) fn wait(
 /// A timeout in seconds; a negative one is over at once, too long a one never ends.
 pub(crate) fn seconds(timeout: Option<f64>) -> Option<Duration> {
     timeout.and_then(|seconds| {
-        if seconds.is_nan() || seconds <= 0.0 { Some(Duration::ZERO) } else { Duration::try_from_secs_f64(seconds).ok() }
+        if seconds.is_nan() || seconds <= 0.0 {
+            Some(Duration::ZERO)
+        } else {
+            Duration::try_from_secs_f64(seconds).ok()
+        }
     })
 }

@@ -46,7 +46,10 @@ impl PyWorkerEnd {
 
     /// The descriptors of lane, hub and event, to be passed on.
     fn fds(&self) -> PyResult<(i32, i32, i32)> {
-        let hub = self.hub.as_ref().ok_or_else(|| PyValueError::new_err("a worker has no end to give away"))?;
+        let hub = self
+            .hub
+            .as_ref()
+            .ok_or_else(|| PyValueError::new_err("a worker has no end to give away"))?;
         Ok((self.end.lane.fd().as_raw_fd(), hub.as_raw_fd(), self.end.event.as_fd().as_raw_fd()))
     }
 
@@ -63,18 +66,18 @@ static PRINTED: Mutex<Vec<(u8, String)>> = Mutex::new(Vec::new());
 
 /// Serves the pool until it asks for the end.
 #[pyfunction]
-pub(crate) fn run_worker(py: Python<'_>, end: &PyWorkerEnd) -> PyResult<()> {
+pub(crate) fn run_worker(end: &PyWorkerEnd) {
     *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.end.lane));
-    let mut tasks = PyTasks::new(py)?;
+    let mut tasks = PyTasks::new();
     serve(end.end.clone(), &mut tasks);
-    tasks.outcome
 }
 
 /// Whether the item that runs is the one that the parent wants to interrupt.
 #[pyfunction]
 pub(crate) fn interrupt_wanted() -> bool {
     let lane = LANE.lock().unwrap_or_else(PoisonError::into_inner);
-    lane.as_ref().is_some_and(|lane| lane.begun() > lane.replied() && lane.interrupt() + 1 == lane.begun())
+    lane.as_ref()
+        .is_some_and(|lane| lane.begun() > lane.replied() && lane.interrupt() + 1 == lane.begun())
 }
 
 /// Keeps text that the task printed, for the parent to show above its progress bar.
@@ -87,15 +90,19 @@ struct PyTasks {
     codes: HashMap<u64, Result<Py<PyAny>, Vec<u8>>>,
     last: Option<(u64, Py<PyAny>)>,
     routed: bool,
-    outcome: PyResult<()>,
 }
 
 impl PyTasks {
-    fn new(_py: Python<'_>) -> PyResult<Self> {
-        Ok(Self { codes: HashMap::new(), last: None, routed: false, outcome: Ok(()) })
+    fn new() -> Self {
+        Self { codes: HashMap::new(), last: None, routed: false }
     }
 
-    fn item<'py>(&mut self, py: Python<'py>, heading: Heading, payload: &[u8]) -> Result<Encoded<'py>, Vec<u8>> {
+    fn item<'py>(
+        &mut self,
+        py: Python<'py>,
+        heading: Heading,
+        payload: &[u8],
+    ) -> Result<Encoded<'py>, Vec<u8>> {
         let function = self.function(py, heading.word)?;
         let routed = heading.kind & kind::ROUTED != 0;
         if routed != self.routed {
@@ -148,7 +155,12 @@ impl PyTasks {
         Ok(())
     }
 
-    fn control<'py>(&mut self, py: Python<'py>, heading: Heading, payload: &[u8]) -> Result<Encoded<'py>, Vec<u8>> {
+    fn control<'py>(
+        &mut self,
+        py: Python<'py>,
+        heading: Heading,
+        payload: &[u8],
+    ) -> Result<Encoded<'py>, Vec<u8>> {
         static INITIALIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         match heading.kind {
             wire::CODE => self.install(py, heading.word, payload),
@@ -171,9 +183,10 @@ impl PyTasks {
 impl Tasks for PyTasks {
     fn run(&mut self, heading: Heading, payload: &[u8], out: &mut Replier) -> Ran {
         Python::attach(|py| {
-            let outcome = match heading.kind < wire::CONTROL {
-                true => self.item(py, heading, payload),
-                false => self.control(py, heading, payload),
+            let outcome = if heading.kind < wire::CONTROL {
+                self.item(py, heading, payload)
+            } else {
+                self.control(py, heading, payload)
             };
             if self.routed {
                 send_printed(py, out);
@@ -238,11 +251,15 @@ fn encode_result<'py>(value: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
     if let Some(simple) = Encoded::simple(value) {
         return Ok(simple);
     }
-    let slow = || own(value.py(), &DUMPS_RESULT, "manyhands._pickling", "dumps_result")?.call1((value,));
+    let slow =
+        || own(value.py(), &DUMPS_RESULT, "manyhands._pickling", "dumps_result")?.call1((value,));
     pickle(value, slow, true)
 }
 
-fn call_with_keywords<'py>(function: &Bound<'py, PyAny>, both: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+fn call_with_keywords<'py>(
+    function: &Bound<'py, PyAny>,
+    both: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
     let (args, kwds): (Bound<'py, PyTuple>, Bound<'py, PyDict>) = both.extract()?;
     function.call(args, Some(&kwds))
 }
