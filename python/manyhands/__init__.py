@@ -93,10 +93,9 @@ _os.register_at_fork(after_in_child=_native.forked)
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f".{_LAZY.get(name, 'errors')}", __name__), name)
-    globals()[name] = value
+    # Not by importlib, whose import takes longer than that of a small module.
+    module = __import__(f"{__name__}.{_LAZY.get(name, 'errors')}", fromlist=(name,))
+    globals()[name] = value = getattr(module, name)
     return value
 
 

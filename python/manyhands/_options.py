@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import operator
 import os
-from math import inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     Errors: TypeAlias = Literal["raise", "return"]
     Progress: TypeAlias = bool | dict[str, Any] | Callable[[int, int | None], object] | None
 
+
+_ENDLESS = float("inf")
 
 METHODS = ("template", "fork", "spawn", "forkserver")
 """How workers can be started."""
@@ -71,7 +72,7 @@ def bounds(buffersize: float | None, max_bytes: float | None) -> tuple[int | Non
 def _bound(name: str, value: float | None) -> int | None:
     if value is None:
         return None
-    if value == inf:
+    if value == _ENDLESS:
         return 1 << 62
     return min(at_least_one(name, value), 1 << 62)
 

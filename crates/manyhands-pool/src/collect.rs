@@ -113,9 +113,20 @@ impl State {
     }
 }
 
-/// Matches records with the worker's ledger.
+/// Matches records with the worker's ledger, and frees the memory of what was answered.
 fn walk(worker: &mut Worker, buffer: &[u8], found: &mut Vec<Found>) -> Result<(), Corrupt> {
-    let (mut at, mut answers) = (0, 0);
+    let mut answers = 0;
+    let outcome = match_records(worker, buffer, (found, &mut answers));
+    worker.feeder.confirm(answers);
+    outcome
+}
+
+fn match_records(
+    worker: &mut Worker,
+    buffer: &[u8],
+    (found, answers): (&mut Vec<Found>, &mut u64),
+) -> Result<(), Corrupt> {
+    let mut at = 0;
     while at < buffer.len() {
         let Next::Record { start, end } = record::next(&buffer[at..]) else { return Err(Corrupt) };
         let (from, content, to) = (at, at + start, at + end);
@@ -126,7 +137,7 @@ fn walk(worker: &mut Worker, buffer: &[u8], found: &mut Vec<Found>) -> Result<()
             continue;
         }
         let Some(frame) = worker.frames.front_mut() else { return Err(Corrupt) };
-        answers += 1;
+        *answers += 1;
         frame.count -= 1;
         let done = frame.count == 0;
         match &mut frame.what {
@@ -158,7 +169,6 @@ fn walk(worker: &mut Worker, buffer: &[u8], found: &mut Vec<Found>) -> Result<()
             worker.frames.pop_front();
         }
     }
-    worker.feeder.confirm(answers);
     Ok(())
 }
 

@@ -83,7 +83,7 @@ impl State {
         let first = call.fed;
         call.fed += 1;
         self.fail_items(
-            &Parcel { call: id, first, count: 1, records: Vec::new(), start: 0 },
+            &Parcel { call: id, first, count: 1, records: Vec::new(), start: 0, spoiled: None },
             &Failure::Unsent,
         );
     }
@@ -210,6 +210,7 @@ impl State {
     /// about to finish it, or be stuck in an item that is not like the others. Then it is moved.
     pub(crate) fn balance(&mut self) {
         self.pump();
+        self.nudged = false;
         let overdue = self.look_again.take().is_some_and(|at| at <= Instant::now());
         while self.queue.is_empty() {
             let (idle, Some((open, from))) = (self.idle_workers(), self.longest_backlog()) else {
@@ -251,7 +252,8 @@ impl State {
     /// Puts items that were taken back at the head of the queue; what may not start any more ends.
     pub(crate) fn requeue(&mut self, parcels: Vec<Parcel>) {
         for parcel in parcels.into_iter().rev() {
-            if let Some(failure) = self.refusal(parcel.call) {
+            let spoiled = parcel.spoiled.as_ref().map(|death| Failure::Died(Arc::clone(death)));
+            if let Some(failure) = self.refusal(parcel.call).or(spoiled) {
                 self.fail_items(&parcel, &failure);
             } else {
                 self.queued_items += u64::from(parcel.count);
@@ -293,7 +295,7 @@ impl State {
     /// when they run dry if others have more than they can do at once.
     fn arm(&mut self) {
         let queued = !self.queue.is_empty();
-        let mut backlog = queued;
+        let (mut backlog, mut passed) = (queued, false);
         for seat in &self.seats {
             let worker = &seat.worker;
             let outstanding = worker.feeder.outstanding();
@@ -304,8 +306,16 @@ impl State {
                 u64::MAX
             };
             if worker.lane.feed_at() != at {
-                worker.lane.set_feed_at(at);
+                passed |= worker.lane.set_feed_at(at);
             }
+        }
+        if passed {
+            // That worker may never call: somebody else has to look.
+            self.look_again = Some(Instant::now());
+        }
+        if backlog && self.look_again.is_none() && self.idle_workers() > 0 {
+            // Tiny items wait for a worker that is awake, but not for ever.
+            self.look_again = Some(Instant::now() + LOOK_AGAIN);
         }
         if backlog != self.attention {
             self.attention = backlog;
@@ -358,7 +368,8 @@ fn split(parcel: &mut Parcel, count: u32) -> Parcel {
     let count = count.min(parcel.count);
     let len = record::span(parcel.bytes(), count).unwrap_or(parcel.bytes().len());
     let records = parcel.bytes()[..len].to_vec();
-    let first = Parcel { call: parcel.call, first: parcel.first, count, records, start: 0 };
+    let first =
+        Parcel { call: parcel.call, first: parcel.first, count, records, start: 0, spoiled: None };
     parcel.first += u64::from(count);
     parcel.count -= count;
     parcel.start += len;

@@ -129,8 +129,8 @@ impl Pool {
         }
         let mut state = self.0.lock();
         let first = state.calls.get(&call.0).map_or(0, |call| call.fed);
-        state.accept(Parcel { call, first, count, records, start: 0 });
-        if state.look_again.is_some() {
+        state.accept(Parcel { call, first, count, records, start: 0, spoiled: None });
+        if state.take_nudge() {
             self.0.call_supervisor();
         }
     }
@@ -142,7 +142,10 @@ impl Pool {
         if let Some(open) = state.calls.get_mut(&call.0) {
             open.sealed = true;
         }
-        state.accept(Parcel { call, first, count, records, start: 0 });
+        state.accept(Parcel { call, first, count, records, start: 0, spoiled: None });
+        if state.take_nudge() {
+            self.0.call_supervisor();
+        }
     }
 
     /// Counts an item that could not be encoded: it ends as [`crate::Failure::Unsent`].

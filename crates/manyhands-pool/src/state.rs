@@ -94,6 +94,8 @@ pub(crate) struct State {
     pub(crate) attention: bool,
     /// When a backlog that seemed too short to move is looked at again.
     pub(crate) look_again: Option<Instant>,
+    /// The supervisor was called for that.
+    pub(crate) nudged: bool,
     pub(crate) scratch: Vec<u8>,
 }
 
@@ -127,6 +129,7 @@ impl State {
             followers: 0,
             attention: false,
             look_again: None,
+            nudged: false,
             scratch: Vec::new(),
         }
     }
@@ -144,7 +147,7 @@ impl State {
     /// Makes a worker's lane and orders its launch.
     pub(crate) fn new_worker(&mut self, seat: usize) -> io::Result<Worker> {
         let key = self.next_key;
-        let worker = Worker::new(key, self.config.max_tasks)?;
+        let worker = Worker::new(key, seat, self.config.max_tasks)?;
         self.next_key += 1;
         self.launches.order(key, seat, Arc::clone(&worker.lane));
         Ok(worker)
@@ -312,6 +315,12 @@ impl State {
     /// Whether every worker and spare has gone.
     pub(crate) fn is_empty(&self) -> bool {
         self.seats.is_empty() && self.orphans.is_empty()
+    }
+
+    /// Whether the supervisor has to be called for what was put off; once for each time.
+    pub(crate) fn take_nudge(&mut self) -> bool {
+        let wanted = self.look_again.is_some();
+        wanted && !std::mem::replace(&mut self.nudged, wanted)
     }
 
     /// The moment at which something must be done even if nothing happens.

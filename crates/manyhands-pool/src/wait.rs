@@ -120,6 +120,9 @@ impl Shared {
                 self.changed.notify_all();
             }
         }
+        if state.take_nudge() {
+            self.call_supervisor();
+        }
     }
 
     fn lead<'a>(

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_os::clock::monotonic_ns;
-use manyhands_shm::atomic::{Ordering, fence};
 use manyhands_shm::lane::{Heading, Lane, NoRoom, Runner, State};
 use manyhands_shm::park::Unparked;
 
@@ -90,15 +89,16 @@ impl Replier {
     #[inline]
     pub fn publish(&mut self, answered: u64) {
         let replied = self.runner.publish(answered);
-        fence(Ordering::SeqCst);
-        let lane = self.runner.lane();
-        if replied >= lane.wake_at() {
+        let due = self.runner.lane().due(replied);
+        if due.leader {
             self.woke |= self.end.hub.leader().wake();
         }
-        let feed_at = lane.feed_at();
-        if replied >= feed_at && feed_at != self.called_at {
-            self.called_at = feed_at;
-            self.end.event.notify();
+        if due.feeder {
+            let feed_at = self.runner.lane().feed_at();
+            if feed_at != self.called_at {
+                self.called_at = feed_at;
+                self.end.event.notify();
+            }
         }
     }
 }

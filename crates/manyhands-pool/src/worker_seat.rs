@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use manyhands_os::process::{ExitStatus, PidFd};
 use manyhands_shm::lane::{Feeder, Heading, Lane, Recalled, Refused, Replies, State};
 
-use crate::call::CallId;
+use crate::call::{CallId, Death};
 use crate::wire;
 
 /// How long a dead worker's exit status is waited for.
@@ -66,6 +66,7 @@ pub(crate) struct Notice {
 pub(crate) struct Worker {
     /// Unique in the pool: names the worker to its launcher.
     pub(crate) key: u64,
+    seat: usize,
     pub(crate) lane: Arc<Lane>,
     pub(crate) feeder: Feeder,
     pub(crate) replies: Replies,
@@ -105,6 +106,8 @@ pub(crate) struct Parcel {
     pub(crate) records: Vec<u8>,
     /// Where in `records` the first item that is left begins.
     pub(crate) start: usize,
+    /// The worker that had them has overwritten the records.
+    pub(crate) spoiled: Option<Arc<Death>>,
 }
 
 impl Parcel {
@@ -114,10 +117,11 @@ impl Parcel {
 }
 
 impl Worker {
-    pub(crate) fn new(key: u64, budget: Option<u64>) -> io::Result<Self> {
+    pub(crate) fn new(key: u64, seat: usize, budget: Option<u64>) -> io::Result<Self> {
         let lane = Arc::new(Lane::create()?);
         Ok(Self {
             key,
+            seat,
             feeder: Feeder::new(Arc::clone(&lane)),
             replies: Replies::new(Arc::clone(&lane)),
             lane,
@@ -218,12 +222,23 @@ impl Worker {
             pieces.push((what, kept, count));
         }
         pieces.reverse();
-        let mut bytes: VecDeque<_> =
-            recalled.into_iter().map(|batch| (batch.count, batch.records)).collect();
+        let mut bytes: VecDeque<_> = recalled.into();
         pieces
             .into_iter()
             .filter_map(|(what, kept, count)| self.piece(what, kept, count, &mut bytes))
             .collect()
+    }
+
+    /// Whom items are lost with that it has overwritten before it began them.
+    fn spoiler(&self) -> Arc<Death> {
+        Arc::new(Death {
+            seat: self.seat,
+            pid: self.process.as_ref().map(|process| process.pid),
+            status: None,
+            reason: Some(
+                "It had overwritten the arguments of items that were waiting for it.".into(),
+            ),
+        })
     }
 
     /// One piece of what was taken back, as a parcel if it is items.
@@ -232,16 +247,17 @@ impl Worker {
         what: What,
         kept: u32,
         count: u32,
-        bytes: &mut VecDeque<(u32, Vec<u8>)>,
+        bytes: &mut VecDeque<Recalled>,
     ) -> Option<Parcel> {
-        let (in_batch, records) = bytes.front_mut()?;
-        let own = if *in_batch == count {
-            bytes.pop_front()?.1
+        let batch = bytes.front_mut()?;
+        let intact = batch.intact;
+        let own = if batch.count == count {
+            bytes.pop_front()?.records
         } else {
-            let span = manyhands_shm::record::span(records, count)?;
-            let rest = records.split_off(span);
-            *in_batch -= count;
-            std::mem::replace(records, rest)
+            let span = manyhands_shm::record::span(&batch.records, count)?;
+            let rest = batch.records.split_off(span);
+            batch.count -= count;
+            std::mem::replace(&mut batch.records, rest)
         };
         if let Some(frame) = self.frames.back_mut().filter(|_| kept > 0) {
             frame.bytes = frame.bytes.saturating_sub(own.len());
@@ -251,7 +267,9 @@ impl Worker {
                 if let Some(budget) = &mut self.budget {
                     *budget += u64::from(count);
                 }
-                Some(Parcel { call, first: first + u64::from(kept), count, records: own, start: 0 })
+                let spoiled = (!intact).then(|| self.spoiler());
+                let first = first + u64::from(kept);
+                Some(Parcel { call, first, count, records: own, start: 0, spoiled })
             }
             What::Code(id) => {
                 self.codes.remove(&id);
