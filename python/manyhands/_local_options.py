@@ -19,12 +19,12 @@ class StreamPlan:
     Args:
         chunksize: items in a chunk; None lets a chunk be one item.
         buffersize: items pulled and not yet handed over, at most (may be infinite); None leaves it
-            to the pool, which then sets `window`.
+            to the pool, which then sets `window`, and lets it be filled by need.
         max_bytes: size in bytes of these items, at most; None for no bound.
         errors: "raise" or "return".
     """
 
-    __slots__ = ("chunksize", "keep_errors", "max_bytes", "ordered", "prefill", "window")
+    __slots__ = ("by_need", "chunksize", "keep_errors", "max_bytes", "ordered", "prefill", "window")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class StreamPlan:
         check_errors(errors)
         self.chunksize = chunksize or 1
         self.window, self.max_bytes = bounds(buffersize, max_bytes)
+        self.by_need = buffersize is None
         self.keep_errors = errors == "return"
         self.ordered = True
         self.prefill = True

@@ -10,9 +10,9 @@ A `Stream` pulls from its source, gives chunks to the pool and hands results to 
   only if they get `_turn` at once; else the consumer closes it when it lets `_turn` go.
 
 At most `window` items are pulled and not yet handed over (and about `max_bytes` of them). The
-window is refilled before each result is taken; a source that is slow is not waited for while a
-result is ready. A chunk that its source breaks off by an exception does not run, as in
-multiprocessing.
+window is refilled before each result is taken; unless the caller has set it, a source that is slow
+is not waited for while a result is ready. A chunk that its source breaks off by an exception does
+not run, as in multiprocessing.
 
 A failure is raised for its item, and the iteration can go on after it.
 
@@ -223,11 +223,14 @@ class Stream:
 
     def _fill(self, *, to_end: bool = False) -> None:
         while self._source is not None and self.begin():
-            if not to_end and (self._is_full() or (self._slow and self._ready())):
+            if not to_end and (self._is_full() or self._can_wait()):
                 return
             items = self._pull(self._plan.chunksize)
             if items:
                 self._send(items)
+
+    def _can_wait(self) -> bool:
+        return self._slow and self._plan.by_need and self._ready()
 
     def _is_full(self) -> bool:
         in_flight, window = self._fed - self._taken, self._plan.window

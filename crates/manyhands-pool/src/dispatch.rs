@@ -210,37 +210,64 @@ impl State {
     /// about to finish it, or be stuck in an item that is not like the others. Then it is moved.
     pub(crate) fn balance(&mut self) {
         self.pump();
-        self.nudged = false;
-        let overdue = self.look_again.take().is_some_and(|at| at <= Instant::now());
-        while self.queue.is_empty() {
-            let (idle, Some((open, from))) = (self.idle_workers(), self.longest_backlog()) else {
+        let overdue = self.look_again.is_some_and(|at| at <= Instant::now());
+        if overdue {
+            self.look_again = None;
+            self.nudged = false;
+        }
+        let mut idle = self.idle_workers();
+        while let Some(to) = idle.pop().filter(|_| self.queue.is_empty()) {
+            let Some((open, from)) = self.longest_backlog().filter(|(open, _)| *open > 0) else {
                 break;
             };
-            if idle == 0 || open == 0 {
-                break;
-            }
             let giver = &mut self.seats[from].worker;
-            if !overdue
-                && u64::from(open).saturating_mul(giver.lane.item_ns()) < WORTH_MOVING_NS
-                && giver.has_started()
-            {
-                self.look_again = Some(Instant::now() + LOOK_AGAIN);
+            let short = u64::from(open).saturating_mul(giver.lane.item_ns()) < WORTH_MOVING_NS;
+            if short && !overdue && giver.has_started() {
+                self.put_off();
                 break;
             }
-            let parcels = giver.recall(open - open / (idle + 1));
-            if parcels.is_empty() {
-                break;
-            }
+            let parts = u32::try_from(idle.len()).unwrap_or(u32::MAX).saturating_add(2);
+            let parcels = giver.recall(open.div_ceil(parts));
             self.requeue(parcels);
-            self.pump();
+            self.move_queue_to(to);
         }
     }
 
-    fn idle_workers(&self) -> u32 {
-        let idle = self.seats.iter().filter(|seat| {
+    /// Looks at short backlogs again in a moment.
+    fn put_off(&mut self) {
+        if self.look_again.is_none() {
+            self.look_again = Some(Instant::now() + LOOK_AGAIN);
+        }
+    }
+
+    /// Sends what was just taken back to one worker, and what it has no room for to any.
+    fn move_queue_to(&mut self, seat: usize) {
+        while let Some(parcel) = self.queue.pop_front() {
+            self.queued_items -= u64::from(parcel.count);
+            let count = parcel.count;
+            if let Some(rest) = self.send(seat, parcel) {
+                self.queued_items += u64::from(rest.count);
+                let stuck = rest.count == count;
+                self.queue.push_front(rest);
+                if stuck {
+                    break;
+                }
+            }
+        }
+        self.pump();
+    }
+
+    /// The seats whose workers have nothing to do.
+    fn idle_workers(&self) -> Vec<usize> {
+        let idle = self.seats.iter().enumerate().filter(|(_, seat)| {
             !seat.leaving && seat.worker.takes_items() && seat.worker.feeder.outstanding() == 0
         });
-        u32::try_from(idle.count()).unwrap_or(u32::MAX)
+        idle.map(|(at, _)| at).collect()
+    }
+
+    fn has_idle_worker(&self) -> bool {
+        let idle = |worker: &Worker| worker.takes_items() && worker.feeder.outstanding() == 0;
+        self.seats.iter().any(|seat| !seat.leaving && idle(&seat.worker))
     }
 
     /// The longest row of items that a worker has not taken, and its seat.
@@ -313,9 +340,9 @@ impl State {
             // That worker may never call: somebody else has to look.
             self.look_again = Some(Instant::now());
         }
-        if backlog && self.look_again.is_none() && self.idle_workers() > 0 {
+        if backlog && self.has_idle_worker() {
             // Tiny items wait for a worker that is awake, but not for ever.
-            self.look_again = Some(Instant::now() + LOOK_AGAIN);
+            self.put_off();
         }
         if backlog != self.attention {
             self.attention = backlog;
