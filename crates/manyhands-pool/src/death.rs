@@ -107,7 +107,6 @@ impl State {
             _ => Failure::Died(Arc::clone(death)),
         };
         let Some(call) = self.calls.get_mut(&id.0) else { return };
-        let failure = if call.cancelled { Failure::Cancelled } else { failure };
         call.bytes_in_flight = call.bytes_in_flight.saturating_sub(bytes);
         let newly = call.note_failure(first, Body::Failed(failure.clone()));
         call.settle(Run { first, count, body: Body::Failed(failure) });
