@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .errors import (
         CancelledError,
         InitializerError,
+        LaunchError,
         PicklingError,
         ProcessError,
         RemoteError,
@@ -57,6 +58,7 @@ __all__ = [
     "Context",
     "Executor",
     "InitializerError",
+    "LaunchError",
     "PicklingError",
     "Pool",
     "ProcessError",

@@ -22,12 +22,11 @@ def initializer_failed(
     *, raised: bytes | None = None, launch: str | None = None, **facts: Any
 ) -> BaseException:
     """The pool cannot work: an `InitializerError` with its cause."""
-    from .errors import InitializerError
+    from .errors import InitializerError, LaunchError
 
-    facts = _worded(facts)
     if launch is not None:
-        launch = _sentence(launch)
-        return InitializerError(detail=launch, **facts)
+        return LaunchError(detail=_sentence(launch))
+    facts = _worded(facts)
     error = InitializerError(**facts)
     if raised is not None:
         from ._remote import loads_exception

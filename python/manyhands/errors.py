@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CancelledError",
     "InitializerError",
+    "LaunchError",
     "LargeGlobalWarning",
     "PicklingError",
     "ProcessError",
@@ -189,6 +190,27 @@ class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, Pr
         if self.exitcode is not None:
             return f"exited with status {self.exitcode}"
         return "failed"
+
+
+class LaunchError(_Record, concurrent.futures.process.BrokenProcessPool, ProcessError):
+    """The pool can get no workers: processes cannot be started, again and again.
+
+    `detail` (keyword-only) says what went wrong the last time.
+
+    >>> str(LaunchError(detail="fork failed.")).startswith("no worker can be started")
+    True
+    """
+
+    _facts = ("detail",)
+
+    detail: str | None
+
+    def _text(self) -> str:
+        why = f": {self.detail}" if self.detail else "."
+        return (
+            f"no worker can be started{why} The pool is closed: look at limits of processes, files "
+            "and memory, and at what ends processes of this program."
+        )
 
 
 class PicklingError(pickle.PicklingError):
