@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CancelledError",
     "InitializerError",
-    "LaunchError",
     "LargeGlobalWarning",
+    "LaunchError",
     "PicklingError",
     "ProcessError",
     "RemoteError",

@@ -1,8 +1,8 @@
 """Kill storms: workers die at random moments, and every item still ends exactly once.
 
 The short form runs always; the long one is marked `deep`. A killer thread ends random workers by
-SIGKILL while the pool is used in one way after another; each result is checked, and each item that did
-not give its value must have failed with `WorkerDied`.
+SIGKILL while the pool is used in one way after another; each result is checked, and each item that
+did not give its value must have failed with `WorkerDied`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import random
 import signal
 import threading
 
-import manyhands
 import pytest
 import support
 import tasks
+
+import manyhands
 
 
 class Killer:
