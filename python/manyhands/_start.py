@@ -187,6 +187,11 @@ class LaunchThread:
     def _run(self) -> None:
         while self._step(block=True):
             pass
+        # A worker that came up when its pool had ended was killed, and no order tells of its death.
+        with self._lock:
+            late, self._workers = self._workers, {}
+        for worker in late.values():
+            worker.exitcode()
 
     def _step(self, *, block: bool) -> bool:
         """Carry out one order; whether there may be another."""

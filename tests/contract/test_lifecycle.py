@@ -295,3 +295,11 @@ def test_with_inside_a_generator_that_is_given_up(make_pool):
     numbers = squares()
     assert [next(numbers) for _ in range(3)] == [0, 1, 4]
     numbers.close()
+
+
+def test_join_after_an_iterator_was_consumed_in_a_closed_pool(make_pool):
+    pool = make_pool()
+    results = pool.imap(tasks.square, iter(range(50)), buffersize=3)
+    pool.close()
+    assert list(results) == [x * x for x in range(50)]
+    pool.join()

@@ -306,6 +306,30 @@ impl State {
         self.pump();
     }
 
+    /// Ends everything of all calls that has not started, in one pass.
+    pub(crate) fn cancel_all(&mut self) {
+        let open = self.calls.iter().filter(|(_, call)| !call.complete());
+        let open: Vec<_> = open.map(|(id, _)| CallId(*id)).collect();
+        for id in &open {
+            if let Some(call) = self.calls.get_mut(&id.0) {
+                call.cancelled = true;
+                call.sealed = true;
+            }
+        }
+        self.sweep(|_| true);
+        for at in 0..self.seats.len() {
+            let worker = &mut self.seats[at].worker;
+            let parcels = worker.recall(u32::MAX);
+            if let Some(What::Items { call, .. }) = worker.frames.front().map(|frame| frame.what) {
+                worker.skip(call);
+            }
+            self.requeue(parcels);
+        }
+        for id in open {
+            self.after_settling(id);
+        }
+    }
+
     /// Ends the queued items of the calls that `which` names.
     pub(crate) fn sweep(&mut self, which: impl Fn(CallId) -> bool) {
         let (gone, kept): (Vec<_>, Vec<_>) =

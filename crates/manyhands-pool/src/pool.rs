@@ -177,12 +177,24 @@ impl Pool {
         cancelled
     }
 
+    /// Whether a worker has begun an item of a call that has not ended.
+    #[must_use]
+    pub fn is_running(&self, call: CallId) -> bool {
+        let mut state = self.0.lock();
+        self.0.refresh(&mut state);
+        state.seats.iter().any(|seat| seat.worker.runs(call))
+    }
+
     /// Says that a call gets no more items.
     pub fn seal(&self, call: CallId) {
         let mut state = self.0.lock();
         if let Some(open) = state.calls.get_mut(&call.0) {
             open.sealed = true;
             state.after_settling(call);
+            if state.phase != Phase::Open {
+                state.wind_down();
+                self.0.call_supervisor();
+            }
             self.0.announce(&state);
         }
     }
@@ -230,6 +242,10 @@ impl Pool {
     pub fn cancel(&self, call: CallId) {
         let mut state = self.0.lock();
         state.cancel(call);
+        if state.phase != Phase::Open {
+            state.wind_down();
+            self.0.call_supervisor();
+        }
         self.0.announce(&state);
     }
 
@@ -244,12 +260,7 @@ impl Pool {
     /// Ends all items of all calls that have not started.
     pub fn cancel_all(&self) {
         let mut state = self.0.lock();
-        let calls: Vec<_> = state.calls.keys().copied().map(CallId).collect();
-        for call in calls {
-            if !state.calls.get(&call.0).is_none_or(crate::call::Call::complete) {
-                state.cancel(call);
-            }
-        }
+        state.cancel_all();
         self.0.announce(&state);
     }
 

@@ -193,6 +193,19 @@ impl Worker {
         }
     }
 
+    /// Whether it has begun an item of a call that it has not answered.
+    pub(crate) fn runs(&self, id: CallId) -> bool {
+        let mut begun = self.lane.begun().saturating_sub(self.feeder.answered());
+        let running = self.frames.iter().take_while(|frame| {
+            let reached = begun > 0;
+            begun = begun.saturating_sub(u64::from(frame.count));
+            reached
+        });
+        running
+            .into_iter()
+            .any(|frame| matches!(frame.what, What::Items { call, .. } if call == id))
+    }
+
     /// Takes back up to `most` items that it has not taken.
     pub(crate) fn recall(&mut self, most: u32) -> Vec<Parcel> {
         let most = most.min(self.movable());

@@ -243,9 +243,9 @@ impl AsyncResult {
         }
     }
 
-    /// Whether the result has not arrived and was not cancelled.
+    /// Whether a worker runs an item of it now.
     fn running(&self, py: Python<'_>) -> bool {
-        !self.settle(py).1
+        !self.settle(py).1 && !self.pool.is_foreign() && self.pool.is_running(self.call)
     }
 
     /// Whether `cancel` succeeded.
