@@ -8,6 +8,7 @@ Refuses: to look at results before their call is complete.
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import allocate_lock
 
@@ -41,8 +42,26 @@ def watch(result: AsyncResult) -> None:
         watched.results[result.number] = result
         first, watched.running = not watched.running, True
     result.announce()
-    if first:
+    if not first:
+        return
+    try:
         start_thread(lambda: _serve(watched), "callbacks")
+    except RuntimeError:
+        # No more threads, or the interpreter is going down: the next result tries again.
+        with _lock:
+            watched.running = False
+            watched.results.pop(result.number, None)
+        raise
+
+
+def _forget_in_child() -> None:
+    """What the parent waits for is not the forked child's, and its thread is not here."""
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it
+    _lock = allocate_lock()
+    _engines.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _serve(watched: _Watched) -> None:
@@ -66,10 +85,13 @@ def _complete(result: AsyncResult) -> None:
 
 
 def report(callback: Callable[..., object], *args: Any) -> None:
-    """Call it; what it raises goes to `sys.excepthook`'s cousin for threads, and no further."""
+    """Call it; what it raises is printed to standard error, and goes no further.
+
+    SystemExit too: the thread that ended with it would leave every later callback waiting.
+    """
     try:
         callback(*args)
-    except Exception:  # noqa: BLE001 - a user's callback may raise anything
+    except BaseException:  # noqa: BLE001 - a user's callback may raise anything
         import traceback
 
         print(f"manyhands: the callback {callback!r} raised:", file=sys.stderr)  # noqa: T201
@@ -102,7 +124,11 @@ def with_callbacks(
             arrived.release()
 
     result.hold()
-    result.add_done_callback(run)
+    try:
+        result.add_done_callback(run)
+    except BaseException:
+        result.release()
+        raise
     return result
 
 

@@ -166,3 +166,15 @@ def test_results_are_not_kept_alive_by_the_pool(pool):
 def test_a_pool_cannot_be_pickled(pool):
     with pytest.raises(NotImplementedError, match="pickled"):
         pickle.dumps(pool)
+
+
+@parallel
+def test_a_callback_that_exits_does_not_hold_up_the_next(pool, capsys):
+    def leave(_):
+        raise SystemExit(3)
+
+    assert pool.apply_async(tasks.square, (2,), callback=leave).get(LIMIT) == 4
+    seen = []
+    assert pool.apply_async(tasks.square, (3,), callback=seen.append).get(LIMIT) == 9
+    assert seen == [9]
+    assert "SystemExit" in capsys.readouterr().err
