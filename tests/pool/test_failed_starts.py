@@ -18,7 +18,7 @@ class StillbornContext:
         self._births = births
         self._fork = multiprocessing.get_context("fork")
 
-    def Process(self, target, args, daemon):
+    def Process(self, target, args, daemon):  # noqa: N802 - the name that a context has
         self._births -= 1
         if self._births >= 0:
             target, args = os._exit, (7,)
