@@ -14,14 +14,17 @@ mod iterate;
 mod kind;
 mod launches;
 mod map;
+mod memory;
 mod outcome;
 mod process;
 mod progress;
 mod result;
 mod task;
 mod template;
+mod travel;
 mod waiting;
 mod worker;
+mod world;
 
 use pyo3::prelude::*;
 
@@ -35,6 +38,8 @@ mod _native {
     #[pymodule_export]
     use crate::launches::Launches;
     #[pymodule_export]
+    use crate::memory::Memory;
+    #[pymodule_export]
     use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
     #[pymodule_export]
     use crate::result::AsyncResult;
@@ -43,5 +48,9 @@ mod _native {
     #[pymodule_export]
     use crate::template::run_template;
     #[pymodule_export]
+    use crate::travel::{Collector, collect};
+    #[pymodule_export]
     use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker};
+    #[pymodule_export]
+    use crate::world::{attach_world, home_world, known_worlds, leave, sweep};
 }
