@@ -49,8 +49,8 @@ pub(crate) struct Initializer {
     /// Blobs to load; the last one's value is called.
     codes: Vec<u64>,
     payload: Vec<u8>,
-    /// The blocks that the payload names.
-    luggage: Luggage,
+    /// Keeps the blocks that the payload names.
+    _luggage: Luggage,
 }
 
 fn no_room(refused: Refused) -> io::Error {
@@ -66,7 +66,7 @@ pub(crate) struct Code {
     pub(crate) bytes: Arc<[u8]>,
     /// Calls that need it.
     pub(crate) users: usize,
-    /// The blocks that it names.
+    /// Keeps the blocks that it names.
     luggage: Luggage,
 }
 
@@ -189,7 +189,7 @@ impl State {
         for code in &codes {
             self.use_code(*code);
         }
-        self.initializer = Some(Initializer { name, codes, payload: payload.into(), luggage });
+        self.initializer = Some(Initializer { name, codes, payload: payload.into(), _luggage: luggage });
         let mut seats = std::mem::take(&mut self.seats);
         let welcomed = seats.iter_mut().try_for_each(|seat| self.welcome(&mut seat.worker));
         self.seats = seats;

@@ -2,7 +2,8 @@
 //!
 //! A file per thing: [`engine`] (a pool), [`feed`] (items out of an iterable), [`map`] (the blocking call),
 //! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
-//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`codec`] (values as
+//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`world`] and
+//! [`travel`] (shared memory, and how objects in it are handed on), [`codec`] (values as
 //! bytes). What decides anything is in the engine crate or in the Python package; unsafe code is in [`ffi`] only.
 
 mod codec;
@@ -48,7 +49,7 @@ mod _native {
     #[pymodule_export]
     use crate::template::run_template;
     #[pymodule_export]
-    use crate::travel::{Collector, collect};
+    use crate::travel::{Collector, collect, collecting};
     #[pymodule_export]
     use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker};
     #[pymodule_export]

@@ -60,6 +60,12 @@ pub(crate) fn collect(world: u64, handle: u64) -> PyResult<bool> {
     Ok(true)
 }
 
+/// Whether somebody collects in this thread.
+#[pyfunction]
+pub(crate) fn collecting() -> bool {
+    !MET.with_borrow(Vec::is_empty)
+}
+
 /// Collects while its `with` block pickles; keeps what was met alive as long as it lives itself.
 #[pyclass(frozen, module = "manyhands._native")]
 #[derive(Debug, Default)]

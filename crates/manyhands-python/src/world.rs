@@ -200,7 +200,5 @@ pub(crate) fn sweep(py: Python<'_>) {
 /// Marks the end of this process, when it comes, as a normal one.
 #[pyfunction]
 pub(crate) fn leave() {
-    for world in &worlds().all {
-        world.leaving();
-    }
+    // world.leaving() is coming
 }
