@@ -197,6 +197,8 @@ class Executor(concurrent.futures.Executor):
             self.shutdown()
         except KeyboardInterrupt:
             self.kill_workers()
+            # What the futures' threads import while the program ends would lose its exit status.
+            self._account.wait()
             raise
 
     def __del__(self) -> None:
