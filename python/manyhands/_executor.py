@@ -197,7 +197,7 @@ class Executor(concurrent.futures.Executor):
             self.shutdown()
         except KeyboardInterrupt:
             self.kill_workers()
-            # What the futures' threads import while the program ends would lose its exit status.
+            # Code that completes futures while the interpreter ends would change its exit status.
             self._account.wait()
             raise
 
