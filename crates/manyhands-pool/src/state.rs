@@ -79,7 +79,7 @@ pub(crate) struct State {
     /// Items that no lane has room for, oldest first.
     pub(crate) queue: VecDeque<Parcel>,
     pub(crate) queued_items: u64,
-    pub(crate) codes: HashMap<u64, Code>,
+    pub(crate) codes: FxHashMap<u64, Code>,
     code_ids: HashMap<Arc<[u8]>, u64>,
     next_code: u64,
     /// Codes without a user, oldest first: kept for the next call, up to a limit.
@@ -117,7 +117,7 @@ impl State {
             next_key: 0,
             queue: VecDeque::new(),
             queued_items: 0,
-            codes: HashMap::new(),
+            codes: FxHashMap::default(),
             code_ids: HashMap::new(),
             next_code: 1,
             idle_codes: VecDeque::new(),
@@ -219,9 +219,8 @@ impl State {
     /// Adds code that a worker must have before the call's next items.
     pub(crate) fn require(&mut self, id: CallId, code: u64) {
         let Some(call) = self.calls.get_mut(&id.0) else { return };
-        if !call.codes.contains(&code) {
-            let function = call.codes.len() - 1;
-            call.codes.insert(function, code);
+        if code != call.spec.function && !call.codes.contains(&code) {
+            call.codes.push(code);
             self.use_code(code);
         }
     }
@@ -276,8 +275,8 @@ impl State {
     /// Drops a call that nobody asks for any more and that has no item left.
     pub(crate) fn reap_call(&mut self, id: CallId) {
         if self.calls.get(&id.0).is_some_and(|call| call.abandoned && call.complete()) {
-            let codes = self.calls.remove(&id.0).map(|call| call.codes).unwrap_or_default();
-            for code in codes {
+            let Some(call) = self.calls.remove(&id.0) else { return };
+            for code in call.all_codes() {
                 self.unuse_code(code);
             }
         }

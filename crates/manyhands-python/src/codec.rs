@@ -103,6 +103,14 @@ impl<'py> Encoded<'py> {
         }
     }
 
+    /// The encoding as a record of its own.
+    #[inline]
+    pub(crate) fn to_record(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len() + size_of::<u32>());
+        self.append_to(&mut out);
+        out
+    }
+
     /// Appends the encoding as a record.
     #[inline]
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
