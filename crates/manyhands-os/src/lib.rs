@@ -18,7 +18,7 @@
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
-//! | [`room`] | how much memory and address space there is; random numbers |
+//! | [`room`] | how much memory the machine has, and address space the process; random numbers |
 //! | [`signals`] | the signal mask of a thread, ignored signals |
 //! | [`socket`] | messages that carry descriptors |
 //! | [`stdio`] | redirecting the three standard descriptors |
