@@ -362,3 +362,6 @@ impl Barrier {
 fn clock_ns() -> u64 {
     manyhands_os::clock::monotonic_ns()
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

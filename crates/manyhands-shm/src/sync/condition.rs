@@ -286,3 +286,6 @@ impl Condition {
         waiting.min_by_key(|seat| seat.ticket.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

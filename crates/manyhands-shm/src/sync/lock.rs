@@ -127,3 +127,67 @@ impl Lock {
         self.mutex.bury(gone, how)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::testing::{Cemetery, PATIENCE, SHORT};
+
+    #[test]
+    fn anybody_releases_and_nobody_twice() {
+        let (lock, all) = (Lock::new(), Cemetery::default());
+        let (one, two) = (Taker::here(all.process(1).me()), Taker::here(all.process(2).me()));
+        assert_eq!(lock.try_acquire(one), Some(Locked::Clean));
+        assert!(lock.is_mine(one) && !lock.is_mine(two));
+        assert_eq!(lock.acquire(&all.process(2), two, SHORT), Wait::TimedOut);
+        assert!(lock.release());
+        assert!(!lock.release());
+        assert!(!lock.is_mine(one));
+        assert_eq!(lock.acquire(&all.process(2), two, None), Wait::Ready(Locked::Clean));
+    }
+
+    #[test]
+    fn reports_say_who_holds_it() {
+        let (lock, all) = (Lock::new(), Cemetery::default());
+        let (here, there) = (all.process(1), all.process(2));
+        let me = Taker::here(here.me());
+        assert_eq!(lock.holder(&here, me), Holder::Nobody);
+        let _ = lock.try_acquire(me);
+        assert_eq!(lock.holder(&here, me), Holder::Me);
+        assert_eq!(lock.holder(&there, Taker::here(there.me())), Holder::OtherProcess);
+        let other = std::thread::spawn(move || Taker::here(me.owner())).join().unwrap();
+        assert_eq!(lock.holder(&here, other), Holder::OtherThread);
+        assert!(lock.is_locked(&there));
+        all.bury(1);
+        assert!(!lock.is_locked(&there));
+        assert_eq!(lock.holder(&there, Taker::here(there.me())), Holder::Nobody);
+    }
+
+    #[test]
+    fn a_refused_inheritance_is_offered_to_the_next() {
+        let (lock, all) = (Lock::new(), Cemetery::default());
+        let _ = lock.try_acquire(Taker::here(all.process(1).me()));
+        all.bury(1);
+        for slot in 2..5 {
+            let world = all.process(slot);
+            let me = Taker::here(world.me());
+            let limit = if slot == 2 { PATIENCE } else { Some(Duration::ZERO) };
+            assert_eq!(lock.acquire(&world, me, limit), Wait::Ready(Locked::Recovered));
+            lock.abandon();
+            assert!(!lock.release(), "it is free, and stays marked");
+        }
+    }
+
+    #[test]
+    fn an_attempt_without_time_recovers() {
+        let (lock, all) = (Lock::new(), Cemetery::default());
+        let _ = lock.try_acquire(Taker::here(all.process(1).me()));
+        let world = all.process(2);
+        let me = Taker::here(world.me());
+        assert_eq!(lock.acquire(&world, me, Some(Duration::ZERO)), Wait::TimedOut);
+        all.bury(1);
+        let outcome = lock.acquire(&world, me, Some(Duration::ZERO));
+        assert_eq!(outcome, Wait::Ready(Locked::Recovered));
+        assert!(lock.is_mine(me));
+    }
+}

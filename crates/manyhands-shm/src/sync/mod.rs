@@ -29,6 +29,8 @@ mod owner;
 mod rlock;
 mod semaphore;
 mod taker;
+#[cfg(all(test, not(loom)))]
+mod testing;
 mod wait;
 
 pub use barrier::{Barrier, Outcome, Visit};

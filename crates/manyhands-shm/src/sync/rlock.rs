@@ -121,3 +121,59 @@ impl RLock {
         self.0.bury(gone, Gone::Died)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::testing::{Cemetery, PATIENCE, SHORT};
+
+    #[test]
+    fn its_thread_takes_it_again_and_others_cannot_release_it() {
+        let (lock, all) = (RLock::new(), Cemetery::default());
+        let world = all.process(1);
+        let me = Taker::here(world.me());
+        let other = std::thread::spawn(move || Taker::here(me.owner())).join().unwrap();
+        for depth in 1..4 {
+            assert_eq!(lock.acquire(&world, me, None), Wait::Ready(Locked::Clean));
+            assert_eq!(lock.depth(me), depth);
+        }
+        assert_eq!(lock.try_acquire(other), None);
+        assert_eq!(lock.acquire(&world, other, SHORT), Wait::TimedOut);
+        assert!(!lock.release(other));
+        for depth in (0..3).rev() {
+            assert!(lock.release(me));
+            assert_eq!(lock.depth(me), depth);
+        }
+        assert!(!lock.release(me));
+        assert_eq!(lock.try_acquire(other), Some(Locked::Clean));
+    }
+
+    #[test]
+    fn it_is_given_back_altogether_and_restored() {
+        let (lock, all) = (RLock::new(), Cemetery::default());
+        let me = Taker::here(all.process(1).me());
+        for _ in 0..3 {
+            let _ = lock.try_acquire(me);
+        }
+        assert_eq!(lock.release_all(), 3);
+        assert!(!lock.is_mine(me) && !lock.is_locked(&all.process(1)));
+        let _ = lock.try_acquire(me);
+        lock.set_depth(3);
+        assert_eq!(lock.depth(me), 3);
+    }
+
+    #[test]
+    fn what_a_dead_thread_left_is_nobodys() {
+        let (lock, all) = (RLock::new(), Cemetery::default());
+        let dead = Taker::here(all.process(1).me());
+        let _ = lock.try_acquire(dead);
+        let _ = lock.try_acquire(dead);
+        all.bury(1);
+        let world = all.process(2);
+        let me = Taker::here(world.me());
+        assert!(!lock.is_mine(me));
+        assert_eq!(lock.acquire(&world, me, PATIENCE), Wait::Ready(Locked::Recovered));
+        assert_eq!(lock.depth(me), 1);
+        assert!(lock.release(me));
+    }
+}
