@@ -13,9 +13,11 @@
 //! | [`futex`] | waiting on a word of shared memory |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
 //! | [`launch`] | starting a program with chosen descriptors |
+//! | [`life`] | whether a process that is known by number still lives |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
+//! | [`room`] | how much memory and address space there is; random numbers |
 //! | [`signals`] | the signal mask of a thread, ignored signals |
 //! | [`socket`] | messages that carry descriptors |
 //! | [`stdio`] | redirecting the three standard descriptors |
@@ -30,9 +32,11 @@ pub mod fork;
 pub mod futex;
 pub mod jobcontrol;
 pub mod launch;
+pub mod life;
 pub mod memory;
 pub mod poll;
 pub mod process;
+pub mod room;
 pub mod signals;
 pub mod socket;
 pub mod stdio;
