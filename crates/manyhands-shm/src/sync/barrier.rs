@@ -352,6 +352,13 @@ impl Barrier {
         })
     }
 
+    /// In a model: a party that is killed as it arrives, before it is counted.
+    #[cfg(loom)]
+    pub fn die_under_the_mutex(&self, world: &impl Liveness) {
+        self.lock_always(world);
+        self.seats[0].store(world.me().get(), Ordering::Relaxed);
+    }
+
     /// Whatever signals come: it is held for a few instructions.
     fn lock_always(&self, world: &impl Liveness) {
         while self.lock(world, None) == Wait::Interrupted {}

@@ -20,9 +20,10 @@
 //! time limit never both count, and none gets lost between them. A waiter that was notified and leaves
 //! for another reason (a signal's exception) hands it on.
 //!
-//! A dead waiter swallows nothing. Where a notifier chooses, it asks whether the owner lives, and clears
-//! the seat if not. One that died after it was chosen is found by the next notifier, and by the other
-//! waiters, who look every 200 ms: the notification goes to another first, then the seat is cleared.
+//! A dead waiter swallows nothing. A notifier that chooses one which sleeps asks whether it lives, and
+//! clears the seat if not. A waiter that died in its busy wait, or after it was chosen, is found by the
+//! other waiters, who look every 200 ms, and every 50 ms while somebody is in such a state: its
+//! notification goes to another first, then the seat is cleared.
 //! Who clears a seat takes it over first, so that one does it; if that one dies too, the next one begins
 //! again, and a notification may come twice, never not at all. After `notify_all` there is nothing to
 //! hand on. A seat whose owner died while it took or left it is found when all others are taken.
@@ -119,6 +120,15 @@ impl Seat {
         matches!(self.word.word.load(Ordering::Relaxed), WAITING | PARKED)
     }
 
+    fn holds(&self, state: u32) -> bool {
+        self.word.word.load(Ordering::Acquire) == state
+    }
+
+    /// Whether it is in a state that lasts some microseconds.
+    fn is_brief(&self) -> bool {
+        self.holds(WAITING) || self.holds(NOTIFIED)
+    }
+
     fn is_chosen(&self) -> bool {
         matches!(self.word.word.load(Ordering::Acquire), NOTIFIED | RELEASED)
     }
@@ -183,7 +193,6 @@ impl Condition {
             return Wait::Ready(());
         }
         let deadline = Deadline::after(limit);
-        let slice = world.slice().map(|_| SLICE);
         loop {
             if seat.is_chosen() || seat.change(WAITING, PARKED).is_err_and(|now| now != PARKED) {
                 return Wait::Ready(());
@@ -191,12 +200,19 @@ impl Condition {
             if deadline.is_over() {
                 return Wait::TimedOut;
             }
-            match seat.word.wait(PARKED, deadline.slice(slice)) {
+            match seat.word.wait(PARKED, deadline.slice(self.slice(world))) {
                 Slept::Awake => {}
                 Slept::Interrupted => return Wait::Interrupted,
                 Slept::TimedOut => self.recover(world),
             }
         }
+    }
+
+    /// The longest sleep: who is in a state that should not last may have died.
+    fn slice(&self, world: &impl Liveness) -> Option<Duration> {
+        let owned = world.slice();
+        let brief = self.used().iter().any(Seat::is_brief);
+        if brief { owned } else { owned.map(|_| SLICE) }
     }
 
     /// Gives the seat back, and says why.
@@ -208,11 +224,12 @@ impl Condition {
     /// Notifies those that have waited longest, `count` of them or as many as there are; returns how
     /// many. The lock is to be held, but nothing here breaks if it is not.
     pub fn notify(&self, world: &impl Liveness, count: u32) -> u32 {
-        self.recover(world);
         let mut notified = 0;
         while notified < count {
             let Some(seat) = self.longest() else { break };
-            match Self::dead_owner(seat, world) {
+            // Asking costs more than all the rest here, but less than waking a sleeper.
+            let sleeps = seat.holds(PARKED);
+            match sleeps.then(|| Self::dead_owner(seat, world)).flatten() {
                 Some(dead) => self.clear(seat, dead, world),
                 None => notified += u32::from(seat.choose(NOTIFIED)),
             }
@@ -226,10 +243,11 @@ impl Condition {
         u32::try_from(notified).unwrap_or(u32::MAX)
     }
 
-    /// Hands on the notifications of waiters that died before they could use them.
+    /// Clears the seats of those that died in their busy wait, or before they could make use of their
+    /// notification, which is handed on.
     #[cold]
     pub fn recover(&self, world: &impl Liveness) {
-        for seat in self.used().iter().filter(|seat| seat.is_chosen()) {
+        for seat in self.used().iter().filter(|seat| seat.is_brief()) {
             if let Some(dead) = Self::dead_owner(seat, world) {
                 self.clear(seat, dead, world);
             }

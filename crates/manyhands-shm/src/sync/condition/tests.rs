@@ -55,10 +55,24 @@ fn all_are_released() {
 fn the_dead_swallow_nothing() {
     let (condition, all) = (Condition::new(), Cemetery::default());
     let world = all.process(1);
-    let _dead = condition.enrol(&all.process(7));
+    let dead = condition.enrol(&all.process(7)).unwrap();
+    assert_eq!(condition.wait(&dead, &all.process(7), SHORT), Wait::TimedOut);
     let place = condition.enrol(&world).unwrap();
     all.bury(7);
     assert_eq!(condition.notify(&world, 1), 1);
+    assert_eq!(condition.leave(place), Left::Notified);
+}
+
+#[test]
+fn who_dies_in_its_busy_wait_hands_on() {
+    let (condition, all) = (Condition::new(), Cemetery::default());
+    let world = all.process(1);
+    let _dead = condition.enrol(&all.process(7));
+    all.bury(7);
+    let place = condition.enrol(&world).unwrap();
+    assert_eq!(condition.notify(&world, 1), 1);
+    assert_eq!(condition.wait(&place, &world, PATIENCE), Wait::Ready(()));
+    assert_eq!(condition.notify(&world, 1), 0, "the dead one's seat is free");
     assert_eq!(condition.leave(place), Left::Notified);
 }
 
