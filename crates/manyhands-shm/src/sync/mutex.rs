@@ -227,6 +227,16 @@ impl RawMutex {
         self.word.word.swap(0, Ordering::Release);
     }
 
+    /// In a model: a waiter that is killed after it has said that it waits; it eats a wake, as one
+    /// does that is killed between its wake and its next step.
+    #[cfg(loom)]
+    pub fn wait_and_die(&self) {
+        let seen = self.word.word.load(Ordering::Relaxed);
+        if seen & Owner::MASK != 0 && self.change(seen, seen | CONTENDED).is_ok() {
+            let _ = self.word.wait(seen | CONTENDED, None);
+        }
+    }
+
     #[inline]
     fn change(&self, seen: u32, new: u32) -> Result<(), u32> {
         let outcome =
