@@ -6,8 +6,9 @@
 //!
 //! | module | what it wraps |
 //! | --- | --- |
+//! | [`budget`] | how much memory this process may use |
 //! | [`clock`] | the monotonic clock |
-//! | [`cpu`] | how many cores and how much memory this process may use |
+//! | [`cpu`] | how many cores this process may use |
 //! | [`event`] | eventfd: waking a thread that polls |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
@@ -25,6 +26,7 @@
 //! What this crate refuses to do: it holds no policy. It knows no pool, no worker and no Python,
 //! starts no thread, and never retries what a caller should decide on.
 
+pub mod budget;
 pub mod clock;
 pub mod cpu;
 pub mod event;
@@ -42,3 +44,5 @@ pub mod socket;
 pub mod stdio;
 
 mod cgroup;
+#[cfg(test)]
+mod testing;
