@@ -279,6 +279,10 @@ impl<'a, M: Memory> Tail<'a, M> {
         let mut places = self.places();
         while let Some(item) = items.get(put) {
             let head = item.head();
+            if places == 0 {
+                self.commit(core::mem::take(&mut ready));
+                places = self.places();
+            }
             if let Err(refused) = self.admit_with(head, places) {
                 self.commit(ready);
                 return (put, Some(refused));

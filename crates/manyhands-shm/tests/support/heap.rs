@@ -23,7 +23,7 @@ pub(crate) struct Killed;
 /// Words of a chunk.
 const WORDS: usize = if cfg!(loom) { 12 } else { 10_000 };
 /// Chunks that there can be at once.
-const CHUNKS: usize = if cfg!(loom) { 4 } else { 12 };
+const CHUNKS: usize = if cfg!(loom) { 4 } else { 100 };
 
 #[cfg(loom)]
 use super::cells::Cells;
