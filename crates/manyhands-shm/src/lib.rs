@@ -10,6 +10,7 @@
 //! | [`hub`] | one page for all workers of a pool: the parent's parking word, who is awake |
 //! | [`futex`] | a word on which many sleep: the kernel's, or its model |
 //! | [`channel`] | items in at the tail and out at the head, between processes that may be killed |
+//! | `world` | memory for all processes of a tree: blocks, who holds them, what becomes of them |
 //! | [`sync`] | locks and signals that survive the death of whoever holds or rings them |
 //!
 //! It knows no Python, no tasks and no processes: it moves records of bytes. It never waits without
@@ -25,3 +26,5 @@ pub mod park;
 pub mod record;
 pub mod space;
 pub mod sync;
+#[cfg(not(loom))]
+pub mod world;
