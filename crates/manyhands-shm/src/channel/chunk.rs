@@ -1,7 +1,7 @@
 //! Chunks and records: how items lie in memory.
 //!
 //! ```text
-//! chunk   next | first | bytes | room     64 bytes, then `room` bytes of records
+//! chunk   next | first | bytes            64 bytes, then the room for records
 //! record  len: 40 bits, pins: 24 bits | pins x 8 bytes: names of blocks | len bytes, filled up to 8
 //! END     in the place of a record: the items go on in the chunk `next`
 //! ```
@@ -31,7 +31,7 @@ pub const MOST_LEN: u64 = LEN_MASK - 1;
 pub const MOST_PINS: u64 = (1 << (64 - LEN_BITS)) - 2;
 
 /// The words at the start of a chunk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct ChunkHead {
     /// The chunk after it; 0: none yet. Written once, by the holder of the tail lock.
@@ -40,15 +40,22 @@ pub struct ChunkHead {
     pub first: AtomicU64,
     /// Bytes of all items before its first. As above.
     pub bytes: AtomicU64,
-    /// Bytes for records. Written by who made it.
-    pub room: AtomicU64,
+}
+
+impl ChunkHead {
+    /// It is linked to nothing, and holds no item yet.
+    pub(super) fn begin(&self, first: u64, bytes: u64) {
+        self.next.store(0, Ordering::Relaxed);
+        self.first.store(first, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
 }
 
 /// One chunk that this process can see.
 pub trait Chunk: Copy {
     /// Its first words.
     fn head(&self) -> &ChunkHead;
-    /// Bytes for records, as far as memory goes.
+    /// Bytes for records, a multiple of 8.
     fn room(&self) -> u64;
     /// The word at a place, a multiple of 8 within the room.
     fn word(&self, at: u64) -> u64;
@@ -75,7 +82,7 @@ pub trait Memory: Liveness {
 
     /// The chunk of that name; `None` if there can be none.
     fn chunk(&self, name: u64) -> Option<Self::Chunk<'_>>;
-    /// Makes a chunk with at least so much room, `first`, `next` and `bytes` at 0.
+    /// Makes a chunk with at least so much room. What it holds may be anything.
     ///
     /// # Errors
     /// Without memory.

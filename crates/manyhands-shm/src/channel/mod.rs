@@ -23,6 +23,8 @@
 mod chunk;
 mod head;
 mod mend;
+#[cfg(not(loom))]
+mod shared;
 mod spare;
 mod tail;
 mod wait;
@@ -30,5 +32,7 @@ mod words;
 
 pub use chunk::{Broken, CHUNK_HEAD, Chunk, ChunkHead, MOST_LEN, MOST_PINS, Memory};
 pub use head::{Head, Peek};
+#[cfg(not(loom))]
+pub use shared::{Channel, InBlock, InWorld, handle_of, name_of, register};
 pub use tail::{FIRST_ROOM, Item, LARGE, Prepared, Refused, Tail, prepare};
 pub use words::{Limits, TooManyDone, Words};

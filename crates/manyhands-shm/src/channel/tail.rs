@@ -387,9 +387,7 @@ impl<'a, M: Memory> Tail<'a, M> {
         if at + WORD > last.room() {
             return Err(Refused::Broken);
         }
-        new.head().next.store(0, Ordering::Relaxed);
-        new.head().first.store(self.put_count(), Ordering::Relaxed);
-        new.head().bytes.store(tail.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        new.head().begin(self.put_count(), tail.bytes.load(Ordering::Relaxed));
         self.memory.step();
         last.set_word(at, END);
         self.memory.step();

@@ -28,7 +28,7 @@ pub(super) const DROPPED: u32 = 2;
 pub(super) const BROKEN: u32 = 4;
 
 /// All words of a channel.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct Words {
     pub(super) tail: TailWords,
@@ -38,8 +38,8 @@ pub struct Words {
 }
 
 /// The end at which items are put; most of it on one cache line.
-#[derive(Debug)]
-#[repr(C, align(128))]
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(super) struct TailWords {
     pub(super) lock: RawMutex,
     /// Rung after a put, and when the channel is shut.
@@ -55,8 +55,8 @@ pub(super) struct TailWords {
 }
 
 /// The end at which items are taken; most of it on one cache line.
-#[derive(Debug)]
-#[repr(C, align(128))]
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(super) struct HeadWords {
     pub(super) lock: RawMutex,
     /// Rung after a get from a channel with limits, and when it is shut.
@@ -71,8 +71,8 @@ pub(super) struct HeadWords {
 }
 
 /// What both ends read and hardly anybody writes.
-#[derive(Debug)]
-#[repr(C, align(128))]
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(super) struct CommonWords {
     /// Items that it may hold; 0: any number.
     pub(super) most: AtomicU64,
@@ -83,8 +83,8 @@ pub(super) struct CommonWords {
 }
 
 /// The count of finished tasks.
-#[derive(Debug)]
-#[repr(C, align(128))]
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(super) struct TaskWords {
     pub(super) done: AtomicU64,
     pub(super) dropped: AtomicU64,
@@ -109,37 +109,17 @@ impl Words {
     /// The words of an empty channel whose first chunk has that name.
     #[must_use]
     pub fn new(limits: Limits, chunk: u64) -> Self {
-        let zero = || AtomicU64::new(0);
-        Self {
-            tail: TailWords {
-                lock: RawMutex::new(),
-                not_empty: Bell::new(),
-                put: zero(),
-                chunk: AtomicU64::new(chunk),
-                offset: zero(),
-                bytes: zero(),
-                seen_taken: zero(),
-                seen_taken_bytes: zero(),
-                pending: zero(),
-            },
-            head: HeadWords {
-                lock: RawMutex::new(),
-                not_full: Bell::new(),
-                taken: zero(),
-                bytes: zero(),
-                chunk: AtomicU64::new(chunk),
-                offset: zero(),
-                seen_put: zero(),
-                retiring: zero(),
-            },
-            common: CommonWords {
-                most: AtomicU64::new(limits.items.unwrap_or(0)),
-                most_bytes: AtomicU64::new(limits.bytes.unwrap_or(0)),
-                state: AtomicU32::new(0),
-                spare: zero(),
-            },
-            tasks: TaskWords { done: zero(), dropped: zero(), all_done: Bell::new() },
-        }
+        let words = Self::default();
+        words.begin(limits, chunk);
+        words
+    }
+
+    /// Makes words that are all zero those of an empty channel whose first chunk has that name.
+    pub(super) fn begin(&self, limits: Limits, chunk: u64) {
+        self.common.most.store(limits.items.unwrap_or(0), Ordering::Relaxed);
+        self.common.most_bytes.store(limits.bytes.unwrap_or(0), Ordering::Relaxed);
+        self.tail.chunk.store(chunk, Ordering::Relaxed);
+        self.head.chunk.store(chunk, Ordering::Release);
     }
 
     /// How much it may hold.

@@ -5,9 +5,11 @@
 //! found. In a model the words of a chunk are cells that the model watches for races.
 
 use std::mem::MaybeUninit;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use manyhands_shm::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(not(loom))]
+use manyhands_shm::atomic::AtomicU64;
+use manyhands_shm::atomic::{AtomicU32, Ordering};
 use manyhands_shm::channel::{Chunk, ChunkHead, FIRST_ROOM, Limits, Memory, Words};
 use manyhands_shm::sync::{Liveness, Owner};
 
@@ -62,7 +64,8 @@ struct Account {
 
 /// The memory that all processes of a test share.
 pub(crate) struct Heap {
-    places: Vec<Place>,
+    /// Made when they are first used.
+    places: Vec<OnceLock<Place>>,
     accounts: Mutex<(u64, Vec<Account>)>,
     /// A bit for each owner's slot.
     dead: AtomicU32,
@@ -72,13 +75,8 @@ pub(crate) struct Heap {
 
 impl Heap {
     pub(crate) fn new() -> Shared<Self> {
-        let zero = || AtomicU64::new(0);
-        let place = || Place {
-            head: ChunkHead { next: zero(), first: zero(), bytes: zero(), room: zero() },
-            cells: Cells::new(),
-        };
         Shared::new(Self {
-            places: (0..CHUNKS).map(|_| place()).collect(),
+            places: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
             accounts: Mutex::new((0, vec![Account::default(); CHUNKS])),
             dead: AtomicU32::new(0),
             pinned: Mutex::new(Vec::new()),
@@ -101,6 +99,11 @@ impl Heap {
     /// Chunks that anybody keeps.
     pub(crate) fn chunks(&self) -> usize {
         self.accounts().1.iter().filter(|account| account.name != 0).count()
+    }
+
+    fn place(&self, name: u64) -> &Place {
+        let make = || Place { head: ChunkHead::default(), cells: Cells::new() };
+        self.places[Self::slot(name)].get_or_init(make)
     }
 
     fn slot(name: u64) -> usize {
@@ -245,16 +248,11 @@ impl Memory for Process {
         let accounts = self.heap.accounts();
         let account = &accounts.1[Heap::slot(name)];
         assert_eq!(account.name, name, "a chunk that is gone");
-        Some(Seen { place: &self.heap.places[Heap::slot(name)], room: account.room })
+        Some(Seen { place: self.heap.place(name), room: account.room })
     }
 
     fn fresh(&self, room: u64) -> Result<PrivateChunk, ()> {
-        let fresh = self.fresh_room(room).ok_or(())?;
-        let head = &self.heap.places[Heap::slot(fresh.name)].head;
-        for word in [&head.next, &head.first, &head.bytes] {
-            word.store(0, Ordering::Relaxed);
-        }
-        Ok(fresh)
+        self.fresh_room(room).ok_or(())
     }
 
     fn name(fresh: &PrivateChunk) -> u64 {
