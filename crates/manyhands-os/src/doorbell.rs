@@ -191,7 +191,10 @@ mod tests {
         assert_eq!((ring(&theirs), ring(&ours)), (Rung::Done, Rung::Done));
         drop(ours);
         assert_eq!(hear(&theirs, Listen::HangUp), Heard::HangUp);
-        assert_eq!((take(&theirs), take(&theirs), take(&theirs)), (First::Bell, First::End, First::End));
+        assert_eq!(
+            (take(&theirs), take(&theirs), take(&theirs)),
+            (First::Bell, First::End, First::End)
+        );
     }
 
     #[test]
