@@ -9,6 +9,7 @@
 //! | [`budget`] | how much memory this process may use |
 //! | [`clock`] | the monotonic clock |
 //! | [`cpu`] | how many cores this process may use |
+//! | [`doorbell`] | a stream socket that rings, and tells when the other side is gone |
 //! | [`event`] | eventfd: waking a thread that polls |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
@@ -29,6 +30,7 @@
 pub mod budget;
 pub mod clock;
 pub mod cpu;
+pub mod doorbell;
 pub mod event;
 pub mod fork;
 pub mod futex;
