@@ -13,6 +13,7 @@
 //! | [`futex`] | waiting on a word of shared memory |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
 //! | [`launch`] | starting a program with chosen descriptors |
+//! | [`lifeline`] | ending with the holder of a pipe |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
@@ -30,6 +31,7 @@ pub mod fork;
 pub mod futex;
 pub mod jobcontrol;
 pub mod launch;
+pub mod lifeline;
 pub mod memory;
 pub mod poll;
 pub mod process;
