@@ -20,7 +20,7 @@ use crate::launch::Doors;
 use crate::registry::registry;
 use crate::shared::Shared;
 use crate::state::{Phase, State};
-use crate::template::{Event, Template};
+use crate::template::{Event, Role, Template};
 use crate::worker_seat::Process;
 
 /// Adds a pool to those that are served, and starts the thread if it is the first.
@@ -140,7 +140,7 @@ impl Shared {
         while let Some(order) = state.launches.next() {
             let fds = [order.lane.fd(), doors.hub.as_fd(), doors.event.as_fd()];
             let blob = [&(order.seat as u64).to_le_bytes()[..], &start].concat();
-            if let Err(error) = template.fork(order.key, &blob, &fds) {
+            if let Err(error) = template.fork(order.key, Role::Worker, &blob, &fds) {
                 state.launch_failed(
                     order.key,
                     &format!("the template cannot be asked for a worker: {error}"),
