@@ -13,9 +13,9 @@ import sys
 from _thread import allocate_lock
 from _weakref import ref
 
-from . import _code, _snapshot
+from . import _code, _default, _snapshot
 from ._native import Engine, Task, cpu_count, leave_interpreter
-from ._options import at_least_one, check_method, environment_method
+from ._options import at_least_one, check_method
 from ._plan import STAR, Plan
 from ._threads import join_all
 
@@ -71,8 +71,7 @@ class Options:
 def _method(context: Any) -> tuple[str, Any]:
     """The start method, and the context whose `Process` starts the workers, if one does."""
     if context is None:
-        chosen = sys.modules.get("manyhands._context")
-        context = chosen.default_method() if chosen else environment_method()
+        context = _default.method()
     if context is None:
         return "template", None
     method = getattr(context, "method", context)
