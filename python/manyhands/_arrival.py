@@ -26,17 +26,17 @@ lifeline: int | None = None
 
 
 def bind(pipe: int, creator: int | None) -> None:
-    """End with the parent: when the other end of `pipe` closes, and by the kernel's own signal.
+    """End soon after the parent: when the other end of `pipe` closes, and when the creator ends.
 
-    That signal comes when the *thread* that created this process ends, so `creator`, the parent's
-    number, is given only where that thread is the parent's main thread, which ends with it.
+    The creator is a thread, so `creator`, the parent's number, is given only where that thread is the
+    parent's main thread, which ends with it.
     """
-    if creator is not None:
-        _native.end_with_creator(creator)
     try:
         _native.end_on_hangup(pipe)
+        if creator is not None:
+            _native.end_with_creator(creator)
     except OSError:
-        # A kernel that lacks it leaves the first way, or none: better than no process at all.
+        # A kernel that lacks what they need: better than no process at all.
         pass
 
 

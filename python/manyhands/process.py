@@ -62,7 +62,8 @@ class BaseProcess(_standard.BaseProcess):
         env: Mapping[str, str] | None = None,
         outlive: bool = False,
     ) -> None:
-        super().__init__(group, target, name, args, {} if kwargs is None else kwargs, daemon=daemon)
+        # Named, not super(): a class made from `multiprocessing.Process` may call this one's.
+        _standard.BaseProcess.__init__(self, group, target, name, args, kwargs or {}, daemon=daemon)
         self._env = None if env is None else checked(env)
         self._outlive = bool(outlive)
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use manyhands_os::launch::{Program, spawn_member};
 use manyhands_os::lifeline;
-use manyhands_os::process::{self, ExitStatus, PidFd, Signal};
+use manyhands_os::process::{self, ExitStatus};
 use manyhands_pool::template::processes::Ending;
 use manyhands_pool::template::{Processes, Role, Started, TemplateConfig};
 use pyo3::exceptions::PyOSError;
@@ -131,21 +131,16 @@ pub(crate) fn spawn_member_of_group(
     Ok((child.pid, pidfd.into_raw_fd()))
 }
 
-/// Kills this process as soon as nobody holds the other end of this pipe.
+/// Kills this process soon after nobody holds the other end of this pipe any more.
 #[pyfunction]
 pub(crate) fn end_on_hangup(fd: i32) -> PyResult<()> {
     Ok(lifeline::end_on_hangup(ffi::borrowed(fd))?)
 }
 
-/// Kills this process when the thread that created it ends, in the process with that number; at once if
-/// that has happened.
+/// Kills this process soon after the thread that created it, one of the process with that number, has ended.
 #[pyfunction]
 pub(crate) fn end_with_creator(pid: i32) -> PyResult<()> {
-    process::set_parent_death_signal(Some(Signal::KILL))?;
-    if process::parent_pid() != pid {
-        PidFd::of_self()?.signal(Signal::KILL)?;
-    }
-    Ok(())
+    Ok(lifeline::end_with_creator(pid)?)
 }
 
 /// Whether the calling thread is the one with which this process began, and so ends with it.

@@ -94,7 +94,8 @@ impl Offspring {
         let Role::Process { bound, .. } = self.orders.worker.role else { return Ok(()) };
         let lifeline = self.orders.worker.fds.first().ok_or_else(malformed)?;
         if bound {
-            end_on_hangup(lifeline.as_fd())?;
+            // Where the kernel lacks it the template alone ends the process.
+            let _ = end_on_hangup(lifeline.as_fd());
         }
         set_parent_death_signal(None)
     }

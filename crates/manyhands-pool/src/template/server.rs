@@ -131,7 +131,10 @@ impl<'h> Server<'h> {
     }
 
     fn end_all(&mut self) {
-        self.workers.end_all(self.parent.is_dead());
+        self.workers.end_all();
+        if self.parent.is_dead() {
+            self.workers.end_bound();
+        }
     }
 
     /// Closes everything of the template's, in the child.

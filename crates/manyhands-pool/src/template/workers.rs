@@ -4,12 +4,15 @@
 //! number, and that of its group, cannot be given to anyone else. So the group is ended first.
 
 use manyhands_os::jobcontrol::{register_group, unregister_group};
+use manyhands_os::lifeline::GRACE;
+use manyhands_os::poll::poll;
 use manyhands_os::process::{
     ExitStatus, PidFd, Signal, join_group, kill_group, make_group_leader, reap,
 };
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::host::{Host, Role, Step};
 
@@ -100,20 +103,29 @@ impl Workers {
         Ok(())
     }
 
-    /// Ends every worker and its group, and, for an orphan, every process that is bound to the parent.
-    /// Nobody reaps them here: that falls to the system when this process ends, which must not wait
-    /// for a worker that the kernel cannot end at once.
-    pub(super) fn end_all(&mut self, orphaned: bool) {
-        for worker in &self.0 {
-            let ends = match worker.role {
-                Role::Worker => true,
-                Role::Process { bound, .. } => bound && orphaned,
-            };
-            if ends {
-                // Whoever is gone already needs no signal, and there is nobody left to tell.
-                let _ = worker.end_group();
-                let _ = worker.pidfd.signal(Signal::KILL);
-            }
+    /// Ends every worker and its group. Nobody reaps them here: that falls to the system when this
+    /// process ends, which must not wait for a worker that the kernel cannot end at once.
+    pub(super) fn end_all(&mut self) {
+        for worker in self.0.iter().filter(|worker| worker.role == Role::Worker) {
+            // Whoever is gone already needs no signal, and there is nobody left to tell.
+            let _ = worker.end_group();
+            let _ = worker.pidfd.signal(Signal::KILL);
+        }
+    }
+
+    /// The parent is dead: ends the processes that are bound to it, if their lifelines have not within
+    /// the grace that these leave them.
+    pub(super) fn end_bound(&mut self) {
+        let bound = |worker: &&Worker| matches!(worker.role, Role::Process { bound: true, .. });
+        let bound: Vec<_> = self.0.iter().filter(bound).map(|worker| &worker.pidfd).collect();
+        let deadline = Instant::now() + GRACE;
+        for pidfd in &bound {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Without memory to wait with there is no grace.
+            let _ = poll(&[pidfd.as_fd()], Some(left));
+        }
+        for pidfd in bound {
+            let _ = pidfd.signal(Signal::KILL);
         }
     }
 }
