@@ -9,7 +9,7 @@ Refuses: to schedule, to wait in loops, to catch what a task raises.
 
 from __future__ import annotations
 
-from . import _setup
+from . import _internals, _setup
 from ._options import unique
 from ._plan import APPLY, ONE, STAR, Plan
 
@@ -340,6 +340,20 @@ class Pool:
             self.terminate()
             self._crew.wait_gone()
             raise
+
+    # Internals that programs, and CPython's own tests, have come to use
+
+    @property
+    def _pool(self) -> list[_internals.Member]:
+        return _internals.members(self._crew.engine)
+
+    def _repopulate_pool(self) -> None:
+        """Nothing: the engine replaces workers by itself."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_state":
+            _internals.warn_when_dropped(self, value)
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
