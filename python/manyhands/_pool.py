@@ -30,8 +30,8 @@ class Pool:
     """A pool of worker processes.
 
     Args:
-        processes: how many workers; None means `cpu_count()`. 0 runs everything in the caller, one
-            item at a time: for debugging.
+        processes: how many workers; None means `cpu_count()`. `processes=0`, by name, runs
+            everything in the caller, one item at a time: for debugging.
         initializer: called in each worker before its first item, with `initargs`. If it fails, the
             pool fails: once, with `InitializerError`.
         initargs: anything that can be pickled.
@@ -54,8 +54,9 @@ class Pool:
     [1, 2, 3]
     """
 
-    def __new__(cls, processes: int | None = None, *args: Any, **kwargs: Any) -> Any:
-        if processes == 0 and cls is Pool:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # By its name only: `Pool(0)` is an error in `multiprocessing`, and mostly a mistake.
+        if kwargs.get("processes") == 0 and cls is Pool:
             return _setup.serial_pool(*args, **kwargs)
         return super().__new__(cls)
 

@@ -322,6 +322,7 @@ def serial_pool(
     maxtasksperchild: int | None = None,  # noqa: ARG001 - nothing is ever replaced
     context: Any = None,  # noqa: ARG001 - nothing is started
     *,
+    processes: int = 0,  # noqa: ARG001 - that is what made it this one
     env: Mapping[str, str] | None = None,  # noqa: ARG001 - there is no other process
     preload: Sequence[str] = (),  # noqa: ARG001 - the same
     exit: str = "wait",  # noqa: A002 - the option's name
