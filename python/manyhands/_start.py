@@ -14,7 +14,7 @@ import signal
 import sys
 from _thread import allocate_lock
 
-from . import _native
+from . import _handles, _native, _neighbours
 from ._threads import start_thread
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ._native import Launches, WorkerEnd
+    from ._neighbours import Parcel
 
     class Launched(Protocol):
         """A worker process, however it was made."""
@@ -77,7 +78,17 @@ class Started:
         return code
 
 
-def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
+class ForkLauncher:
+    """Launches workers by forking this process."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self._parcel = parcel
+
+    def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
+        return _fork_worker(end, snapshot, self._parcel)
+
+
+def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
     """Fork this process; the child becomes a worker and never returns from here."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -88,6 +99,7 @@ def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
         return Forked(pid)
     code = 1
     try:
+        _neighbours.receive(parcel.fds, parcel)
         _become_worker(end, snapshot, parent, "inherited")
         code = 0
     except SystemExit as exit_:
@@ -97,18 +109,20 @@ def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
 
         traceback.print_exc()
     finally:
+        _handles.leave()
         os._exit(code)
 
 
 class ContextLauncher:
     """Launches workers with the `Process` of a `multiprocessing` context."""
 
-    def __init__(self, context: Any, environ: dict[str, str]) -> None:
+    def __init__(self, context: Any, environ: dict[str, str], parcel: Parcel) -> None:
         self._context = context
+        self._parcel = parcel
         self._environ = environ
 
     def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
-        ends = Ends(end, snapshot, os.getpid())
+        ends = Ends(end, snapshot, os.getpid(), self._parcel)
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
         with _Environment(self._environ):
             process.start()
@@ -147,21 +161,33 @@ class _Environment:
 class Ends:
     """A worker's descriptors on their way to a process that a context starts."""
 
-    def __init__(self, end: WorkerEnd, snapshot: bytes, parent: int) -> None:
+    def __init__(self, end: WorkerEnd, snapshot: bytes, parent: int, parcel: Parcel | None) -> None:
         self.end = end
         self.snapshot = snapshot
         self.parent = parent
+        self.parcel = parcel
+        self.given = [] if parcel is None else parcel.fds
 
     def __reduce__(self) -> tuple[Any, ...]:
         from multiprocessing.reduction import DupFd
 
-        fds = tuple(DupFd(fd) for fd in self.end.fds())
-        return _attach, (fds, self.end.seat, self.snapshot, self.parent)
+        popen = _handles.spawning()
+        family = None if popen is None else _handles.passport(popen)
+        fds = [DupFd(fd) for fd in (*self.end.fds(), *self.given)]
+        return _attach, (family, fds, self.end.seat, self.snapshot, self.parent)
 
 
-def _attach(fds: tuple[Any, ...], seat: int, snapshot: bytes, parent: int) -> Ends:
-    lane, hub, event = (fd.detach() for fd in fds)
-    return Ends(_native.WorkerEnd.attach(lane, hub, event, seat), snapshot, parent)
+def _attach(
+    family: None,  # noqa: ARG001 - unpickling it has attached the world
+    fds: list[Any],
+    seat: int,
+    snapshot: bytes,
+    parent: int,
+) -> Ends:
+    lane, hub, event, *given = (fd.detach() for fd in fds)
+    ends = Ends(_native.WorkerEnd.attach(lane, hub, event, seat), snapshot, parent, None)
+    ends.given = given
+    return ends
 
 
 def serve_process(ends: Ends) -> None:
@@ -171,6 +197,7 @@ def serve_process(ends: Ends) -> None:
     # Workers may have children of their own: what a daemon is forbidden to have.
     own: Any = multiprocessing.process.current_process()
     own._config["daemon"] = False  # noqa: SLF001 - there is no other way
+    _neighbours.receive(ends.given, ends.parcel)
     origin = "imported" if "__mp_main__" in sys.modules else "inherited"
     _become_worker(ends.end, ends.snapshot, ends.parent, origin)
 

@@ -57,13 +57,14 @@ def workers() -> None:
     import os
 
     # What every worker needs, so that it is born with it.
-    from . import _namespace, _native, _pickling, _snapshot, _worker  # noqa: F401
+    from . import _handles, _namespace, _native, _neighbours, _pickling, _snapshot, _worker  # noqa: F401
 
     start = _native.run_template(_import, _fork)
     if start is None:
         os._exit(0)
     end, snapshot = start
     _finish_site()
+    _neighbours.receive(end.take_given())
     _worker.serve(end, snapshot, "fresh")
 
 

@@ -120,7 +120,7 @@ impl Shared {
                 self.changed.notify_all();
             }
         }
-        if state.take_nudge() {
+        if state.take_nudge() || !state.dropped.is_empty() {
             self.call_supervisor();
         }
     }

@@ -95,3 +95,19 @@ pub(crate) fn owned(fd: i32) -> std::os::fd::OwnedFd {
     // purpose and does not use or close it afterwards.
     unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }
 }
+
+/// A copy of a descriptor that Python code keeps.
+pub(crate) fn duplicate(fd: i32) -> std::io::Result<std::os::fd::OwnedFd> {
+    // SAFETY: the callers hold the descriptor open for the time of this call; it is only copied.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
+}
+
+/// Calls `function` when the interpreter has ended, after everything of Python's.
+pub(crate) fn at_exit(_py: Python<'_>, function: extern "C" fn()) -> PyResult<()> {
+    // SAFETY: the GIL is held; the function is one of this crate, whose library is never unloaded, and calls no
+    // Python, as it must not so late.
+    match unsafe { ffi::Py_AtExit(Some(function)) } {
+        0 => Ok(()),
+        _ => Err(pyo3::exceptions::PyRuntimeError::new_err("no room for one more exit function")),
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! A file per thing: [`engine`] (a pool), [`feed`] (items out of an iterable), [`map`] (the blocking call),
 //! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
-//! exceptions), [`worker`] (the other side), [`processes`] (what `Process` needs), [`template`] (the process that forks workers), [`codec`] (values as
+//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`processes`]
+//! (what `Process` needs), [`world`] and [`travel`] (shared memory, and how objects in it are handed on), [`codec`] (values as
 //! bytes). What decides anything is in the engine crate or in the Python package; unsafe code is in [`ffi`] only.
 
 mod codec;
@@ -14,6 +15,7 @@ mod iterate;
 mod kind;
 mod launches;
 mod map;
+mod memory;
 mod outcome;
 mod process;
 mod processes;
@@ -21,8 +23,10 @@ mod progress;
 mod result;
 mod task;
 mod template;
+mod travel;
 mod waiting;
 mod worker;
+mod world;
 
 use pyo3::prelude::*;
 
@@ -35,6 +39,8 @@ mod _native {
     use crate::iterate::{ResultIterator, Stream};
     #[pymodule_export]
     use crate::launches::Launches;
+    #[pymodule_export]
+    use crate::memory::Memory;
     #[pymodule_export]
     use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
     #[pymodule_export]
@@ -49,5 +55,9 @@ mod _native {
     #[pymodule_export]
     use crate::template::{run_process_template, run_template};
     #[pymodule_export]
+    use crate::travel::{Collector, collect, collecting};
+    #[pymodule_export]
     use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker};
+    #[pymodule_export]
+    use crate::world::{attach_world, home_world, known_worlds, leave, sweep};
 }

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::worker::PyWorkerEnd;
+use crate::world;
 
 struct PyHost<'py> {
     import: Bound<'py, PyAny>,
@@ -45,8 +46,8 @@ pub(crate) fn run_template<'py>(
     match run(control, parent, &mut host)? {
         Outcome::Shutdown => Ok(None),
         Outcome::Child(start) => {
-            let (end, snapshot) = worker_end(start)?;
-            Ok(Some((PyWorkerEnd { end, hub: None }, PyBytes::new(py, &snapshot))))
+            let (end, snapshot) = worker_end(py, start)?;
+            Ok(Some((end, PyBytes::new(py, &snapshot))))
         }
     }
 }
@@ -70,10 +71,14 @@ pub(crate) fn run_process_template<'py>(
     }
 }
 
-fn worker_end(start: WorkerStart) -> PyResult<(WorkerEnd, Vec<u8>)> {
+/// The pool's descriptors: lane, hub, event, the world, and whatever else it gives.
+fn worker_end(py: Python<'_>, start: WorkerStart) -> PyResult<(PyWorkerEnd, Vec<u8>)> {
     let damaged =
         || PyRuntimeError::new_err("the template passed on a damaged order: please report this");
-    let [lane, hub, event] = <[_; 3]>::try_from(start.fds).map_err(|_| damaged())?;
+    let mut fds = start.fds.into_iter();
+    let mut next = || fds.next().ok_or_else(damaged);
+    let (lane, hub, event, world) = (next()?, next()?, next()?, next()?);
+    world::admit(py, world)?;
     let (seat, snapshot) = start.blob.split_first_chunk::<8>().ok_or_else(damaged)?;
     let end = WorkerEnd {
         lane: Arc::new(Lane::attach(lane)?),
@@ -81,5 +86,5 @@ fn worker_end(start: WorkerStart) -> PyResult<(WorkerEnd, Vec<u8>)> {
         event: Arc::new(EventFd::from_fd(event)),
         seat: usize::try_from(u64::from_le_bytes(*seat)).map_err(|_| damaged())?,
     };
-    Ok((end, snapshot.to_vec()))
+    Ok((PyWorkerEnd::given(end, fds.collect()), snapshot.to_vec()))
 }

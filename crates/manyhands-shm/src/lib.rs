@@ -8,14 +8,21 @@
 //! | [`record`] | length-prefixed records, the only framing in shared memory |
 //! | [`lane`] | a request stream and a reply stream between the parent and one worker |
 //! | [`hub`] | one page for all workers of a pool: the parent's parking word, who is awake |
+//! | [`futex`] | a word on which many sleep: the kernel's, or its model |
+//! | `world` | memory for all processes of a tree: blocks, who holds them, what becomes of them |
+//! | [`sync`] | locks and signals that survive the death of whoever holds or rings them |
 //!
 //! It knows no Python, no tasks and no processes: it moves records of bytes. It never waits without
 //! being asked to, and it trusts no number that the other side wrote.
 
 pub mod atomic;
 pub mod claim;
+pub mod futex;
 pub mod hub;
 pub mod lane;
 pub mod park;
 pub mod record;
 pub mod space;
+pub mod sync;
+#[cfg(not(loom))]
+pub mod world;
