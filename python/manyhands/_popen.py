@@ -84,9 +84,7 @@ class Popen:
 
     def _clear(self) -> None:
         """The process has ended: give back what it held in the world that we share."""
-        sweep = getattr(_native, "sweep", None)
-        if sweep is not None:
-            sweep()
+        _native.sweep()
 
     def close(self) -> None:
         """Let go of the process's handle."""

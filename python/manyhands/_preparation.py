@@ -17,7 +17,7 @@ from multiprocessing import context as _context
 from multiprocessing import spawn
 from multiprocessing.reduction import dump
 
-from . import _arrival
+from . import _arrival, _handles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def pickled(popen: Any, process: Any, lifeline: int, *, direct: bool) -> memoryv
             "bound": popen.bound,
             "creator": _arrival.creator() if direct else None,
         }
-        dump({"manyhands": _First(first), "world": passport(), **standard}, buffer)
+        dump({"manyhands": _First(first), "world": _handles.passport(popen), **standard}, buffer)
         dump(process, buffer)
     finally:
         _context.set_spawning_popen(None)
@@ -68,15 +68,6 @@ def pickled(popen: Any, process: Any, lifeline: int, *, direct: bool) -> memoryv
 def environment(process: Any) -> dict[str, str]:
     """The environment of a child that starts now."""
     return {**os.environ, **(process._env or {})}
-
-
-def passport() -> Any:
-    """What attaches the world of shared objects in the child; pickled while a popen is spawning."""
-    try:
-        from . import _handles
-    except ImportError:
-        return None
-    return _handles.passport()
 
 
 def _standard_data(name: str) -> dict[str, Any]:

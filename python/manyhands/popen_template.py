@@ -19,7 +19,7 @@ from multiprocessing import context as _context
 from multiprocessing import util
 from multiprocessing.reduction import ForkingPickler
 
-from . import _code, _preparation, _snapshot, _templates
+from . import _code, _handles, _preparation, _snapshot, _templates
 from ._child import DupFd
 from ._popen import UNKNOWN, close_all
 from ._popen import Popen as _Popen
@@ -27,6 +27,8 @@ from ._popen import Popen as _Popen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ._native import Collector
 
 __all__ = ["Popen"]
 
@@ -67,17 +69,20 @@ class Popen(_Popen):
         self._end = util.Finalize(self, self._template.native.forget, (self._id,))
 
     def _pickled(self, process: Any, environment: dict[str, str]) -> bytes:
+        # Shared objects that the code refers to: there until the child has ended.
+        self._kept: list[Collector] = []
         blobs: list[bytes] = []
         needed: list[int] = []
 
-        def register(data: bytes, _name: str) -> int:
+        def register(data: bytes, _name: str, met: Collector) -> int:
             blobs.append(data)
+            self._kept.append(met)
             return len(blobs) - 1
 
         shipper = _code.Shipper(register, needed.append)
         _context.set_spawning_popen(self)
         try:
-            world = bytes(ForkingPickler.dumps(_preparation.passport()))
+            world = bytes(ForkingPickler.dumps(_handles.passport(self)))
             body = shipper.dumps(process, "process")
         finally:
             _context.set_spawning_popen(None)
