@@ -85,7 +85,7 @@ impl Memory for InWorld {
     fn chunk(&self, name: u64) -> Option<InBlock<'_>> {
         let (start, len) = self.0.address(handle_of(name))?;
         let room = len.checked_sub(HEAD)? / WORD * WORD;
-        Some(InBlock { start, room, world: PhantomData })
+        Some(InBlock { start: start.as_ptr(), room, world: PhantomData })
     }
 
     fn fresh(&self, room: u64) -> Result<Block, NoMemory> {
