@@ -7,9 +7,11 @@ that a copy is found out: what a child does to a copy cannot be seen in the pare
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import manyhands
 from manyhands import sharedctypes
 
 if TYPE_CHECKING:
@@ -95,3 +97,19 @@ def raise_with(name):
     error = ValueError("with luggage")
     error.luggage = make_touched(name)
     raise error
+
+
+def touch_all(wrapper, wrapped):
+    for name, obj in wrapped.items():
+        touch(name, wrapper, obj)
+
+
+def copy_value(source, target):
+    target.value = source.value
+
+
+def hand_on(method, value):
+    found = manyhands if method == "template" else multiprocessing
+    process = found.get_context(method).Process(target=set_value, args=(value,))
+    process.start()
+    process.join()
