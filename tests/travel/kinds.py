@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,3 +115,40 @@ def hand_on(method, value):
     process = found.get_context(method).Process(target=set_value, args=(value,))
     process.start()
     process.join()
+
+
+kept = {}
+
+
+def keep(objects):
+    kept.update(objects)
+
+
+def touch_kept():
+    for name, obj in kept.items():
+        BY_NAME[name].touch(obj)
+
+
+def kept_value():
+    return kept["RawValue"].value
+
+
+def value_of(value):
+    return value.value
+
+
+def same(value):
+    return value
+
+
+def make_large():
+    return sharedctypes.RawArray("b", 4 << 20)
+
+
+def make_large_and_drop(_):
+    make_large()
+
+
+def die_with(value):
+    kept["dying"] = value
+    os.kill(os.getpid(), signal.SIGKILL)
