@@ -6,6 +6,14 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_sync import Atomic as Atomic
+from ._native_sync import Barrier as Barrier
+from ._native_sync import BoundedSemaphore as BoundedSemaphore
+from ._native_sync import Condition as Condition
+from ._native_sync import Event as Event
+from ._native_sync import Lock as Lock
+from ._native_sync import RLock as RLock
+from ._native_sync import Semaphore as Semaphore
 from ._native_world import Collector as Collector
 from ._native_world import Memory as Memory
 from ._native_world import attach_world as attach_world
@@ -18,11 +26,19 @@ from ._native_world import sweep as sweep
 
 __all__ = [
     "AsyncResult",
+    "Atomic",
+    "Barrier",
+    "BoundedSemaphore",
     "Collector",
+    "Condition",
     "Engine",
+    "Event",
     "Launches",
+    "Lock",
     "Memory",
+    "RLock",
     "ResultIterator",
+    "Semaphore",
     "Stream",
     "Task",
     "WorkerEnd",
