@@ -329,7 +329,10 @@ impl Call {
     /// The code of a call that ends, and the holds that end with it.
     pub(crate) fn into_parts(self) -> (Vec<u64>, Luggage) {
         let kept = self.luggage.into_values().flatten();
-        (self.codes, kept.chain(self.first_failure.into_iter().flat_map(|run| run.luggage)).collect())
+        (
+            self.codes,
+            kept.chain(self.first_failure.into_iter().flat_map(|run| run.luggage)).collect(),
+        )
     }
 }
 

@@ -189,7 +189,8 @@ impl State {
         for code in &codes {
             self.use_code(*code);
         }
-        self.initializer = Some(Initializer { name, codes, payload: payload.into(), _luggage: luggage });
+        self.initializer =
+            Some(Initializer { name, codes, payload: payload.into(), _luggage: luggage });
         let mut seats = std::mem::take(&mut self.seats);
         let welcomed = seats.iter_mut().try_for_each(|seat| self.welcome(&mut seat.worker));
         self.seats = seats;

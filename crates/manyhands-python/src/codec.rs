@@ -223,9 +223,8 @@ fn mentions_main(bytes: &[u8]) -> bool {
 #[cold]
 fn mentions_neighbours(bytes: &[u8]) -> bool {
     static WORDS: std::sync::OnceLock<[Finder<'static>; 2]> = std::sync::OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        [Finder::new(b"multiprocessing.shared_memory"), Finder::new(b"_ctypes")]
-    });
+    let words = WORDS
+        .get_or_init(|| [Finder::new(b"multiprocessing.shared_memory"), Finder::new(b"_ctypes")]);
     words.iter().any(|word| word.find(bytes).is_some())
 }
 

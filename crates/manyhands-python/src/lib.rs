@@ -7,6 +7,9 @@
 //! bytes). What decides anything is in the engine crate or in the Python package; unsafe code is in [`ffi`] only.
 
 mod codec;
+mod connection;
+mod connection_receive;
+mod connection_send;
 mod engine;
 mod exit;
 mod feed;
@@ -32,6 +35,8 @@ use pyo3::prelude::*;
 /// The engine of manyhands.
 #[pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use crate::connection::{PipeEnd, PipeSeed, adopt_pipe, new_pipe};
     #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]

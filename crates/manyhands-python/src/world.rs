@@ -115,7 +115,8 @@ pub(crate) fn no_memory(error: &NoMemory) -> PyErr {
     let mut text = format!("no shared memory for {} bytes", error.asked);
     if let Some(limit) = error.limit {
         let budget = budget::MEMORY;
-        text += &format!(": manyhands takes at most {limit} bytes here; set {budget} to change that");
+        text +=
+            &format!(": manyhands takes at most {limit} bytes here; set {budget} to change that");
     } else if let Some(source) = &error.source {
         text += &format!(": {source}");
     }

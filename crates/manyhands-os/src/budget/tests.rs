@@ -89,7 +89,11 @@ fn version_one_and_both_at_once() {
         ("one: no limit", &with(&[(limit, "9223372036854771712"), (used, "1")]), Some(ALL)),
         (
             "one: a limit and cache",
-            &with(&[(limit, "7000"), (used, "5000"), (stat, "cache 1\ntotal_inactive_file 1000\n")]),
+            &with(&[
+                (limit, "7000"),
+                (used, "5000"),
+                (stat, "cache 1\ntotal_inactive_file 1000\n"),
+            ]),
             Some(3000),
         ),
         (

@@ -19,4 +19,4 @@ mod wait;
 pub use bell::{Bell, Ticket};
 pub use mutex::{Locked, RawMutex};
 pub use owner::{Gone, Liveness, Owner};
-pub use wait::{Deadline, OWNED_SLICE, SLICE, Wait, spin_until};
+pub use wait::{Deadline, OWNED_SLICE, SLICE, SPIN, Wait, spin_until};
