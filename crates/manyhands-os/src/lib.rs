@@ -16,10 +16,11 @@
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
 //! | [`launch`] | starting a program with chosen descriptors |
 //! | [`life`] | whether a process that is known by number still lives |
+//! | [`lifeline`] | ending with the holder of a pipe |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
-//! | [`room`] | how much memory and address space there is; random numbers |
+//! | [`room`] | how much memory the machine has, and address space the process; random numbers |
 //! | [`signals`] | the signal mask of a thread, ignored signals |
 //! | [`socket`] | messages that carry descriptors |
 //! | [`stdio`] | redirecting the three standard descriptors |
@@ -37,6 +38,7 @@ pub mod futex;
 pub mod jobcontrol;
 pub mod launch;
 pub mod life;
+pub mod lifeline;
 pub mod memory;
 pub mod poll;
 pub mod process;

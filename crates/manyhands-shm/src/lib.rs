@@ -10,6 +10,7 @@
 //! | [`hub`] | one page for all workers of a pool: the parent's parking word, who is awake |
 //! | [`pipe`] | messages between two ends that many processes can hold |
 //! | [`futex`] | a word on which many sleep: the kernel's, or its model |
+//! | [`channel`] | items in at the tail and out at the head, between processes that may be killed |
 //! | `world` | memory for all processes of a tree: blocks, who holds them, what becomes of them |
 //! | [`sync`] | locks and signals that survive the death of whoever holds or rings them |
 //!
@@ -17,6 +18,7 @@
 //! being asked to, and it trusts no number that the other side wrote.
 
 pub mod atomic;
+pub mod channel;
 pub mod claim;
 pub mod futex;
 pub mod hub;
