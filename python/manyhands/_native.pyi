@@ -6,6 +6,10 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_pipe import PipeEnd as PipeEnd
+from ._native_pipe import PipeSeed as PipeSeed
+from ._native_pipe import adopt_pipe as adopt_pipe
+from ._native_pipe import new_pipe as new_pipe
 from ._native_world import Collector as Collector
 from ._native_world import Memory as Memory
 from ._native_world import attach_world as attach_world
@@ -22,10 +26,13 @@ __all__ = [
     "Engine",
     "Launches",
     "Memory",
+    "PipeEnd",
+    "PipeSeed",
     "ResultIterator",
     "Stream",
     "Task",
     "WorkerEnd",
+    "adopt_pipe",
     "attach_world",
     "collect",
     "collecting",
@@ -39,6 +46,7 @@ __all__ = [
     "lead_group",
     "leave",
     "leave_interpreter",
+    "new_pipe",
     "run_template",
     "run_worker",
     "sweep",
