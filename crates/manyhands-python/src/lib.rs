@@ -8,6 +8,9 @@
 //! crate or in the Python package; unsafe code is in [`ffi`] only.
 
 mod codec;
+mod connection;
+mod connection_receive;
+mod connection_send;
 mod engine;
 mod exit;
 mod feed;
@@ -42,6 +45,8 @@ use pyo3::prelude::*;
 /// The engine of manyhands.
 #[pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use crate::connection::{PipeEnd, PipeSeed, adopt_pipe, new_pipe};
     #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
