@@ -26,6 +26,8 @@
 //! shared memory.
 
 mod alloc;
+#[cfg(test)]
+mod audit;
 mod block;
 mod fork;
 mod ground;
