@@ -54,4 +54,6 @@ pub use names::Handle;
 pub use words::Plain;
 
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod tests;

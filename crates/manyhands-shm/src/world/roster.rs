@@ -236,6 +236,14 @@ impl Ground {
         self.slot(owner.slot()).change(seen, new)
     }
 
+    /// For tests: takes a slot for some other process.
+    #[cfg(test)]
+    pub(super) fn take_seat_as(&self, pid: u64, namespace: u64) -> io::Result<Owner> {
+        let rest =
+            1 << (START_SHIFT - REST_SHIFT) | namespace << (NAMESPACE_SHIFT - REST_SHIFT) | pid;
+        self.take_slot(Seat::Live, rest)
+    }
+
     /// For tests: every child that is expected is late.
     #[cfg(test)]
     pub(super) fn forget_the_expected(&self) {
