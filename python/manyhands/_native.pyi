@@ -6,6 +6,10 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_pipe import PipeEnd as PipeEnd
+from ._native_pipe import PipeSeed as PipeSeed
+from ._native_pipe import adopt_pipe as adopt_pipe
+from ._native_pipe import new_pipe as new_pipe
 from ._native_sync import Atomic as Atomic
 from ._native_sync import Barrier as Barrier
 from ._native_sync import BoundedSemaphore as BoundedSemaphore
@@ -36,12 +40,15 @@ __all__ = [
     "Launches",
     "Lock",
     "Memory",
+    "PipeEnd",
+    "PipeSeed",
     "RLock",
     "ResultIterator",
     "Semaphore",
     "Stream",
     "Task",
     "WorkerEnd",
+    "adopt_pipe",
     "attach_world",
     "collect",
     "collecting",
@@ -55,6 +62,7 @@ __all__ = [
     "lead_group",
     "leave",
     "leave_interpreter",
+    "new_pipe",
     "run_template",
     "run_worker",
     "sweep",

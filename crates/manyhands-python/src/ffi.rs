@@ -1,10 +1,15 @@
 //! The only unsafe code of the binding: calls for which PyO3's safe API is too slow or missing.
 #![expect(unsafe_code, reason = "CPython calls that PyO3 does not wrap under the limited API")]
 
+use std::mem::MaybeUninit;
 use std::os::raw::c_int;
+use std::ptr::NonNull;
 
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 // `PyObject_Vectorcall` is exported by every CPython since 3.9 and part of the stable ABI since 3.12,
 // with this signature; PyO3 hides it from limited-API builds that start below 3.12.
@@ -79,6 +84,13 @@ pub(crate) fn fork(_py: Python<'_>) -> std::io::Result<i32> {
 unsafe extern "C" {
     #[link_name = "fork"]
     fn libc_fork() -> i32;
+}
+
+/// A descriptor that Python code holds, for the time of one call.
+pub(crate) fn borrowed<'fd>(fd: i32) -> std::os::fd::BorrowedFd<'fd> {
+    // SAFETY: the callers are the package's own start code, which keeps the descriptor open during the call
+    // for which it passes the number; it is never -1, as it comes from an object or a call that made it.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }
 }
 
 /// Takes over a descriptor that Python code has given away.
@@ -265,4 +277,100 @@ where
 {
     // SAFETY: the caller's convention; no arguments.
     unsafe { release_raw::<T>(slf, std::ptr::null(), 0, std::ptr::null_mut()) }
+}
+
+/// A `bytes` object that nobody has seen yet, and its room.
+#[derive(Debug)]
+pub(crate) struct NewBytes {
+    object: Py<PyBytes>,
+    room: NonNull<MaybeUninit<u8>>,
+    len: usize,
+}
+
+// SAFETY: `Py` may be sent, and the room is memory of the object, which belongs to no thread and is written through
+// `&mut` only.
+unsafe impl Send for NewBytes {}
+// SAFETY: `&NewBytes` gives nothing but the length.
+unsafe impl Sync for NewBytes {}
+
+impl NewBytes {
+    /// Room for `len` bytes, with any content.
+    pub(crate) fn new(py: Python<'_>, len: usize) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(len)?;
+        // SAFETY: the GIL is held; a null pointer asks for a new object with room of that size.
+        let made = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), size) };
+        // SAFETY: a new reference, or null with an exception set.
+        let object = unsafe { Bound::from_owned_ptr_or_err(py, made) }?.cast_into::<PyBytes>()?;
+        // SAFETY: it is a bytes object, whose buffer does not move.
+        let room = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
+        let room = NonNull::new(room.cast()).ok_or_else(|| PyErr::fetch(py))?;
+        Ok(Self { object: object.unbind(), room, len })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where the bytes go.
+    pub(crate) fn room(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: the object has `len` bytes from `room` on, lives as long as `self`, and is known to nobody else, so
+        // nobody reads it while it is written. (The one empty object has no bytes.)
+        unsafe { std::slice::from_raw_parts_mut(self.room.as_ptr(), self.len) }
+    }
+
+    /// The object, once all of its room is filled.
+    pub(crate) fn finish(self, py: Python<'_>) -> Bound<'_, PyBytes> {
+        self.object.into_bound(py)
+    }
+}
+
+/// Bytes all of which were made with a value.
+pub(crate) fn filled<const N: usize>(bytes: [MaybeUninit<u8>; N]) -> [u8; N] {
+    // SAFETY: the callers made each with a value, and filling them has only replaced it by another.
+    bytes.map(|byte| unsafe { byte.assume_init() })
+}
+
+/// The memory of a bytes-like object, contiguous, as long as the view lives.
+#[derive(Debug)]
+pub(crate) struct View(PyUntypedBuffer);
+
+impl View {
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyUntypedBuffer::get(object)?;
+        if !buffer.is_c_contiguous() {
+            return Err(PyBufferError::new_err(
+                "memoryview: underlying buffer is not C-contiguous",
+            ));
+        }
+        Ok(Self(buffer))
+    }
+
+    pub(crate) fn writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let view = Self::of(object)?;
+        if view.0.readonly() {
+            return Err(PyTypeError::new_err("cannot modify read-only memory"));
+        }
+        Ok(view)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.0.len_bytes() == 0 {
+            return &[];
+        }
+        // SAFETY: the exporter keeps that many bytes there while the buffer is held, and it is contiguous. Another
+        // thread may write them meanwhile, as with every buffer of Python's: then what is copied is a mixture.
+        unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast(), self.0.len_bytes()) }
+    }
+
+    /// Writes `content` at `offset`; `false` and nothing if it does not fit.
+    pub(crate) fn put(&mut self, offset: usize, content: &[u8]) -> bool {
+        if offset.checked_add(content.len()).is_none_or(|end| end > self.0.len_bytes()) {
+            return false;
+        }
+        let target = self.0.buf_ptr().cast::<u8>().wrapping_add(offset);
+        // SAFETY: the target lies inside the buffer (just checked), which is writable (`writable`) and held; `content`
+        // is a bytes object, whose memory nobody else has given to this buffer.
+        unsafe { target.copy_from(content.as_ptr(), content.len()) };
+        true
+    }
 }

@@ -2,11 +2,15 @@
 //!
 //! A file per thing: [`engine`] (a pool), [`feed`] (items out of an iterable), [`map`] (the blocking call),
 //! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
-//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`world`] and
-//! [`travel`] (shared memory, and how objects in it are handed on), `sync_*` (locks and their relatives),
-//! [`codec`] (values as bytes). What decides anything is in the engine crate or in the Python package; unsafe code is in [`ffi`] only.
+//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`processes`]
+//! (what `Process` needs), [`world`] and [`travel`] (shared memory, and how objects in it are handed on),
+//! `sync_*` (locks and their relatives), [`codec`] (values as bytes). What decides anything is in the engine
+//! crate or in the Python package; unsafe code is in [`ffi`] only.
 
 mod codec;
+mod connection;
+mod connection_receive;
+mod connection_send;
 mod engine;
 mod exit;
 mod feed;
@@ -18,6 +22,7 @@ mod map;
 mod memory;
 mod outcome;
 mod process;
+mod processes;
 mod progress;
 mod result;
 mod sync_atomic;
@@ -41,6 +46,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
+    use crate::connection::{PipeEnd, PipeSeed, adopt_pipe, new_pipe};
+    #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::iterate::{ResultIterator, Stream};
@@ -50,6 +57,11 @@ mod _native {
     use crate::memory::Memory;
     #[pymodule_export]
     use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
+    #[pymodule_export]
+    use crate::processes::{
+        ProcessTemplate, end_on_hangup, end_with_creator, is_main_thread, spawn_member_of_group,
+        wait_dead,
+    };
     #[pymodule_export]
     use crate::result::AsyncResult;
     #[pymodule_export]
@@ -67,7 +79,7 @@ mod _native {
     #[pymodule_export]
     use crate::task::Task;
     #[pymodule_export]
-    use crate::template::run_template;
+    use crate::template::{run_process_template, run_template};
     #[pymodule_export]
     use crate::travel::{Collector, collect, collecting};
     #[pymodule_export]

@@ -270,7 +270,7 @@ mod tests {
     }
 
     fn owner(slot: u32) -> Owner {
-        Owner::new(slot, 1).unwrap()
+        Owner::new(slot, 1).expect("a small slot")
     }
 
     const NOBODY: u32 = 99;
