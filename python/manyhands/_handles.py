@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         def _handle(self) -> tuple[int, int]: ...
 
 
-__all__ = ["Collector", "Passport", "assert_travelling", "leave", "passport", "reduce", "spawning", "watch_exit"]
+__all__ = [
+    "Collector",
+    "Passport",
+    "assert_travelling",
+    "leave",
+    "passport",
+    "reduce",
+    "spawning",
+    "watch_exit",
+]
 
 _LAST = -1_000_000  # the priority of the finalizer that runs after all others
 

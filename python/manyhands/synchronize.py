@@ -202,5 +202,3 @@ def _owner(holder: str) -> str:
         return name if thread == "MainThread" else f"{name}|{thread}"
     names = {"nobody": "None", "other thread": "SomeOtherThread"}
     return names.get(holder, "SomeOtherProcess")
-
-

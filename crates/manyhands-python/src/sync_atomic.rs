@@ -2,8 +2,8 @@
 
 use manyhands_shm::sync::{self, Bits};
 use manyhands_shm::world::Block;
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::BoundObject;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 

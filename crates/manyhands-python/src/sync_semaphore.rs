@@ -110,7 +110,8 @@ impl Semaphore {
 
     /// The number of free permits.
     fn get_value(&self, py: Python<'_>) -> u32 {
-        if self.words().value() == 0 {
+        // What dead processes held is free.
+        if self.words().is_noted() {
             py.detach(|| self.words().recover(&**self.block.world()));
         }
         self.words().value()
