@@ -6,6 +6,11 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_queue import QueueBase as QueueBase
+from ._native_queue import QueueHold as QueueHold
+from ._native_queue import QueueIterator as QueueIterator
+from ._native_queue import SimpleQueueBase as SimpleQueueBase
+from ._native_queue import adopt_queue as adopt_queue
 from ._native_world import Collector as Collector
 from ._native_world import Memory as Memory
 from ._native_world import attach_world as attach_world
@@ -22,10 +27,15 @@ __all__ = [
     "Engine",
     "Launches",
     "Memory",
+    "QueueBase",
+    "QueueHold",
+    "QueueIterator",
     "ResultIterator",
+    "SimpleQueueBase",
     "Stream",
     "Task",
     "WorkerEnd",
+    "adopt_queue",
     "attach_world",
     "collect",
     "collecting",

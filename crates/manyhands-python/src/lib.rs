@@ -19,6 +19,11 @@ mod memory;
 mod outcome;
 mod process;
 mod progress;
+mod queue;
+mod queue_get;
+mod queue_item;
+mod queue_put;
+mod queue_wait;
 mod result;
 mod task;
 mod template;
@@ -42,6 +47,8 @@ mod _native {
     use crate::memory::Memory;
     #[pymodule_export]
     use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
+    #[pymodule_export]
+    use crate::queue::{QueueBase, QueueHold, QueueIterator, SimpleQueueBase, adopt_queue};
     #[pymodule_export]
     use crate::result::AsyncResult;
     #[pymodule_export]

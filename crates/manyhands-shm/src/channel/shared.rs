@@ -127,7 +127,6 @@ impl InBlock<'_> {
 
     /// The address of a word.
     #[inline]
-    #[expect(clippy::cast_ptr_alignment, reason = "asserted right before")]
     fn word_at(&self, at: u64) -> *mut u64 {
         assert!(at.is_multiple_of(WORD as u64), "between two words of a chunk");
         self.at(at, WORD).cast()
@@ -201,7 +200,10 @@ pub struct Channel {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = self.words().len();
-        f.debug_struct("Channel").field("block", &self.block.handle()).field("len", &len).finish()
+        f.debug_struct("Channel")
+            .field("block", &self.block.handle())
+            .field("len", &len)
+            .finish_non_exhaustive()
     }
 }
 
