@@ -28,7 +28,7 @@ from ._native import Collector
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, NoReturn, Protocol, TypeVar
 
     T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def reduce(obj: Handled, adopt: Callable[..., T], *extra: Any) -> tuple[Any, ...
         return adopt, (world, handle, *extra)
     popen = spawning()
     if popen is None:
-        raise RuntimeError(_refusal(obj))
+        refuse(type(obj).__name__)
     carrier = passport(popen)
     carrier.keep(obj)
     return _arrive, (carrier, adopt, world, handle, extra)
@@ -65,12 +65,13 @@ def reduce(obj: Handled, adopt: Callable[..., T], *extra: Any) -> tuple[Any, ...
 def assert_travelling(obj: object) -> None:
     """Raise RuntimeError unless something carries what is being pickled now."""
     if not _native.collecting() and spawning() is None:
-        raise RuntimeError(_refusal(obj))
+        refuse(type(obj).__name__)
 
 
-def _refusal(obj: object) -> str:
-    return (
-        f"{type(obj).__name__} objects should only be shared between processes through "
+def refuse(kind: str) -> NoReturn:
+    """Raise RuntimeError: nothing carries an object of that kind now."""
+    raise RuntimeError(
+        f"{kind} objects should only be shared between processes through "
         "inheritance: hand it to a child as an argument of a Process, or to workers as an argument "
         "or among the initargs of a manyhands pool, or put it into a queue or pipe of manyhands. "
         "It cannot be pickled on its own, nor by multiprocessing's pools, queues and managers"

@@ -13,9 +13,9 @@ import sys
 from _thread import allocate_lock
 from _weakref import ref
 
-from . import _code, _neighbours, _snapshot
+from . import _code, _default, _neighbours, _snapshot
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
-from ._options import at_least_one, check_method, environment_method
+from ._options import at_least_one, check_method
 from ._plan import STAR, Plan
 from ._threads import join_all
 
@@ -76,8 +76,7 @@ class Options:
 def _method(context: Any) -> tuple[str, Any]:
     """The start method, and the context whose `Process` starts the workers, if one does."""
     if context is None:
-        chosen = sys.modules.get("manyhands._context")
-        context = chosen.default_method() if chosen else environment_method()
+        context = _default.method()
     if context is None:
         return "template", None
     method = getattr(context, "method", context)
@@ -336,6 +335,7 @@ def serial_pool(
     maxtasksperchild: int | None = None,  # noqa: ARG001 - nothing is ever replaced
     context: Any = None,  # noqa: ARG001 - nothing is started
     *,
+    processes: int = 0,  # noqa: ARG001 - that is what made it this one
     env: Mapping[str, str] | None = None,  # noqa: ARG001 - there is no other process
     preload: Sequence[str] = (),  # noqa: ARG001 - the same
     exit: str = "wait",  # noqa: A002 - the option's name

@@ -10,6 +10,7 @@ Refuses: to decide when a worker is launched or replaced; the engine does.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from _thread import allocate_lock
 
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
     class Launched(Protocol):
         """A worker process, however it was made."""
 
-        pid: int
+        @property
+        def pid(self) -> int:
+            """Its number."""
 
         def exitcode(self) -> int | None:
             """Its exit code, once it is dead: negative for a signal, None if unknown."""
+
+        def discard(self) -> None:
+            """End it: its pool does not come to be."""
 
 
 class Forked:
@@ -46,13 +52,25 @@ class Forked:
             return None
         return os.waitstatus_to_exitcode(status)
 
+    def discard(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self.exitcode()
+
 
 class Started:
     """A worker that a context's `Process` is."""
 
     def __init__(self, process: Any) -> None:
         self._process = process
-        self.pid: int = process.pid
+
+    @property
+    def pid(self) -> int:
+        number: int = self._process.pid
+        return number
+
+    def discard(self) -> None:
+        self._process.terminate()
+        self._process.join()
 
     def exitcode(self) -> int | None:
         self._process.join(1)
@@ -206,10 +224,30 @@ class LaunchThread:
         self._lock = allocate_lock()
 
     def start(self) -> None:
-        """Launch what is ordered now, and leave the rest to a thread."""
-        while self._step(block=False):
-            pass
+        """Launch what is ordered now, and leave the rest to a thread; raises if that fails."""
+        orders = []
+        while (work := self._launches.next(False)) is not None:
+            orders.append(work)
+        for key, worker in self._launch_all(orders):
+            self._note(key, worker)
         start_thread(self._run, "launch")
+
+    def _launch_all(self, orders: list[Any]) -> list[tuple[int, Launched]]:
+        """All or none."""
+        launched: list[tuple[int, Launched]] = []
+        try:
+            for _, key, end in orders:
+                launched.append((key, self._launch(end, self._snapshot)))
+        except BaseException:
+            for _, worker in launched:
+                worker.discard()
+            raise
+        return launched
+
+    def _note(self, key: int, worker: Launched) -> None:
+        with self._lock:
+            self._workers[key] = worker
+        self._launches.launched(key, worker.pid)
 
     def _run(self) -> None:
         while self._step(block=True):
@@ -236,7 +274,5 @@ class LaunchThread:
         except Exception as error:  # noqa: BLE001 - whatever a foreign Process may raise
             self._launches.launch_failed(key, f"{type(error).__name__}: {error}")
             return True
-        with self._lock:
-            self._workers[key] = launched
-        self._launches.launched(key, launched.pid)
+        self._note(key, launched)
         return True

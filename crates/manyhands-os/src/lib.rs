@@ -9,16 +9,18 @@
 //! | [`budget`] | how much memory this process may use |
 //! | [`clock`] | the monotonic clock |
 //! | [`cpu`] | how many cores this process may use |
+//! | [`doorbell`] | a stream socket that rings, and tells when the other side is gone |
 //! | [`event`] | eventfd: waking a thread that polls |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
 //! | [`launch`] | starting a program with chosen descriptors |
 //! | [`life`] | whether a process that is known by number still lives |
+//! | [`lifeline`] | ending with the holder of a pipe |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
-//! | [`room`] | how much memory and address space there is; random numbers |
+//! | [`room`] | how much memory the machine has, and address space the process; random numbers |
 //! | [`signals`] | the signal mask of a thread, ignored signals |
 //! | [`socket`] | messages that carry descriptors |
 //! | [`stdio`] | redirecting the three standard descriptors |
@@ -29,12 +31,14 @@
 pub mod budget;
 pub mod clock;
 pub mod cpu;
+pub mod doorbell;
 pub mod event;
 pub mod fork;
 pub mod futex;
 pub mod jobcontrol;
 pub mod launch;
 pub mod life;
+pub mod lifeline;
 pub mod memory;
 pub mod poll;
 pub mod process;

@@ -121,7 +121,7 @@ impl State {
         let users: Vec<_> = self
             .calls
             .iter()
-            .filter(|(_, call)| call.codes.contains(&code))
+            .filter(|(_, call)| call.all_codes().any(|needed| needed == code))
             .map(|(id, _)| CallId(*id))
             .collect();
         for id in users {

@@ -20,7 +20,7 @@ use crate::launch::Doors;
 use crate::registry::registry;
 use crate::shared::Shared;
 use crate::state::{Phase, State};
-use crate::template::{Event, Template};
+use crate::template::{Event, Role, Template};
 use crate::worker_seat::Process;
 
 /// Adds a pool to those that are served, and starts the thread if it is the first.
@@ -153,7 +153,7 @@ impl Shared {
             fds.extend(state.config.world.as_ref().map(|world| world.fd()));
             fds.extend(start.fds.iter().map(|fd| fd.as_fd()));
             let blob = [&(order.seat as u64).to_le_bytes()[..], &start.blob].concat();
-            if let Err(error) = template.fork(order.key, &blob, &fds) {
+            if let Err(error) = template.fork(order.key, Role::Worker, &blob, &fds) {
                 state.launch_failed(
                     order.key,
                     &format!("the template cannot be asked for a worker: {error}"),

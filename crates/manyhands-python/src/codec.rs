@@ -120,6 +120,14 @@ impl<'py> Encoded<'py> {
         }
     }
 
+    /// The encoding as a record of its own.
+    #[inline]
+    pub(crate) fn to_record(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len() + size_of::<u32>());
+        self.append_to(&mut out);
+        out
+    }
+
     /// Appends the encoding as a record.
     #[inline]
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
@@ -216,7 +224,7 @@ fn unpickle<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
 }
 
 /// What plain pickle may be trusted with, as `manyhands._pickling.care` says it.
-const MIND_THE_WORDS: u8 = 1;
+const MIND_NAMED_MEMORY: u8 = 1;
 const NEVER: u8 = 2;
 
 /// Pickles what is not simple: the plain pickler first, `slow` for what it can't do rightly.
@@ -236,7 +244,7 @@ pub(crate) fn pickle<'py>(
         if let Ok(bytes) = ffi::call(&dumps, &[value, protocol])
             .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
             && (may_name_main || !mentions_main(bytes.as_bytes()))
-            && (care < MIND_THE_WORDS || !mentions_neighbours(bytes.as_bytes()))
+            && (care < MIND_NAMED_MEMORY || !mentions_named_memory(bytes.as_bytes()))
         {
             return Ok(Encoded::Pickle(bytes));
         }
@@ -249,13 +257,11 @@ fn mentions_main(bytes: &[u8]) -> bool {
     MAIN.get_or_init(|| Finder::new(b"_main__")).find(bytes).is_some()
 }
 
-/// Whether a pickle may hold what plain pickle copies though it is shared: named memory, shared ctypes objects.
-#[cold]
-fn mentions_neighbours(bytes: &[u8]) -> bool {
-    static WORDS: std::sync::OnceLock<[Finder<'static>; 2]> = std::sync::OnceLock::new();
-    let words = WORDS
-        .get_or_init(|| [Finder::new(b"multiprocessing.shared_memory"), Finder::new(b"_ctypes")]);
-    words.iter().any(|word| word.find(bytes).is_some())
+/// Whether a pickle may hold named memory, which would start a resource tracker where it is unpickled.
+fn mentions_named_memory(bytes: &[u8]) -> bool {
+    static WORD: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
+    let word = WORD.get_or_init(|| Finder::new(b"multiprocessing.shared_memory"));
+    word.find(bytes).is_some()
 }
 
 /// `callable(**words)` or `callable(*words)` for one item of `starmap`.

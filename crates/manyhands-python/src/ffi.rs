@@ -83,6 +83,13 @@ unsafe extern "C" {
     fn libc_fork() -> i32;
 }
 
+/// A descriptor that Python code holds, for the time of one call.
+pub(crate) fn borrowed<'fd>(fd: i32) -> std::os::fd::BorrowedFd<'fd> {
+    // SAFETY: the callers are the package's own start code, which keeps the descriptor open during the call
+    // for which it passes the number; it is never -1, as it comes from an object or a call that made it.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }
+}
+
 /// Takes over a descriptor that Python code has given away.
 pub(crate) fn owned(fd: i32) -> std::os::fd::OwnedFd {
     use std::os::fd::FromRawFd;

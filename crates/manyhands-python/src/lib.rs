@@ -2,8 +2,8 @@
 //!
 //! A file per thing: [`engine`] (a pool), [`feed`] (items out of an iterable), [`map`] (the blocking call),
 //! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
-//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`world`] and
-//! [`travel`] (shared memory, and how objects in it are handed on), [`codec`] (values as
+//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`processes`]
+//! (what `Process` needs), [`world`] and [`travel`] (shared memory, and how objects in it are handed on), [`codec`] (values as
 //! bytes). What decides anything is in the engine crate or in the Python package; unsafe code is in [`ffi`] only.
 
 mod codec;
@@ -18,6 +18,7 @@ mod map;
 mod memory;
 mod outcome;
 mod process;
+mod processes;
 mod progress;
 mod queue;
 mod queue_get;
@@ -48,13 +49,18 @@ mod _native {
     #[pymodule_export]
     use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
     #[pymodule_export]
+    use crate::processes::{
+        ProcessTemplate, end_on_hangup, end_with_creator, is_main_thread, spawn_member_of_group,
+        wait_dead,
+    };
+    #[pymodule_export]
     use crate::queue::{QueueBase, QueueHold, QueueIterator, SimpleQueueBase, adopt_queue};
     #[pymodule_export]
     use crate::result::AsyncResult;
     #[pymodule_export]
     use crate::task::Task;
     #[pymodule_export]
-    use crate::template::run_template;
+    use crate::template::{run_process_template, run_template};
     #[pymodule_export]
     use crate::travel::{Collector, collect, collecting};
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! The template process, as Python runs it: imports and forks are Python's, the loop is the engine's.
 
 use std::io;
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
 use manyhands_os::event::EventFd;
@@ -47,6 +48,25 @@ pub(crate) fn run_template<'py>(
         Outcome::Child(start) => {
             let (end, snapshot) = worker_end(py, start)?;
             Ok(Some((end, PyBytes::new(py, &snapshot))))
+        }
+    }
+}
+
+/// As [`run_template`] for a program's processes: None at the end; in a forked process its descriptors,
+/// the lifeline first, and what it is told.
+#[pyfunction]
+pub(crate) fn run_process_template<'py>(
+    py: Python<'py>,
+    import: Bound<'py, PyAny>,
+    fork: Bound<'py, PyAny>,
+) -> PyResult<Option<(Vec<i32>, Bound<'py, PyBytes>)>> {
+    let (control, parent) = inherited()?;
+    let mut host = PyHost { import, fork };
+    match run(control, parent, &mut host)? {
+        Outcome::Shutdown => Ok(None),
+        Outcome::Child(start) => {
+            let fds = start.fds.into_iter().map(IntoRawFd::into_raw_fd).collect();
+            Ok(Some((fds, PyBytes::new(py, &start.blob))))
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | [`record`] | length-prefixed records, the only framing in shared memory |
 //! | [`lane`] | a request stream and a reply stream between the parent and one worker |
 //! | [`hub`] | one page for all workers of a pool: the parent's parking word, who is awake |
+//! | [`pipe`] | messages between two ends that many processes can hold |
 //! | [`futex`] | a word on which many sleep: the kernel's, or its model |
 //! | [`channel`] | items in at the tail and out at the head, between processes that may be killed |
 //! | `world` | memory for all processes of a tree: blocks, who holds them, what becomes of them |
@@ -23,6 +24,7 @@ pub mod futex;
 pub mod hub;
 pub mod lane;
 pub mod park;
+pub mod pipe;
 pub mod record;
 pub mod space;
 pub mod sync;

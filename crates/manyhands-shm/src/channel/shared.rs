@@ -66,8 +66,9 @@ pub const fn handle_of(name: u64) -> Handle {
 pub struct InWorld(Arc<World>);
 
 impl Liveness for InWorld {
+    /// A thread of a process that has exited gives nothing back either.
     fn is_alive(&self, owner: Owner) -> bool {
-        self.0.is_alive(owner)
+        self.0.internal().is_alive(owner)
     }
 
     #[inline]
@@ -85,7 +86,7 @@ impl Memory for InWorld {
     fn chunk(&self, name: u64) -> Option<InBlock<'_>> {
         let (start, len) = self.0.address(handle_of(name))?;
         let room = len.checked_sub(HEAD)? / WORD * WORD;
-        Some(InBlock { start, room, world: PhantomData })
+        Some(InBlock { start: start.as_ptr(), room, world: PhantomData })
     }
 
     fn fresh(&self, room: u64) -> Result<Block, NoMemory> {

@@ -111,21 +111,6 @@ impl Block {
 }
 
 impl World {
-    /// Where a live block begins in this process, and how long it is; `None` if it is gone.
-    ///
-    /// It takes no hold: the caller knows who keeps the block alive.
-    #[inline]
-    #[must_use]
-    pub fn address(&self, handle: Handle) -> Option<(*mut u8, usize)> {
-        let ready = self.ground.header().ready[super::ground::Part::Names as usize].get();
-        if u64::from(handle.index()) >= ready {
-            return None;
-        }
-        let name = self.ground.name(handle.index());
-        let alive = u64::from(name.generation()) == handle.0 >> 32 && name.life() == Life::Used;
-        alive.then(|| (self.ground.address(name.spot().offset()), name.length()))
-    }
-
     /// A hold of a block that another process (or this one) has named; `None` if it is gone, or if the
     /// kernel has no memory to list one hold more.
     #[must_use]
@@ -144,7 +129,7 @@ impl World {
             return None;
         }
         let inside = self.enter();
-        let name = inside.find_name(handle)?;
+        let name = inside.ground.find_name(handle)?;
         let life = name.life();
         if !wanted(life) || name.kind.get() == TABLE_KIND {
             return None;

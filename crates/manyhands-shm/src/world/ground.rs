@@ -34,7 +34,7 @@ const MOST_NAMES: usize = 1 << 26;
 const MOST_PAGES: usize = u32::MAX as usize >> 1;
 
 /// Where the parts of a world with so many pages begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Plan {
     pages: usize,
     names: usize,
@@ -107,7 +107,7 @@ impl Ground {
         if segment.len() < least {
             return Err(unknown("this memory file is not a world"));
         }
-        let mut ground = Self { segment, plan: Plan { pages: 0, ..Plan::default() } };
+        let mut ground = Self { segment, plan: Plan::default() };
         if ground.header().magic.get() != MAGIC {
             return Err(unknown("this memory file is not a world"));
         }
@@ -223,11 +223,5 @@ impl Ground {
     pub(super) fn punch(&self, page: u32, count: u32) {
         let at = self.plan.data_at + page as usize * PAGE;
         drop(self.segment.release(at, count as usize * PAGE));
-    }
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self { pages: 0, names: 0, names_at: 0, map_at: 0, data_at: 0, len: 0 }
     }
 }

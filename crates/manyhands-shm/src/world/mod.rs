@@ -46,7 +46,7 @@ mod words;
 pub use alloc::{Fill, NoMemory};
 pub use block::Block;
 pub use fork::Fork;
-pub use home::{Usage, World};
+pub use home::{Internal, Usage, World};
 pub use kinds::{Hooks, register};
 pub use names::Handle;
 pub use words::Plain;

@@ -22,7 +22,7 @@ struct Watch<'g> {
 
 impl Liveness for Watch<'_> {
     fn is_alive(&self, owner: Owner) -> bool {
-        self.ground.is_alive(owner, self.me)
+        self.ground.gone(owner, self.me).is_none()
     }
 
     fn me(&self) -> Owner {
@@ -81,7 +81,7 @@ impl Inside<'_> {
                 self.ground.name(chunk).holders.put(1);
                 let chunk = self.ground.chunk(chunk);
                 for hold in chunk.holds.iter().filter(|hold| hold.get() != 0) {
-                    match self.find_name(Handle(hold.get())) {
+                    match self.ground.find_name(Handle(hold.get())) {
                         Some(name) => name.holders.put(name.holders.get() + 1),
                         None => hold.commit(0),
                     }
@@ -114,7 +114,7 @@ impl Inside<'_> {
     fn find_frontier(&self) -> u32 {
         let end = |name: &Name| match pages_of(name.length()) {
             Some(count) => name.spot().page() + count,
-            None => self.slab_end(name.spot()),
+            None => name.spot().slab_end(),
         };
         let frontier = self.used_names().map(end).max().unwrap_or(0);
         let rest = self.ground.pages() - frontier as usize;

@@ -100,8 +100,13 @@ impl State {
         Owner::from_word(self.rest() as u32)
     }
 
+    /// How the owner of a swept slot went.
+    fn went(self) -> Gone {
+        if self.0 >> LEFT_SHIFT & 1 == 1 { Gone::Left } else { Gone::Died }
+    }
+
     fn namespace(self) -> u64 {
-        self.0 >> NAMESPACE_SHIFT & (1 << (START_SHIFT - NAMESPACE_SHIFT)) - 1
+        (self.0 >> NAMESPACE_SHIFT) & ((1 << (START_SHIFT - NAMESPACE_SHIFT)) - 1)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "22 and 16 bits are cut out")]
@@ -192,17 +197,24 @@ impl Ground {
         matches!(state.seat(), Seat::Live | Seat::Left).then_some(state.mark().pid)
     }
 
-    /// Whether an owner may still give back what it holds, as the process `me` sees it.
-    pub(super) fn is_alive(&self, owner: Owner, me: Owner) -> bool {
+    /// Whether, and how, an owner went, as the process `me` sees it; `None` if it may still give back
+    /// what it holds. Of one whose slot was given back nobody knows how it went: it counts as dead.
+    pub(super) fn gone(&self, owner: Owner, me: Owner) -> Option<Gone> {
         if owner == me || owner == Owner::ABSENT {
-            return true;
+            return None;
         }
-        let Some(state) = self.seated(owner) else { return false };
-        match state.seat() {
-            Seat::Free | Seat::Swept => false,
-            Seat::Expected => true,
-            // A slot that has changed meanwhile was given back, or its owner has left.
-            Seat::Live | Seat::Left => self.runs(state, me) && self.seated(owner).is_some(),
+        loop {
+            let Some(state) = self.seated(owner) else { return Some(Gone::Died) };
+            let gone = match state.seat() {
+                Seat::Expected => None,
+                Seat::Live => (!self.runs(state, me)).then_some(Gone::Died),
+                Seat::Left => (!self.runs(state, me)).then_some(Gone::Left),
+                Seat::Free | Seat::Swept => Some(state.went()),
+            };
+            // A slot that has changed meanwhile says more than the process that was looked at.
+            if self.seated(owner) == Some(state) {
+                return gone;
+            }
         }
     }
 
@@ -212,7 +224,7 @@ impl Ground {
         if state.namespace() != own.namespace() || state.namespace() == ELSEWHERE {
             return true;
         }
-        own.mark().sees_alive(&state.mark())
+        own.mark().sees_alive(state.mark())
     }
 
     /// A child that was expected says that it is there; false if it came too late.
@@ -244,10 +256,12 @@ impl Ground {
             Seat::Free => return None,
             Seat::Expected if monotonic_ns() / 1_000_000 <= seen.rest() => return None,
             Seat::Live | Seat::Left if owner == me || self.runs(seen, me) => return None,
-            Seat::Swept if seen.sweeper().is_some_and(|by| self.is_alive(by, me)) => return None,
-            Seat::Swept if seen.0 >> LEFT_SHIFT & 1 == 1 => Gone::Left,
+            Seat::Swept if seen.sweeper().is_some_and(|by| self.gone(by, me).is_none()) => {
+                return None;
+            }
+            Seat::Swept => seen.went(),
             Seat::Left => Gone::Left,
-            Seat::Expected | Seat::Live | Seat::Swept => Gone::Died,
+            Seat::Expected | Seat::Live => Gone::Died,
         };
         let left = u64::from(how == Gone::Left) << LEFT_SHIFT >> REST_SHIFT;
         let new = State::new(Seat::Swept, owner.generation(), left | u64::from(me.get()));

@@ -43,7 +43,7 @@ impl World {
                     let remains = self.recover(handle, owner, how);
                     let inside = self.enter();
                     hold.commit(0);
-                    if let Some(name) = inside.find_name(handle) {
+                    if let Some(name) = inside.ground.find_name(handle) {
                         inside.drop_hold(name, handle, Heat::Warm);
                     }
                     drop(inside);
@@ -94,10 +94,9 @@ impl World {
         let me = self.me();
         for handle in handles {
             let kind = self.ground.name(handle.index()).kind.get();
-            if let Some(recover) = hooks(kind).recover {
-                if let Some(block) = self.adopt(handle) {
-                    recover(&block, me, Gone::Left);
-                }
+            let Some(recover) = hooks(kind).recover else { continue };
+            if let Some(block) = self.adopt(handle) {
+                recover(&block, me, Gone::Left);
             }
         }
         self.ground.leave(me);
