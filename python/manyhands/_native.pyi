@@ -10,6 +10,11 @@ from ._native_pipe import PipeEnd as PipeEnd
 from ._native_pipe import PipeSeed as PipeSeed
 from ._native_pipe import adopt_pipe as adopt_pipe
 from ._native_pipe import new_pipe as new_pipe
+from ._native_queue import QueueBase as QueueBase
+from ._native_queue import QueueHold as QueueHold
+from ._native_queue import QueueIterator as QueueIterator
+from ._native_queue import SimpleQueueBase as SimpleQueueBase
+from ._native_queue import adopt_queue as adopt_queue
 from ._native_sync import Atomic as Atomic
 from ._native_sync import Barrier as Barrier
 from ._native_sync import BoundedSemaphore as BoundedSemaphore
@@ -42,13 +47,18 @@ __all__ = [
     "Memory",
     "PipeEnd",
     "PipeSeed",
+    "QueueBase",
+    "QueueHold",
+    "QueueIterator",
     "RLock",
     "ResultIterator",
     "Semaphore",
+    "SimpleQueueBase",
     "Stream",
     "Task",
     "WorkerEnd",
     "adopt_pipe",
+    "adopt_queue",
     "attach_world",
     "collect",
     "collecting",
