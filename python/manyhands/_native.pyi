@@ -6,23 +6,66 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_pipe import PipeEnd as PipeEnd
+from ._native_pipe import PipeSeed as PipeSeed
+from ._native_pipe import adopt_pipe as adopt_pipe
+from ._native_pipe import new_pipe as new_pipe
+from ._native_sync import Atomic as Atomic
+from ._native_sync import Barrier as Barrier
+from ._native_sync import BoundedSemaphore as BoundedSemaphore
+from ._native_sync import Condition as Condition
+from ._native_sync import Event as Event
+from ._native_sync import Lock as Lock
+from ._native_sync import RLock as RLock
+from ._native_sync import Semaphore as Semaphore
+from ._native_world import Collector as Collector
+from ._native_world import Memory as Memory
+from ._native_world import attach_world as attach_world
+from ._native_world import collect as collect
+from ._native_world import collecting as collecting
+from ._native_world import home_world as home_world
+from ._native_world import known_worlds as known_worlds
+from ._native_world import leave as leave
+from ._native_world import sweep as sweep
+
 __all__ = [
     "AsyncResult",
+    "Atomic",
+    "Barrier",
+    "BoundedSemaphore",
+    "Collector",
+    "Condition",
     "Engine",
+    "Event",
     "Launches",
+    "Lock",
+    "Memory",
+    "PipeEnd",
+    "PipeSeed",
+    "RLock",
     "ResultIterator",
+    "Semaphore",
     "Stream",
     "Task",
     "WorkerEnd",
+    "adopt_pipe",
+    "attach_world",
+    "collect",
+    "collecting",
     "cpu_count",
     "fork",
     "forked",
+    "home_world",
     "interrupt_wanted",
     "keep_printed",
+    "known_worlds",
     "lead_group",
+    "leave",
     "leave_interpreter",
+    "new_pipe",
     "run_template",
     "run_worker",
+    "sweep",
     "watch_parent",
 ]
 
@@ -203,10 +246,12 @@ class Engine:
         start: bytes,
     ) -> Self: ...
     # Code
-    def register(self, data: bytes) -> int:
-        """The id of a blob of code: the same for the same bytes."""
+    def register(self, data: bytes, met: Collector) -> int:
+        """The id of a blob of code: the same for the same bytes; it keeps what was met."""
 
-    def set_initializer(self, name: str, codes: list[int], arguments: bytes) -> None:
+    def set_initializer(
+        self, name: str, codes: list[int], arguments: bytes, met: Collector
+    ) -> None:
         """Set what workers do first: load `codes`, call the last one's value with `arguments`."""
 
     def preload(self, module: str) -> None:
@@ -286,8 +331,8 @@ class Engine:
     def release(self) -> None:
         """Let workers be launched."""
 
-    def set_start(self, start: bytes) -> None:
-        """Replace what new workers are started with."""
+    def set_start(self, start: bytes, given: list[int]) -> None:
+        """Replace what new workers are told, and the descriptors that they get copies of."""
 
     def launches(self) -> Launches:
         """What launches the workers of a pool without a template."""
@@ -318,6 +363,9 @@ class WorkerEnd:
     @staticmethod
     def attach(lane: int, hub: int, event: int, seat: int) -> WorkerEnd:
         """Take over the descriptors of lane, hub and event."""
+
+    def take_given(self) -> list[int]:
+        """The descriptors that the pool gave besides: the caller's own from now on."""
 
     def fds(self) -> tuple[int, int, int]:
         """The descriptors of lane, hub and event, to be passed on."""
