@@ -6,7 +6,6 @@
 //!
 //! It forks, so it has one thread and a `main` of its own, and speaks the little of the test runner's
 //! language that cargo and nextest need. It runs for `MANYHANDS_STORM` seconds, by default three.
-#![cfg_attr(loom, expect(unused, reason = "the world is no model"))]
 
 #[cfg(loom)]
 fn main() {}
