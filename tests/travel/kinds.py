@@ -47,6 +47,21 @@ def set_x(obj):
     obj.x = 7
 
 
+def set_text(obj):
+    obj.value = b"abc"
+
+
+def take(lock):
+    lock.acquire()
+    lent.append(lock)
+
+
+def taken(lock):
+    return not lock.acquire(False)
+
+
+lent = []
+
 KINDS = [
     Kind("RawValue", lambda: sharedctypes.RawValue("i"), set_value, lambda o: o.value == 7),
     Kind("RawArray", lambda: sharedctypes.RawArray("d", 3), set_first, lambda o: o[0] == 7),
@@ -57,6 +72,16 @@ KINDS = [
         lambda o: set_first(o[1]),
         lambda o: o[1][0] == 7,
     ),
+    Kind("Value", lambda: manyhands.Value("i"), set_value, lambda o: o.value == 7),
+    Kind("ValueOfShort", lambda: manyhands.Value("h"), set_value, lambda o: o.value == 7),
+    Kind("Struct", lambda: manyhands.Value(Point), set_x, lambda o: o.x == 7),
+    Kind("Array", lambda: manyhands.Array("d", 3), set_first, lambda o: o[0] == 7),
+    Kind("String", lambda: manyhands.Array("c", 3), set_text, lambda o: o.value == b"abc"),
+    Kind("Lock", manyhands.Lock, take, taken),
+    Kind("Semaphore", manyhands.Semaphore, take, lambda o: o.get_value() == 0),
+    Kind("Event", manyhands.Event, lambda o: o.set(), lambda o: o.is_set()),
+    Kind("Atomic", manyhands.Atomic, lambda o: o.add(7), lambda o: o.load() == 7),
+    Kind("Barrier", lambda: manyhands.Barrier(2), lambda o: o.abort(), lambda o: o.broken),
 ]
 
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -107,6 +107,19 @@ pub(crate) fn duplicate(fd: i32) -> std::io::Result<std::os::fd::OwnedFd> {
     unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
 }
 
+/// The low 64 bits of an int of any size.
+#[inline]
+pub(crate) fn wrapped_int(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    // SAFETY: the GIL is held; `value` is an int (the caller has checked).
+    let bits = unsafe { ffi::PyLong_AsUnsignedLongLongMask(value.as_ptr()) };
+    if bits == u64::MAX
+        && let Some(error) = PyErr::take(value.py())
+    {
+        return Err(error);
+    }
+    Ok(bits)
+}
+
 /// Calls `function` when the interpreter has ended, after everything of Python's.
 pub(crate) fn at_exit(_py: Python<'_>, function: extern "C" fn()) -> PyResult<()> {
     // SAFETY: the GIL is held; the function is one of this crate, whose library is never unloaded, and calls no

@@ -15,6 +15,7 @@ mod engine;
 mod exit;
 mod feed;
 mod ffi;
+mod guarded;
 mod iterate;
 mod kind;
 mod launches;
@@ -49,6 +50,8 @@ mod _native {
     use crate::connection::{PipeEnd, PipeSeed, adopt_pipe, new_pipe};
     #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::guarded::Synchronized;
     #[pymodule_export]
     use crate::iterate::{ResultIterator, Stream};
     #[pymodule_export]
