@@ -81,4 +81,3 @@ def _standard_data(name: str) -> dict[str, Any]:
     if before is None:
         data.pop("start_method", None)
     return data
-

@@ -17,4 +17,3 @@ __all__ = ["Pool", "ThreadPool"]
 ApplyResult = MapResult = AsyncResult
 IMapIterator = IMapUnorderedIterator = ResultIterator
 MaybeEncodingError = PicklingError
-

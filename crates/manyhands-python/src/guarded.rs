@@ -31,8 +31,20 @@ impl Number {
         Some(match letter {
             "i" => Self::I32,
             "I" => Self::U32,
-            "l" => if wide { Self::I64 } else { Self::I32 },
-            "L" => if wide { Self::U64 } else { Self::U32 },
+            "l" => {
+                if wide {
+                    Self::I64
+                } else {
+                    Self::I32
+                }
+            }
+            "L" => {
+                if wide {
+                    Self::U64
+                } else {
+                    Self::U32
+                }
+            }
             "q" => Self::I64,
             "Q" => Self::U64,
             "f" => Self::F32,
@@ -48,7 +60,9 @@ impl Number {
             Self::U32 => PyInt::new(py, Cell32::of(block).get()).into_any(),
             Self::I64 => PyInt::new(py, Cell64::of(block).get().cast_signed()).into_any(),
             Self::U64 => PyInt::new(py, Cell64::of(block).get()).into_any(),
-            Self::F32 => PyFloat::new(py, f32::from_bits(Cell32::of(block).get()).into()).into_any(),
+            Self::F32 => {
+                PyFloat::new(py, f32::from_bits(Cell32::of(block).get()).into()).into_any()
+            }
             Self::F64 => PyFloat::new(py, f64::from_bits(Cell64::of(block).get())).into_any(),
         }
     }
