@@ -29,9 +29,19 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from . import connection, context, managers, pool, process, queues, reduction
+    from . import (
+        connection,
+        context,
+        managers,
+        pool,
+        process,
+        queues,
+        reduction,
+        shared_memory,
+        sharedctypes,
+        synchronize,
+    )
     from . import reduction as reducer
-    from . import shared_memory, sharedctypes, synchronize
     from ._executor import Executor
     from ._local import ThreadPool
     from ._pool import Pool
@@ -172,10 +182,7 @@ _ERRORS = (
     "RemoteTraceback TaskExit TimeoutError UnpicklingError WorkerDied"
 )
 _HOMES.update(dict.fromkeys(_ERRORS.split(), "errors"))
-_MODULES = (
-    "connection context managers pool process queues reduction shared_memory sharedctypes "
-    "synchronize"
-).split()
+_MODULES = ["connection", "context", "managers", "pool", "process", "queues", "reduction", "shared_memory", "sharedctypes", "synchronize"]
 
 _os.register_at_fork(after_in_child=_native.forked)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Literal
 
-    from . import connection, errors, queues, sharedctypes, synchronize
+    from . import connection, errors, queues, synchronize
     from ._executor import Executor
     from ._pool import Pool
     from .managers import SyncManager

@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-
 from multiprocessing import util
 
 from . import _native
@@ -50,7 +49,7 @@ def arrive(pipe: Any, *, bound: bool, creator: int | None) -> None:
 
 def take_lifeline(otherwise: int | None) -> int | None:
     """The parent's sentinel of the process that begins: what `arrive` got, once, or what is given."""
-    global lifeline  # noqa: PLW0603 - one parent per process
+    global lifeline
     taken, lifeline = lifeline, None
     return otherwise if taken is None else taken
 

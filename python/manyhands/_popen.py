@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import signal
 from _thread import allocate_lock
-
 from multiprocessing import util
 
 from . import _native

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-
 from multiprocessing import context as _context
 from multiprocessing import spawn
 from multiprocessing.reduction import dump
@@ -81,4 +80,3 @@ def _standard_data(name: str) -> dict[str, Any]:
     if before is None:
         data.pop("start_method", None)
     return data
-

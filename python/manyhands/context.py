@@ -25,7 +25,7 @@ from multiprocessing.context import (
 
 from . import _default, process
 from ._api import Api
-from ._options import METHODS, check_method
+from ._options import check_method
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

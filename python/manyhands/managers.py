@@ -30,7 +30,9 @@ class BaseManager(_standard.BaseManager):
         ctx: Any = None,
         **options: Any,
     ) -> None:
-        super().__init__(address, authkey, serializer, ctx or _default_context.get_context(), **options)
+        super().__init__(
+            address, authkey, serializer, ctx or _default_context.get_context(), **options
+        )
 
 
 class SyncManager(_standard.SyncManager, BaseManager):

@@ -9,7 +9,6 @@ Refuses: to send `__main__` by value; `template` does that.
 from __future__ import annotations
 
 import os
-
 from multiprocessing import resource_tracker, spawn
 from multiprocessing.popen_spawn_posix import _DupFd
 

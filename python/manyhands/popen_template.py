@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import os
 from _pickle import dumps
-
 from multiprocessing import context as _context
 from multiprocessing import util
 from multiprocessing.reduction import ForkingPickler
 
 from . import _code, _handles, _preparation, _snapshot, _templates
 from ._child import DupFd
-from ._popen import UNKNOWN, close_all
+from ._popen import UNKNOWN
 from ._popen import Popen as _Popen
 
 TYPE_CHECKING = False
