@@ -61,7 +61,18 @@ def check_compatible(ours, theirs, allowed=()):
 # The package
 
 
-MODULES = ["connection", "context", "managers", "pool", "process", "queues", "reduction", "shared_memory", "sharedctypes", "synchronize"]
+MODULES = [
+    "connection",
+    "context",
+    "managers",
+    "pool",
+    "process",
+    "queues",
+    "reduction",
+    "shared_memory",
+    "sharedctypes",
+    "synchronize",
+]
 POPENS = {"popen_fork", "popen_forkserver", "popen_spawn_posix", "popen_template"}
 # Classes and modules that are the standard library's own.
 STANDARD = {"AuthenticationError", "BufferTooShort"}

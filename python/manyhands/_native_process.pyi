@@ -1,4 +1,4 @@
-"""Types of what `Process` needs of the engine: a template for single processes, lifelines, waiting."""
+"""Types of what `Process` needs of the engine: a template, lifelines, waiting."""
 
 from typing import final
 
@@ -37,13 +37,13 @@ class ProcessTemplate:
             OSError: if it could not be started; the text says why.
         """
 
-    def ended(self, id: int, timeout: float | None) -> tuple[int | None, str | None] | None:
+    def ended(self, name: int, timeout: float | None) -> tuple[int | None, str | None] | None:
         """How a process ended, once that is known within `timeout` seconds; else None.
 
         Its exit code (negative: a signal) and None; or None and why nobody can tell.
         """
 
-    def forget(self, id: int) -> None:
+    def forget(self, name: int) -> None:
         """Nobody will ask for this process again; one that is not there yet is killed."""
 
 def spawn_member_of_group(
@@ -54,7 +54,7 @@ def spawn_member_of_group(
 def end_on_hangup(fd: int) -> None:
     """Kill this process soon after nobody holds the other end of this pipe any more."""
 
-def end_with_creator(pid: int) -> None:
+def end_with_creator(pname: int) -> None:
     """Kill this process soon after the end of the thread, of process `pid`, that created it."""
 
 def is_main_thread() -> bool:

@@ -35,7 +35,7 @@ class Popen(_Popen):
         return fd
 
     def _launch(self, process: Any) -> None:
-        tracker = resource_tracker.getfd()
+        tracker: Any = resource_tracker.getfd()
         lifeline, held = os.pipe()
         reader, writer = os.pipe()
         try:

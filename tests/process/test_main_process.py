@@ -1,4 +1,4 @@
-"""`__main__` under the template: functions and classes travel, no guard is needed, nothing runs twice."""
+"""`__main__` under the template: it travels, no guard is needed, nothing runs twice."""
 
 from __future__ import annotations
 
