@@ -260,9 +260,7 @@ class Shipper:
         self._book.definitions[name] = made
         return made
 
-    def _pickle_definitions(
-        self, group: list[Definition]
-    ) -> tuple[CodePickler, bytes, Collector]:
+    def _pickle_definitions(self, group: list[Definition]) -> tuple[CodePickler, bytes, Collector]:
         bindings = [Binding(d.name, d.value) for d in group]
         made: list[CodePickler] = []
         maker = self._maker(CodePickler, made, [d.name for d in group])
@@ -331,9 +329,7 @@ class Shipper:
         self._book.unsent[d.name] = (reason, number)
         return number
 
-    def _set_names(
-        self, data: bytes, names: Sequence[str], met: Collector | None = None
-    ) -> int:
+    def _set_names(self, data: bytes, names: Sequence[str], met: Collector | None = None) -> int:
         """Register a blob that sets these names."""
         self._mind_neighbours(data)
         if any(name in self._book.current for name in names):

@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         def _handle(self) -> tuple[int, int]: ...
 
 
-__all__ = ["Collector", "Passport", "assert_travelling", "leave", "passport", "reduce", "spawning", "watch_exit"]
+__all__ = [
+    "Collector",
+    "Passport",
+    "assert_travelling",
+    "leave",
+    "passport",
+    "reduce",
+    "spawning",
+    "watch_exit",
+]
 
 _LAST = -1_000_000  # the priority of the finalizer that runs after all others
 
@@ -135,7 +144,7 @@ def _enter(worlds: list[tuple[int, Any]], tracker: Any) -> None:
         if world not in known:
             _native.attach_world(fd.detach())
     if tracker is not None:
-        take_tracker(tracker.detach())
+        _take_tracker(tracker)
 
 
 def _tracker_fd() -> int | None:
@@ -144,15 +153,13 @@ def _tracker_fd() -> int | None:
     return None if module is None else module._resource_tracker._fd  # noqa: SLF001 - no other way
 
 
-def take_tracker(fd: int) -> None:
-    """Use the resource tracker behind `fd` from now on, if this process has none."""
+def _take_tracker(fd: Any) -> None:
+    """Use the resource tracker of the parent from now on, if this process has none."""
     from multiprocessing import resource_tracker
 
     own: Any = resource_tracker._resource_tracker  # type: ignore[attr-defined]  # noqa: SLF001
     if own._fd is None:
-        own._fd = fd
-    elif own._fd != fd:
-        os.close(fd)
+        own._fd = fd.detach()
 
 
 # The end of a process

@@ -18,12 +18,13 @@ Refuses: to share what a pointer points to; only the object's own bytes are shar
 from __future__ import annotations
 
 import ctypes
+from abc import ABCMeta
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from . import _handles
-from ._native import Memory
+from ._native import Memory, Synchronized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +107,7 @@ def copy(obj: Any) -> Any:
 
 def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
     """A wrapper for a ctypes object whose accesses take `lock`, or a new RLock."""
-    if isinstance(obj, SynchronizedBase):
+    if isinstance(obj, (SynchronizedBase, Synchronized)):
         raise AssertionError("object already synchronized")  # noqa: TRY004 - as multiprocessing
     return _wrapper_of(type(obj))(obj, lock, ctx)
 
@@ -119,18 +120,27 @@ def _guarded(obj: Any, lock: Any, ctx: Any) -> Any:
     if lock is False:
         return obj
     if lock in (True, None):
-        lock = _new_lock(ctx)
+        lock = new_lock(ctx)
     if not hasattr(lock, "acquire"):
         raise AttributeError(f"{lock!r} has no method 'acquire'")
     return synchronized(obj, lock, ctx)
 
 
-def _new_lock(ctx: Any) -> Any:
+def new_lock(ctx: Any) -> Any:
+    """A new RLock, of the context's class."""
     if ctx is not None:
         return ctx.RLock()
     from .synchronize import RLock
 
     return RLock()
+
+
+def letter_of(obj: Any) -> str:
+    """The letter of a simple ctypes object of one of the types above, else an empty text."""
+    return _LETTERS.get(type(obj), "")
+
+
+_LETTERS = {kind: kind._type_ for kind in typecode_to_type.values()}
 
 
 # In memory
@@ -181,12 +191,12 @@ def _kind_of(described: Any) -> Kind:
 # Wrappers
 
 
-class SynchronizedBase:
+class SynchronizedBase(metaclass=ABCMeta):
     """A ctypes object with the lock that guards it."""
 
     def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
         self._obj = obj
-        self._lock = _new_lock(ctx) if lock is None else lock
+        self._lock = new_lock(ctx) if lock is None else lock
         self.acquire: Callable[..., bool] = self._lock.acquire
         self.release: Callable[[], None] = self._lock.release
 
@@ -202,8 +212,7 @@ class SynchronizedBase:
         self._lock.__exit__(kind, error, trace)
 
     def __reduce__(self) -> Any:
-        _handles.assert_travelling(self)
-        return _rebuild, (reduce_ctype(self._obj), self._lock)
+        return reduce_guarded(self)
 
     def get_obj(self) -> Any:
         """The ctypes object, to be used without the lock."""
@@ -215,6 +224,12 @@ class SynchronizedBase:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} wrapper for {self._obj}>"
+
+
+def reduce_guarded(wrapper: Any) -> Any:
+    """How a wrapper is pickled: what it holds, and its lock."""
+    _handles.assert_travelling(wrapper)
+    return _rebuild, (reduce_ctype(wrapper.get_obj()), wrapper.get_lock())
 
 
 def _rebuild(reduced: tuple[Any, ...], lock: Any) -> Any:
@@ -240,10 +255,7 @@ def _guarded_property(name: str) -> property:
     return property(get, set_)
 
 
-class Synchronized(SynchronizedBase):
-    """A value with the lock that guards it."""
-
-    value = _guarded_property("value")
+SynchronizedBase.register(Synchronized)
 
 
 class SynchronizedArray(SynchronizedBase):

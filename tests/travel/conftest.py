@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from pathlib import Path
 
+import pytest
+
+import manyhands
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import multiprocessing.forkserver
-import multiprocessing.resource_tracker
 
-import pytest
-import support
-
-
-@pytest.fixture
-def no_helpers_left(nothing_left):
-    """Ends what the standard library starts once for the whole program and keeps."""
-    yield
-    forkserver = getattr(multiprocessing.forkserver, "_forkserver", None)
-    if forkserver is not None:
-        forkserver._stop()
-    multiprocessing.resource_tracker._resource_tracker._stop()
-    templates = sys.modules.get("manyhands._templates")
-    if templates is not None:
-        templates.stop()
+@pytest.fixture(scope="session", autouse=True)
+def servers_up(warmed_up):
+    """Template, fork server and resource tracker are there before the first test looks."""
+    contexts = [manyhands.get_context("template"), multiprocessing.get_context("forkserver")]
+    for context in contexts:
+        process = context.Process()
+        process.start()
+        process.join()
+        process.close()

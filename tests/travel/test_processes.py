@@ -26,7 +26,7 @@ CONTEXTS = {
 
 
 @pytest.fixture(params=CONTEXTS)
-def context(request, no_helpers_left):
+def context(request):
     return CONTEXTS[request.param]()
 
 
@@ -42,37 +42,23 @@ def run(context, target, *args):
 def test_an_argument_is_the_same_object(context, wrapper):
     wrap, _ = kinds.WRAPPERS[wrapper]
     objects = {kind.name: kind.make() for kind in kinds.KINDS}
-    run(context, touch_all, wrapper, {name: wrap(obj) for name, obj in objects.items()})
+    run(context, kinds.touch_all, wrapper, {name: wrap(obj) for name, obj in objects.items()})
     assert all(kinds.BY_NAME[name].touched(obj) for name, obj in objects.items())
-
-
-def touch_all(wrapper, wrapped):
-    for name, obj in wrapped.items():
-        kinds.touch(name, wrapper, obj)
 
 
 def test_an_argument_that_nobody_else_holds_arrives(context):
     seen = sharedctypes.RawValue("i")
-    process = context.Process(target=copy_value, args=(sharedctypes.RawValue("i", 5), seen))
+    process = context.Process(target=kinds.copy_value, args=(sharedctypes.RawValue("i", 5), seen))
     process.start()
     process.join(LIMIT)
     assert (process.exitcode, seen.value) == (0, 5)
     process.close()
 
 
-def copy_value(source, target):
-    target.value = source.value
-
-
 def test_a_child_hands_it_on(context):
     value = sharedctypes.RawValue("i")
-    run(context, hand_on, context.get_start_method(), value)
+    run(context, kinds.hand_on, context.get_start_method(), value)
     assert value.value == 7
-
-
-def hand_on(method, value):
-    found = manyhands if method == "template" else multiprocessing
-    run(found.get_context(method), kinds.set_value, value)
 
 
 def test_over_a_fork_of_the_users_own():

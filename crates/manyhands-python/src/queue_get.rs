@@ -113,7 +113,7 @@ fn take_at_once<'py>(py: Python<'py>, channel: &Channel) -> PyResult<Attempt<Ite
         Ok(())
     };
     run(py, item.len(), copy)?;
-    Ok(Attempt::Got((Taken::Object(item.first, bytes.finish()), pins)))
+    Ok(Attempt::Got((Taken::Object(item.first, bytes.finish(py)), pins)))
 }
 
 #[inline]
@@ -159,7 +159,7 @@ fn take_detached<'py>(
     channel: &Channel,
     patience: Patience,
 ) -> PyResult<Attempt<Item<'py>>> {
-    let mut made: Option<(usize, NewBytes<'py>)> = None;
+    let mut made: Option<(usize, NewBytes)> = None;
     let mut tries = 0;
     loop {
         let mut room = made.as_mut().map(|(len, bytes)| (*len, bytes.room()));
@@ -203,7 +203,7 @@ fn take_detached<'py>(
             Found::Wants(len) => made = Some((len, NewBytes::new(py, len)?)),
             Found::InRoom(tag, pins) => {
                 let Some((_, bytes)) = made.take() else { return Err(broken()) };
-                return Ok(Attempt::Got((Taken::Object(tag, bytes.finish()), pins)));
+                return Ok(Attempt::Got((Taken::Object(tag, bytes.finish(py)), pins)));
             }
         }
         tries += 1;

@@ -73,7 +73,7 @@ pub(super) struct Live(Arc<World>);
 
 impl Liveness for Live {
     fn is_alive(&self, owner: Owner) -> bool {
-        self.0.is_alive(owner)
+        self.0.internal().is_alive(owner)
     }
 
     #[inline]

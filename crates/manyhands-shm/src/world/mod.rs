@@ -26,6 +26,8 @@
 //! shared memory.
 
 mod alloc;
+#[cfg(test)]
+mod audit;
 mod block;
 mod fork;
 mod ground;
@@ -51,5 +53,7 @@ pub use kinds::{Hooks, register};
 pub use names::Handle;
 pub use words::Plain;
 
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod tests;

@@ -236,6 +236,25 @@ impl Ground {
         self.slot(owner.slot()).change(seen, new)
     }
 
+    /// For tests: takes a slot for some other process.
+    #[cfg(test)]
+    pub(super) fn take_seat_as(&self, pid: u64, namespace: u64) -> io::Result<Owner> {
+        let rest =
+            1 << (START_SHIFT - REST_SHIFT) | namespace << (NAMESPACE_SHIFT - REST_SHIFT) | pid;
+        self.take_slot(Seat::Live, rest)
+    }
+
+    /// For tests: every child that is expected is late.
+    #[cfg(test)]
+    pub(super) fn forget_the_expected(&self) {
+        for index in 0..Owner::SLOTS {
+            let (slot, seen) = (self.slot(index), self.slot(index).read());
+            if seen.seat() == Seat::Expected {
+                slot.change(seen, State::new(Seat::Expected, seen.generation(), 0));
+            }
+        }
+    }
+
     /// This process exits: from now on nobody says of it that it died.
     pub(super) fn leave(&self, owner: Owner) {
         if let Some(seen) = self.seated(owner).filter(|seen| seen.seat() == Seat::Live) {

@@ -65,11 +65,15 @@ impl Word<u32> for AtomicU32 {
 
     #[inline]
     fn put(&self, value: u32) {
+        #[cfg(test)]
+        super::audit::step();
         self.store(value, Ordering::Relaxed);
     }
 
     #[inline]
     fn commit(&self, value: u32) {
+        #[cfg(test)]
+        super::audit::step();
         self.store(value, Ordering::Release);
     }
 }
@@ -82,11 +86,15 @@ impl Word<u64> for AtomicU64 {
 
     #[inline]
     fn put(&self, value: u64) {
+        #[cfg(test)]
+        super::audit::step();
         self.store(value, Ordering::Relaxed);
     }
 
     #[inline]
     fn commit(&self, value: u64) {
+        #[cfg(test)]
+        super::audit::step();
         self.store(value, Ordering::Release);
     }
 }

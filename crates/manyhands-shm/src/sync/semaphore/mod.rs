@@ -90,6 +90,12 @@ impl Semaphore {
         self.state.word.load(Ordering::Acquire) & VALUE
     }
 
+    /// Whether the table names holders: then some of them may be dead.
+    #[must_use]
+    pub fn is_noted(&self) -> bool {
+        !self.table.is_empty()
+    }
+
     /// Takes a permit if there is one.
     #[inline]
     #[must_use]
