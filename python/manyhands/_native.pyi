@@ -10,6 +10,12 @@ from ._native_pipe import PipeEnd as PipeEnd
 from ._native_pipe import PipeSeed as PipeSeed
 from ._native_pipe import adopt_pipe as adopt_pipe
 from ._native_pipe import new_pipe as new_pipe
+from ._native_process import ProcessTemplate as ProcessTemplate
+from ._native_process import end_on_hangup as end_on_hangup
+from ._native_process import end_with_creator as end_with_creator
+from ._native_process import is_main_thread as is_main_thread
+from ._native_process import spawn_member_of_group as spawn_member_of_group
+from ._native_process import wait_dead as wait_dead
 from ._native_queue import QueueBase as QueueBase
 from ._native_queue import QueueHold as QueueHold
 from ._native_queue import QueueIterator as QueueIterator
@@ -47,6 +53,7 @@ __all__ = [
     "Memory",
     "PipeEnd",
     "PipeSeed",
+    "ProcessTemplate",
     "QueueBase",
     "QueueHold",
     "QueueIterator",
@@ -63,19 +70,25 @@ __all__ = [
     "collect",
     "collecting",
     "cpu_count",
+    "end_on_hangup",
+    "end_with_creator",
     "fork",
     "forked",
     "home_world",
     "interrupt_wanted",
+    "is_main_thread",
     "keep_printed",
     "known_worlds",
     "lead_group",
     "leave",
     "leave_interpreter",
     "new_pipe",
+    "run_process_template",
     "run_template",
     "run_worker",
+    "spawn_member_of_group",
     "sweep",
+    "wait_dead",
     "watch_parent",
 ]
 
@@ -399,6 +412,14 @@ def run_template(
     """Serve the pool that started this process; None at its end.
 
     In a forked worker: what it needs of its pool, and the parent's snapshot.
+    """
+
+def run_process_template(
+    import_: Callable[[str], object], fork: Callable[[], int]
+) -> tuple[list[int], bytes] | None:
+    """Serve the program that started this process; None at its end.
+
+    In a forked process: its descriptors, the lifeline first, and what it is told.
     """
 
 def fork() -> int:

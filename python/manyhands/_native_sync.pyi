@@ -1,6 +1,6 @@
 # The part of the native module that synchronises processes. `manyhands.synchronize` shows these
-# classes to users, some of them extended; `_native.pyi` hands the names on, and there is no module of
-# this name when the program runs.
+# classes to users, some of them extended; `_native.pyi` hands the names on, and there is no module
+# of this name when the program runs.
 
 from collections.abc import Callable
 from types import TracebackType
@@ -70,7 +70,7 @@ class Lock:
     def __enter__(self) -> bool: ...
     def __exit__(
         self,
-        type: type[BaseException] | None = None,
+        kind: type[BaseException] | None = None,
         value: BaseException | None = None,
         traceback: TracebackType | None = None,
         /,
@@ -118,7 +118,7 @@ class RLock:
     def __enter__(self) -> bool: ...
     def __exit__(
         self,
-        type: type[BaseException] | None = None,
+        kind: type[BaseException] | None = None,
         value: BaseException | None = None,
         traceback: TracebackType | None = None,
         /,
@@ -300,7 +300,7 @@ class Atomic:
         """Replace the value and return the one before."""
 
     def compare_exchange(self, expected: float, value: float) -> bool:
-        """Replace the value if it is `expected`; whether it was. Floats are compared by their bits."""
+        """Replace the value if it is `expected`; whether it was. Floats compare by their bits."""
 
     value: Any
     def _handle(self) -> tuple[int, int]: ...

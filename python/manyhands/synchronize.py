@@ -3,9 +3,9 @@ them, and `Atomic` numbers.
 
 | class | if a process dies |
 | --- | --- |
-| `Lock`, `RLock` | whoever takes what it held is told: `on_death="warn"` (the default), `"raise"` or `"ignore"` |
-| `Semaphore`, `BoundedSemaphore` | the permits that it took in a `with` come back; what `acquire` took does not |
-| `Condition` | its lock as above; a notification that it can no longer use goes to another waiter |
+| `Lock`, `RLock` | who takes it next is told: `on_death="warn"`, `"raise"` or `"ignore"` |
+| the semaphores | permits taken in a `with` come back; what `acquire` took does not |
+| `Condition` | its lock as above; a notification it can no longer use goes to another waiter |
 | `Event`, `Atomic` | nothing: they have no owner |
 | `Barrier` | it breaks, if the process died while it waited there |
 
@@ -61,6 +61,7 @@ class Condition(_native.Condition):
     def __new__(
         cls, lock: Lock | RLock | None = None, *, ctx: Any = None, _block: Any = None
     ) -> Self:
+        """Make a condition over `lock`, or take over the block with that name."""
         del ctx
         lock = RLock() if lock is None else lock
         made = super().__new__(cls, lock, _block)
@@ -151,6 +152,7 @@ class Barrier(_native.Barrier):
         ctx: Any = None,
         _block: Any = None,
     ) -> Self:
+        """Make a barrier, or take over the block with that name."""
         del ctx
         return super().__new__(cls, parties, action, timeout, _block)
 
@@ -171,7 +173,7 @@ def _travel(obj: Any, **options: Any) -> tuple[Any, ...]:
     return _handles.reduce(obj, _adopt, type(obj), options)
 
 
-def _adopt(world: int, handle: int, cls: type[T], options: dict[str, Any]) -> T:
+def _adopt(world: int, handle: int, cls: Callable[..., T], options: dict[str, Any]) -> T:
     return cls(**options, _block=(world, handle))
 
 
@@ -186,11 +188,11 @@ def _reduce(obj: Any) -> tuple[Any, ...]:
 
 def _describe(lock: Lock | RLock) -> str:
     """The text of a lock, as in the standard library."""
-    owner = _owner(lock._holder())
+    owner = _owner(lock._holder())  # noqa: SLF001 - a class of ours
     if isinstance(lock, Lock):
         return f"<{type(lock).__name__}(owner={owner})>"
-    count = {"None": "0"}.get(owner, "nonzero")
-    return f"<{type(lock).__name__}({owner}, {lock._count() or count})>"
+    count = lock._count() or ("0" if owner == "None" else "nonzero")  # noqa: SLF001 - likewise
+    return f"<{type(lock).__name__}({owner}, {count})>"
 
 
 def _owner(holder: str) -> str:

@@ -150,7 +150,7 @@ where
     add_method(&class, c"release", c"release($self, /)\n--\n\n", give)?;
     if with {
         add_method(&class, c"__enter__", c"__enter__($self, /)\n--\n\n", take)?;
-        let text = c"__exit__($self, type=None, value=None, traceback=None, /)\n--\n\n";
+        let text = c"__exit__($self, kind=None, value=None, traceback=None, /)\n--\n\n";
         add_method(&class, c"__exit__", text, exit_raw::<T>)?;
     }
     Ok(())

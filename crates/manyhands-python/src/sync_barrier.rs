@@ -1,7 +1,7 @@
 //! `Barrier`: what `manyhands.synchronize.Barrier` is made of.
 
 use manyhands_shm::sync::{self, Outcome, Visit};
-use manyhands_shm::world::{Block, World};
+use manyhands_shm::world::{Block, Internal};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -23,14 +23,14 @@ impl Barrier {
         self.block.get()
     }
 
-    fn world(&self) -> &World {
-        self.block.world()
+    fn world(&self) -> Internal<'_> {
+        self.block.world().internal()
     }
 
     /// Runs the action, for all; then lets them go.
     fn act(&self, py: Python<'_>, visit: &mut Visit) -> PyResult<Outcome> {
         let acted = self.action.as_ref().map_or(Ok(()), |action| action.call0(py).map(|_| ()));
-        let outcome = self.words().end_action(visit, self.world(), acted.is_ok());
+        let outcome = self.words().end_action(visit, &self.world(), acted.is_ok());
         acted.map(|()| outcome)
     }
 }
@@ -67,15 +67,15 @@ impl Barrier {
         let mut limit = seconds(timeout.or(self.timeout));
         let mut visit = Visit::default();
         let outcome = loop {
-            match wait(py, limit, |slice| words.wait(&mut visit, world, slice, acts)) {
+            match wait(py, limit, |slice| words.wait(&mut visit, &world, slice, acts)) {
                 Ok(Some(Outcome::Act)) => break self.act(py, &mut visit)?,
                 Ok(Some(outcome)) => break outcome,
-                Ok(None) => match words.give_up(&mut visit, world) {
+                Ok(None) => match words.give_up(&mut visit, &world) {
                     Some(outcome) => break outcome,
                     None => limit = None,
                 },
                 Err(error) => {
-                    words.leave(&mut visit, world);
+                    words.leave(&mut visit, &world);
                     return Err(error);
                 }
             }
@@ -91,12 +91,12 @@ impl Barrier {
 
     /// Makes the barrier as new.
     fn reset(&self, py: Python<'_>) {
-        py.detach(|| self.words().reset(self.world()));
+        py.detach(|| self.words().reset(&self.world()));
     }
 
     /// Breaks the barrier.
     fn abort(&self, py: Python<'_>) {
-        py.detach(|| self.words().abort(self.world()));
+        py.detach(|| self.words().abort(&self.world()));
     }
 
     /// How many parties have to come.

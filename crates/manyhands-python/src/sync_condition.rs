@@ -90,7 +90,7 @@ impl Condition {
         if !self.guard.is_mine() {
             return Err(PyAssertionError::new_err("must acquire() condition before using wait()"));
         }
-        let (words, world) = (self.words(), &**self.block.world());
+        let (words, world) = (self.words(), &self.block.world().internal());
         let Some(place) = words.enrol(world) else {
             let most = sync::Condition::MOST;
             let text =
@@ -114,7 +114,7 @@ impl Condition {
             return Err(PyAssertionError::new_err("lock is not owned"));
         }
         let count = u32::try_from(n.max(0)).unwrap_or(u32::MAX);
-        self.words().notify(&**self.block.world(), count);
+        self.words().notify(&self.block.world().internal(), count);
         Ok(())
     }
 
@@ -129,7 +129,7 @@ impl Condition {
 
     /// How many wait.
     fn _waiters(&self) -> usize {
-        self.words().waiters(&**self.block.world())
+        self.words().waiters(&self.block.world().internal())
     }
 
     fn _handle(&self) -> (u64, u64) {

@@ -232,7 +232,7 @@ impl Mutual for RLock {
     }
 
     fn wait_words(&self, world: &World, me: Taker, limit: Option<Duration>) -> Wait<Locked> {
-        self.words().acquire(world, me, limit)
+        self.words().acquire(&world.internal(), me, limit)
     }
 
     fn abandon_words(&self) {
@@ -300,7 +300,7 @@ impl RLock {
 
     /// Whether some thread holds the lock: an owner that has died holds nothing.
     fn locked(&self, py: Python<'_>) -> bool {
-        py.detach(|| self.words().is_locked(&**self.block.world()))
+        py.detach(|| self.words().is_locked(&self.block.world().internal()))
     }
 
     #[getter]
@@ -317,7 +317,7 @@ impl RLock {
     }
 
     fn _holder(&self) -> &'static str {
-        holder(self.words().holder(&**self.block.world(), self.me()))
+        holder(self.words().holder(&self.block.world().internal(), self.me()))
     }
 
     fn _handle(&self) -> (u64, u64) {

@@ -81,8 +81,9 @@ impl Semaphore {
             return Ok(true);
         }
         let world = self.block.world();
-        let taken =
-            wait(py, limit_of(block, timeout), |limit| self.words().acquire(&**world, limit))?;
+        let taken = wait(py, limit_of(block, timeout), |limit| {
+            self.words().acquire(&world.internal(), limit)
+        })?;
         Ok(taken.is_some())
     }
 
@@ -92,10 +93,11 @@ impl Semaphore {
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
         let world = self.block.world();
-        if self.words().enter(&**world, Some(std::time::Duration::ZERO)) == Wait::Ready(()) {
+        if self.words().enter(&world.internal(), Some(std::time::Duration::ZERO)) == Wait::Ready(())
+        {
             return Ok(true);
         }
-        wait(py, None, |limit| self.words().enter(&**world, limit)).map(|_| true)
+        wait(py, None, |limit| self.words().enter(&world.internal(), limit)).map(|_| true)
     }
 
     #[pyo3(signature = (_type=None, _value=None, _traceback=None))]
@@ -105,14 +107,14 @@ impl Semaphore {
         _value: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        self.words().leave(&**self.block.world()).map_err(|_| too_many())
+        self.words().leave(&self.block.world().internal()).map_err(|_| too_many())
     }
 
     /// The number of free permits.
     fn get_value(&self, py: Python<'_>) -> u32 {
         // What dead processes held is free.
         if self.words().is_noted() {
-            py.detach(|| self.words().recover(&**self.block.world()));
+            py.detach(|| self.words().recover(&self.block.world().internal()));
         }
         self.words().value()
     }
