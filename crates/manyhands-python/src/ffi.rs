@@ -387,38 +387,3 @@ impl View {
         true
     }
 }
-
-/// A `bytes` object that nobody has seen yet, to be filled.
-#[derive(Debug)]
-pub(crate) struct FreshBytes<'py> {
-    object: Bound<'py, PyBytes>,
-    len: usize,
-}
-
-impl<'py> FreshBytes<'py> {
-    /// Makes one of `len` bytes; what they are is left to whoever fills [`FreshBytes::room`].
-    pub(crate) fn new(py: Python<'py>, len: usize) -> PyResult<Self> {
-        let size = ffi::Py_ssize_t::try_from(len)
-            .map_err(|_| pyo3::exceptions::PyMemoryError::new_err("too many bytes"))?;
-        // SAFETY: the GIL is held; without bytes to copy CPython makes an object of that size.
-        let made = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), size) };
-        // SAFETY: a new reference, or null with an exception set.
-        let made = unsafe { Bound::from_owned_ptr_or_err(py, made) }?;
-        Ok(Self { object: made.cast_into::<PyBytes>()?, len })
-    }
-
-    /// Its bytes.
-    pub(crate) fn room(&mut self) -> &mut [MaybeUninit<u8>] {
-        // SAFETY: the GIL is held (the object is bound), and the object is exactly `bytes`.
-        let start = unsafe { ffi::PyBytes_AsString(self.object.as_ptr()) };
-        // SAFETY: the object has `len` bytes there for as long as it lives; nobody else knows it (it is
-        // given away by `finish` only, which consumes this) unless it is empty, when there is nothing
-        // to write. Whatever they hold is valid as `MaybeUninit`.
-        unsafe { std::slice::from_raw_parts_mut(start.cast(), self.len) }
-    }
-
-    /// The object, once its room was filled.
-    pub(crate) fn finish(self) -> Bound<'py, PyBytes> {
-        self.object
-    }
-}

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::codec::{self, decode};
-use crate::ffi::FreshBytes;
+use crate::ffi::NewBytes;
 use crate::queue_wait::{Patience, broken, empty, shut_down, wait};
 
 /// Items of more bytes are copied detached from the interpreter.
@@ -104,7 +104,7 @@ fn take_at_once<'py>(py: Python<'py>, channel: &Channel) -> PyResult<Attempt<Ite
         let taken = take_plain(py, (head, &item))?;
         return Ok(Attempt::Got((Taken::Plain(taken), pins)));
     }
-    let mut bytes = FreshBytes::new(py, item.len() - 1)?;
+    let mut bytes = NewBytes::new(py, item.len() - 1)?;
     let room = bytes.room();
     let copy = move || {
         head.copy(&item, 1, room)?;
@@ -113,7 +113,7 @@ fn take_at_once<'py>(py: Python<'py>, channel: &Channel) -> PyResult<Attempt<Ite
         Ok(())
     };
     run(py, item.len(), copy)?;
-    Ok(Attempt::Got((Taken::Object(item.first, bytes.finish()), pins)))
+    Ok(Attempt::Got((Taken::Object(item.first, bytes.finish(py)), pins)))
 }
 
 #[inline]
@@ -159,7 +159,7 @@ fn take_detached<'py>(
     channel: &Channel,
     patience: Patience,
 ) -> PyResult<Attempt<Item<'py>>> {
-    let mut made: Option<(usize, FreshBytes<'py>)> = None;
+    let mut made: Option<(usize, NewBytes)> = None;
     let mut tries = 0;
     loop {
         let mut room = made.as_mut().map(|(len, bytes)| (*len, bytes.room()));
@@ -200,10 +200,10 @@ fn take_detached<'py>(
         match found.map_err(|Broken| broken())? {
             Found::Nothing => return Ok(Attempt::Nothing),
             Found::Plain(bytes, pins) => return Ok(Attempt::Got((Taken::Plain(bytes), pins))),
-            Found::Wants(len) => made = Some((len, FreshBytes::new(py, len)?)),
+            Found::Wants(len) => made = Some((len, NewBytes::new(py, len)?)),
             Found::InRoom(tag, pins) => {
                 let Some((_, bytes)) = made.take() else { return Err(broken()) };
-                return Ok(Attempt::Got((Taken::Object(tag, bytes.finish()), pins)));
+                return Ok(Attempt::Got((Taken::Object(tag, bytes.finish(py)), pins)));
             }
         }
         tries += 1;
