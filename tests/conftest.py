@@ -36,7 +36,7 @@ class Kind:
     def make(self, processes=2, **options):
         if self.name == "thread":
             return manyhands.ThreadPool(processes, **options)
-        return manyhands.Pool(processes if self.parallel else 0, **options)
+        return manyhands.Pool(processes=processes if self.parallel else 0, **options)
 
 
 @pytest.fixture(params=["process", "thread", "serial"])

@@ -90,7 +90,7 @@ class FakePool:
             results.append(_pickling.loads(answer, "the result"))
         return results
 
-    def _register(self, data: bytes, name: str) -> int:
+    def _register(self, data: bytes, name: str, met: Any) -> int:
         number = self._known.setdefault(data, len(self._known))
         if number == len(self.names):
             self.names.append(name)

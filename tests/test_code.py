@@ -94,7 +94,7 @@ class Recorder:
         self.required = []
         self.codebook = _code.Codebook()
 
-    def register(self, data, name):
+    def register(self, data, name, met=None):
         self.names.append(name)
         return self.blobs.setdefault(data, len(self.blobs))
 
@@ -347,7 +347,7 @@ def test_watching_gives_up_on_what_it_does_not_know():
 
 
 def dumps(obj, label="argument"):
-    return _code.Shipper(lambda data, name: 0, lambda number: None).dumps(obj, label)
+    return _code.Shipper(lambda data, name, met: 0, lambda number: None).dumps(obj, label)
 
 
 class Registered:
@@ -397,7 +397,7 @@ def test_multiprocessing_is_not_imported_for_plain_work():
         "from manyhands import _code, _pickling\n"
         "class Item: pass\n"
         "def f(x): return x\n"
-        "s = _code.Shipper(lambda d, n: 0, lambda n: None)\n"
+        "s = _code.Shipper(lambda d, n, m: 0, lambda n: None)\n"
         "s.function(f); s.dumps(Item()); _pickling.needs_forking_pickler()\n"
         "heavy = {'multiprocessing', 'cloudpickle', 'concurrent', 'logging', 'typing', 'inspect',\n"
         "         'socket', 'pickle'}\n"

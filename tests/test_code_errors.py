@@ -23,7 +23,7 @@ class Holder:
 
 
 def dumps(obj, label="argument"):
-    return _code.Shipper(lambda data, name: 0, lambda number: None).dumps(obj, label)
+    return _code.Shipper(lambda data, name, met: 0, lambda number: None).dumps(obj, label)
 
 
 @pytest.mark.parametrize(

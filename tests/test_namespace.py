@@ -87,7 +87,7 @@ def test_imported_main_is_the_workers_own(main):
 def test_imported_classes_are_used_instead_of_shipped_ones(main):
     blobs = []
 
-    def register(data, name):
+    def register(data, name, met):
         blobs.append(data)
         return len(blobs) - 1
 

@@ -11,7 +11,9 @@
 The names, argument order and defaults are those of `multiprocessing`; what is added is
 keyword-only. `docs/compatibility.md` lists where the meaning differs on purpose.
 
-Importing this package loads next to nothing; each name is loaded when it is first used.
+Importing this package loads next to nothing; each name is loaded when it is first used. Names come
+from four places: the engine, modules of ours, the default context, whose methods they are, and, as
+submodules, the modules that `multiprocessing` has too.
 """
 
 from __future__ import annotations
@@ -24,18 +26,35 @@ from ._worker import worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
 
-    from ._context import (
-        Context,
-        get_all_start_methods,
-        get_context,
-        get_start_method,
-        set_start_method,
-    )
+    from . import connection as connection
+    from . import context as context
+    from . import managers as managers
+    from . import pool as pool
+    from . import process as process
+    from . import queues as queues
+    from . import reduction as reducer
+    from . import reduction as reduction
+    from . import shared_memory as shared_memory
+    from . import sharedctypes as sharedctypes
+    from . import synchronize as synchronize
     from ._executor import Executor
     from ._local import ThreadPool
     from ._pool import Pool
+    from .context import (
+        AuthenticationError,
+        BufferTooShort,
+        Context,
+        DefaultContext,
+        ForkContext,
+        ForkServerContext,
+        Process,
+        SpawnContext,
+        TemplateContext,
+        _default_context,
+    )
     from .errors import (
         CancelledError,
         InitializerError,
@@ -49,57 +68,155 @@ if TYPE_CHECKING:
         UnpicklingError,
         WorkerDied,
     )
+    from .process import active_children, current_process, parent_process
+
+    Array = _default_context.Array
+    Atomic = _default_context.Atomic
+    Barrier = _default_context.Barrier
+    BoundedSemaphore = _default_context.BoundedSemaphore
+    Condition = _default_context.Condition
+    Event = _default_context.Event
+    JoinableQueue = _default_context.JoinableQueue
+    Lock = _default_context.Lock
+    Manager = _default_context.Manager
+    Pipe = _default_context.Pipe
+    Queue = _default_context.Queue
+    RLock = _default_context.RLock
+    RawArray = _default_context.RawArray
+    RawValue = _default_context.RawValue
+    Semaphore = _default_context.Semaphore
+    SimpleQueue = _default_context.SimpleQueue
+    Value = _default_context.Value
+    allow_connection_pickling = _default_context.allow_connection_pickling
+    freeze_support = _default_context.freeze_support
+    get_all_start_methods = _default_context.get_all_start_methods
+    get_context = _default_context.get_context
+    get_logger = _default_context.get_logger
+    get_start_method = _default_context.get_start_method
+    log_to_stderr = _default_context.log_to_stderr
+    set_executable = _default_context.set_executable
+    set_forkserver_preload = _default_context.set_forkserver_preload
+    set_start_method = _default_context.set_start_method
 
 __version__ = "0.1.0"
 
+SUBDEBUG = 5
+SUBWARNING = 25
+
 __all__ = [
+    "Array",
     "AsyncResult",
+    "Atomic",
+    "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
+    "BufferTooShort",
     "CancelledError",
+    "Condition",
     "Context",
+    "DefaultContext",
+    "Event",
     "Executor",
+    "ForkContext",
+    "ForkServerContext",
     "InitializerError",
+    "JoinableQueue",
     "LaunchError",
+    "Lock",
+    "Manager",
     "PicklingError",
+    "Pipe",
     "Pool",
+    "Process",
     "ProcessError",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
     "RemoteError",
     "RemoteTraceback",
     "ResultIterator",
+    "Semaphore",
+    "SimpleQueue",
+    "SpawnContext",
     "TaskExit",
+    "TemplateContext",
     "ThreadPool",
     "TimeoutError",
     "UnpicklingError",
+    "Value",
     "WorkerDied",
+    "active_children",
+    "allow_connection_pickling",
     "cpu_count",
+    "current_process",
+    "freeze_support",
     "get_all_start_methods",
     "get_context",
+    "get_logger",
     "get_start_method",
+    "log_to_stderr",
+    "parent_process",
+    "reducer",
+    "set_executable",
+    "set_forkserver_preload",
     "set_start_method",
     "worker",
 ]
 
-_LAZY = {
-    "Context": "_context",
-    "get_all_start_methods": "_context",
-    "get_context": "_context",
-    "get_start_method": "_context",
-    "set_start_method": "_context",
+_CONTEXT = (
+    "AuthenticationError BufferTooShort Context DefaultContext ForkContext ForkServerContext "
+    "Process SpawnContext TemplateContext"
+)
+_HOMES = {
+    **dict.fromkeys(_CONTEXT.split(), "context"),
+    **dict.fromkeys(("active_children", "current_process", "parent_process"), "process"),
     "Executor": "_executor",
     "Pool": "_pool",
     "ThreadPool": "_local",
 }
+_ERRORS = (
+    "CancelledError InitializerError LaunchError PicklingError ProcessError RemoteError "
+    "RemoteTraceback TaskExit TimeoutError UnpicklingError WorkerDied"
+)
+_HOMES.update(dict.fromkeys(_ERRORS.split(), "errors"))
+_MODULES = frozenset(
+    {
+        "connection",
+        "context",
+        "managers",
+        "pool",
+        "process",
+        "queues",
+        "reduction",
+        "shared_memory",
+        "sharedctypes",
+        "synchronize",
+    }
+)
 
 _os.register_at_fork(after_in_child=_native.forked)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name in _MODULES:
+        return _load(name)
+    if name == "reducer":
+        value: Any = _load("reduction")
+    elif name in _HOMES:
+        value = getattr(_load(_HOMES[name]), name)
+    elif name in __all__:
+        value = getattr(_load("context")._default_context, name)  # noqa: SLF001 - our own
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Not by importlib, whose import takes longer than that of a small module.
-    module = __import__(f"{__name__}.{_LAZY.get(name, 'errors')}", fromlist=(name,))
-    globals()[name] = value = getattr(module, name)
+    globals()[name] = value
     return value
 
 
+def _load(module: str) -> ModuleType:
+    # Not by importlib, whose import takes longer than that of a small module.
+    return __import__(f"{__name__}.{module}", fromlist=("",))
+
+
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_MODULES, "SUBDEBUG", "SUBWARNING", "__version__"])

@@ -27,9 +27,10 @@ from functools import partial
 from io import BytesIO
 from types import FunctionType
 
-from . import _namespace, _pickling
+from . import _namespace, _neighbours, _pickling
 from ._codebook import Codebook, Definition, Plan, is_reference, mark_of
 from ._globals import Main
+from ._native import Collector
 from ._order import components
 from ._shipping import Binding, Call, CodePickler, ItemPickler
 from ._stable import watch
@@ -51,16 +52,17 @@ LARGE = 16 * 1024 * 1024
 class Shipper:
     """Serialises the code and the arguments of one call.
 
-    `register(data, name)` gives the number of a blob (the same for the same bytes); `require(n)`
-    says that the items handed out from now on need blob n, and all required before it, loaded in
-    that order in their worker. `codebook` is the pool's. `inherited` holds the globals that the
+    `register(data, name, met)` gives the number of a blob (the same for the same bytes), and keeps
+    what was met while it was pickled as long as the blob (see `_handles`); `require(n)` says that
+    the items handed out from now on need blob n, and all required before it, loaded in that order
+    in their worker. `codebook` is the pool's. `inherited` holds the globals that the
     workers have already because they were forked from this process; they are not sent as long as
     they are the same objects.
 
     One thread at a time.
 
     >>> blobs = []
-    >>> def register(data, name):
+    >>> def register(data, name, met):
     ...     blobs.append(name)
     ...     return len(blobs) - 1
     >>> Shipper(register, lambda number: None).function(len)
@@ -69,7 +71,7 @@ class Shipper:
 
     def __init__(
         self,
-        register: Callable[[bytes, str], int],
+        register: Callable[[bytes, str, Collector], int],
         require: Callable[[int], None],
         *,
         codebook: Codebook | None = None,
@@ -153,8 +155,16 @@ class Shipper:
             made: list[ItemPickler] = []
             data = _pickling.dump(obj, self._maker(ItemPickler, made), label)
             pickler = made[-1]
+        self._mind_neighbours(data)
         self._ship(pickler.hard, pickler.soft)
         return data
+
+    def _mind_neighbours(self, data: bytes) -> None:
+        """Let workers have the key of this program before what may need it."""
+        key = _neighbours.authkey() if _neighbours.WORD in data else None
+        if key is not None:
+            call = dumps(Call(_neighbours.restore_authkey, (key,)), 5)
+            self._need(self._register(call, "authkey", Collector()))
 
     def _maker(self, kind: Any, made: list[Any], *rest: Any) -> _pickling.Maker:
         def make(file: Writable, table: dict[type, Any]) -> Any:
@@ -172,22 +182,24 @@ class Shipper:
         """Ship a callable that has no blob of its own."""
         name = describe(func)
         made: list[CodePickler] = []
-        data = _pickling.dump(func, self._maker(CodePickler, made, ()), f"function {name}")
+        with Collector() as met:
+            data = _pickling.dump(func, self._maker(CodePickler, made, ()), f"function {name}")
+        self._mind_neighbours(data)
         self._ship(made[-1].hard, made[-1].soft)
         _warn_if_large(len(data), f"the function {name}, with what it holds,")
         if made[-1].carries_globals:
-            number = self._root_number(name, data)
+            number = self._root_number(name, data, met)
         else:
-            number = self.root = self._register(data, name)
+            number = self.root = self._register(data, name, met)
         self._need(number)
         return number
 
-    def _root_number(self, name: str, data: bytes) -> int:
+    def _root_number(self, name: str, data: bytes, met: Collector) -> int:
         """Register a function whose loading sets globals of a namespace that is not `__main__`."""
         mark = mark_of(data)
         known = self._book.roots.get(name)
         if known is None or known[0] != mark:
-            number = self._register(self._book.distinct(data), name)
+            number = self._register(self._book.distinct(data), name, met)
             known = self._book.roots[name] = (mark, number)
         return known[1]
 
@@ -236,27 +248,29 @@ class Shipper:
         value = self._main.space[name]
         made = Definition(name, value)
         try:
-            pickler, data = self._pickle_definitions([made])
+            pickler, data, met = self._pickle_definitions([made])
         except PickleError as error:
             made.failure = error
             return made
-        made.hard, made.soft, made.data, made.mark = pickler.hard, pickler.soft, data, mark_of(data)
+        made.hard, made.soft, made.mark = pickler.hard, pickler.soft, mark_of(data)
+        made.data, made.met = data, met
         made.soft.update(dict.fromkeys(self._main.partners(value)))
         made.guards = watch(name, value, self._main)
         if known is not None and known.mark == made.mark:
-            made.number, made.data = known.number, known.data
+            made.number, made.data, made.met = known.number, known.data, known.met
         self._book.definitions[name] = made
         return made
 
-    def _pickle_definitions(self, group: list[Definition]) -> tuple[CodePickler, bytes]:
+    def _pickle_definitions(self, group: list[Definition]) -> tuple[CodePickler, bytes, Collector]:
         bindings = [Binding(d.name, d.value) for d in group]
         made: list[CodePickler] = []
         maker = self._maker(CodePickler, made, [d.name for d in group])
         first = group[0]
         title = _title(first.name, first.value)
         whole: Any = bindings if len(group) > 1 else bindings[0]
-        data = _pickling.dump(whole, maker, title, subject=first.value)
-        return made[-1], data
+        with Collector() as met:
+            data = _pickling.dump(whole, maker, title, subject=first.value)
+        return made[-1], data, met
 
     @staticmethod
     def _spread_failures(found: dict[str, Definition]) -> None:
@@ -286,10 +300,12 @@ class Shipper:
 
     def _own_number(self, d: Definition) -> int:
         if d.number is None or not self._book.is_current([d.name], d.number):
-            data = d.data if d.data is not None else self._pickle_definitions([d])[1]
+            data, met = d.data, d.met
+            if data is None:
+                _, data, met = self._pickle_definitions([d])
             _warn_if_large(len(data), f"the global {d.name!r}")
-            d.number = self._set_names(data, [d.name])
-            d.data = None
+            d.number = self._set_names(data, [d.name], met)
+            d.data = d.met = None
         return d.number
 
     def _group_number(self, group: list[Definition]) -> int:
@@ -298,9 +314,9 @@ class Shipper:
         known = self._book.groups.get(names)
         if known is not None and known[0] == marks and self._book.is_current(names, known[1]):
             return known[1]
-        data = self._pickle_definitions(group)[1]
+        _, data, met = self._pickle_definitions(group)
         _warn_if_large(len(data), "the globals " + ", ".join(names))
-        number = self._set_names(data, names)
+        number = self._set_names(data, names, met)
         self._book.groups[names] = (marks, number)
         return number
 
@@ -314,12 +330,13 @@ class Shipper:
         self._book.unsent[d.name] = (reason, number)
         return number
 
-    def _set_names(self, data: bytes, names: Sequence[str]) -> int:
+    def _set_names(self, data: bytes, names: Sequence[str], met: Collector | None = None) -> int:
         """Register a blob that sets these names."""
+        self._mind_neighbours(data)
         if any(name in self._book.current for name in names):
             data = self._book.distinct(data)
             self._book.plans.clear()  # they hold the numbers that were current until now
-        number = self._register(data, ", ".join(names))
+        number = self._register(data, ", ".join(names), met or Collector())
         self._book.current.update(dict.fromkeys(names, number))
         return number
 

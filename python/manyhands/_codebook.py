@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from ._native import Collector
     from ._stable import Guard
 
 _MAX_PLANS = 1024  # functions; a program that makes more of them does not repeat them
@@ -29,12 +30,15 @@ _WATCHED = frozenset({FunctionType, BuiltinFunctionType})
 class Definition:
     """A global of `__main__` as it was when it was last serialised."""
 
-    __slots__ = ("data", "failure", "guards", "hard", "mark", "name", "number", "soft", "value")
+    __slots__ = (
+        "data", "failure", "guards", "hard", "mark", "met", "name", "number", "soft", "value",
+    )  # fmt: skip
 
     def __init__(self, name: str, value: Any) -> None:
         self.name = name
         self.value = value
         self.data: bytes | None = None  # until it is registered
+        self.met: Collector | None = None  # what is kept alive as long as the bytes
         self.mark = b""  # equal for equal bytes
         self.hard: dict[str, Any] = {}  # what must exist before this is loaded: name, object
         self.soft: dict[str, None] = {}  # what must exist before its functions run

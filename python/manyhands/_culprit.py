@@ -43,7 +43,7 @@ def explain(
 
     `probe` tries to pickle one value and raises when it cannot.
     """
-    from .errors import PicklingError
+    from .errors import PicklingError, pickling_error
 
     if isinstance(error, PicklingError):
         return error
@@ -51,7 +51,7 @@ def explain(
         return PicklingError(_too_deep(label), path=label, type_name=type_name(obj))
     path, culprit, reason = _Walk(probe).descend(obj, label, error)
     text = f"{path}: {_reason(culprit, reason)}. {advice(culprit, reason)}"
-    return PicklingError(text, path=path, type_name=type_name(culprit))
+    return pickling_error(error)(text, path=path, type_name=type_name(culprit))
 
 
 def cannot_load(data: bytes, error: BaseException, label: str) -> UnpicklingError:

@@ -23,6 +23,10 @@ METHODS = ("template", "fork", "spawn", "forkserver")
 """How workers can be started."""
 
 
+class OptionError(TypeError, ValueError):
+    """A value of a kind that an option cannot have: Python's error, and `multiprocessing`'s."""
+
+
 def check_method(method: str) -> None:
     """Raise unless `method` is a way to start workers."""
     if method not in METHODS:
@@ -58,7 +62,7 @@ def at_least_one(name: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer or None, not {value!r}") from None
+        raise OptionError(f"{name} must be an integer or None, not {value!r}") from None
     if number < 1:
         raise ValueError(f"{name} must be at least 1, not {number}")
     return number

@@ -1,8 +1,8 @@
 """Values as bytes, both ways: the table of reducers, results, and decoding.
 
 Plain `pickle.dumps(value, 5)` is what the engine tries first, and nearly always enough. Its bytes
-must not be used when it raised, when `needs_forking_pickler()` says so, or when they contain
-`SUSPECT`; then the slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
+must not be used when it raised, when `care()` says so, or when they contain `SUSPECT`; then the
+slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
 `dumps_result` for what a worker sends back.
 
 The slow path's table starts from that of multiprocessing's `ForkingPickler`, in which torch and
@@ -22,7 +22,7 @@ from functools import partial
 from io import BytesIO
 from types import MethodType
 
-from . import _culprit, _namespace
+from . import _culprit, _namespace, _neighbours
 from ._globals import Main
 from ._reduce import ValuePickler, own_reducers, reduce_stream
 
@@ -46,6 +46,8 @@ They are part of `__main__` and of `__mp_main__`: the other side may not have th
 # the same of them or refuses. `multiprocessing.connection` is not among them: plain pickle copies a
 # Connection with the number of its file descriptor, which means nothing elsewhere.
 _HARMLESS = frozenset({"builtins", "functools", "array", "socket", "multiprocessing.heap"})
+# Where the reducer of our own shared ctypes objects is: plain pickle refuses those by itself.
+_OWN_CTYPES = "manyhands.sharedctypes"
 # Reducers of ForkingPickler that are worse than pickle's or ours: they need multiprocessing to be
 # imported where they arrive, or fail for private methods.
 _WORSE = frozenset({partial, MethodType})
@@ -63,9 +65,21 @@ def needs_forking_pickler() -> bool:
     global _judged  # noqa: PLW0603 (a cache)
     extra = _forking_reducers()
     if len(extra) != _judged[0]:
-        foreign = any(kind.__module__ not in _HARMLESS for kind in extra)
+        foreign = any(
+            kind.__module__ not in _HARMLESS and getattr(reducer, "__module__", "") != _OWN_CTYPES
+            for kind, reducer in extra.items()
+        )
         _judged = (len(extra), foreign)
     return _judged[1]
+
+
+def care() -> int:
+    """What plain pickle may be trusted with.
+
+    0: with everything. 1: with what does not mention named memory, which would start a tracker
+    where it arrives. 2: with nothing; see `needs_forking_pickler`.
+    """
+    return 2 if needs_forking_pickler() else int("multiprocessing.shared_memory" in sys.modules)
 
 
 def reducers(*, rare: bool = False) -> dict[type, Any]:
@@ -81,6 +95,7 @@ def reducers(*, rare: bool = False) -> dict[type, Any]:
     registered = _forking_reducers().items()
     table.update((kind, reducer) for kind, reducer in registered if kind not in _WORSE)
     table.update(own_reducers())
+    table.update(_neighbours.reducers())
     # Whatever stands for standard output at the moment: a notebook's stream, a test runner's.
     streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
     table.update((type(stream), reduce_stream) for stream in streams)
@@ -95,6 +110,8 @@ def _forking_reducers() -> dict[type, Any]:
 
 def _reduce_socket(sock: Any) -> Any:
     import multiprocessing.reduction  # noqa: F401 (it registers the reducer)
+
+    _neighbours.stand_in()
 
     return _forking_reducers()[type(sock)](sock)
 

@@ -9,7 +9,7 @@ Refuses: to schedule, to wait in loops, to catch what a task raises.
 
 from __future__ import annotations
 
-from . import _setup
+from . import _internals, _setup
 from ._options import unique
 from ._plan import APPLY, ONE, STAR, Plan
 
@@ -30,8 +30,8 @@ class Pool:
     """A pool of worker processes.
 
     Args:
-        processes: how many workers; None means `cpu_count()`. 0 runs everything in the caller, one
-            item at a time: for debugging.
+        processes: how many workers; None means `cpu_count()`. `processes=0`, by name, runs
+            everything in the caller, one item at a time: for debugging.
         initializer: called in each worker before its first item, with `initargs`. If it fails, the
             pool fails: once, with `InitializerError`.
         initargs: anything that can be pickled.
@@ -54,8 +54,9 @@ class Pool:
     [1, 2, 3]
     """
 
-    def __new__(cls, processes: int | None = None, *args: Any, **kwargs: Any) -> Any:
-        if processes == 0 and cls is Pool:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # By its name only: `Pool(0)` is an error in `multiprocessing`, and mostly a mistake.
+        if kwargs.get("processes") == 0 and cls is Pool:
             return _setup.serial_pool(*args, **kwargs)
         return super().__new__(cls)
 
@@ -340,6 +341,20 @@ class Pool:
             self.terminate()
             self._crew.wait_gone()
             raise
+
+    # Internals that programs, and CPython's own tests, have come to use
+
+    @property
+    def _pool(self) -> list[_internals.Member]:
+        return _internals.members(self._crew.engine)
+
+    def _repopulate_pool(self) -> None:
+        """Nothing: the engine replaces workers by itself."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_state":
+            _internals.warn_when_dropped(self, value)
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

@@ -13,9 +13,9 @@ import sys
 from _thread import allocate_lock
 from _weakref import ref
 
-from . import _code, _snapshot
-from ._native import Engine, Task, cpu_count, leave_interpreter
-from ._options import at_least_one, check_method, environment_method
+from . import _code, _default, _neighbours, _snapshot
+from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
+from ._options import at_least_one, check_method
 from ._plan import STAR, Plan
 from ._threads import join_all
 
@@ -63,6 +63,11 @@ class Options:
         for module in self.preload:
             _check_module(module)
 
+    def inherits(self) -> bool:
+        """Whether workers inherit the objects of this process."""
+        method = getattr(self.context, "get_start_method", None)
+        return self.method == "fork" or (method is not None and method() == "fork")
+
     def environ(self) -> dict[str, str]:
         """The environment of a worker that starts now."""
         return _snapshot.worker_environment(self._env, self._threads)
@@ -71,8 +76,7 @@ class Options:
 def _method(context: Any) -> tuple[str, Any]:
     """The start method, and the context whose `Process` starts the workers, if one does."""
     if context is None:
-        chosen = sys.modules.get("manyhands._context")
-        context = chosen.default_method() if chosen else environment_method()
+        context = _default.method()
     if context is None:
         return "template", None
     method = getattr(context, "method", context)
@@ -110,8 +114,8 @@ class Shipping:
         )
         return shipper, required
 
-    def _register(self, data: bytes, name: str) -> int:  # noqa: ARG002 - the shipper's signature
-        return self._engine.register(data)
+    def _register(self, data: bytes, name: str, met: Collector) -> int:  # noqa: ARG002 - the shipper's signature
+        return self._engine.register(data, met)
 
 
 class Crew:
@@ -125,6 +129,7 @@ class Crew:
         self._options = options
         self._imported: set[str] = set()
         self._released = False
+        self._parcel = _neighbours.Parcel(inherited=options.inherits())
         self._singles: dict[Any, tuple[Any, Task]] = {}
         self._streams: list[Stream] = []
         self._lock = allocate_lock()
@@ -132,8 +137,7 @@ class Crew:
         snapshot = _snapshot.take(environ, options.preload)
         by_template = options.method == "template"
         self.engine = Engine(
-            options.workers,
-            options.cores,
+            (options.workers, options.cores),
             options.max_tasks,
             _template_command(environ) if by_template else None,
             snapshot,
@@ -171,18 +175,24 @@ class Crew:
 
         context, environ = self._options.context, self._options.environ()
         by_fork = context is None
-        launch = _start.fork_worker if by_fork else _start.ContextLauncher(context, environ)
+        parcel = self._parcel
+        launch: Any = _start.ForkLauncher(parcel)
+        if not by_fork:
+            launch = _start.ContextLauncher(context, environ, parcel)
         self.engine.release()
         _start.LaunchThread(self.engine.launches(), launch, snapshot).start()
 
     def _set_initializer(
         self, initializer: Callable[..., object], initargs: tuple[Any, ...]
     ) -> None:
-        shipper, required = self._shipping()
-        number = shipper.function(initializer)
-        arguments = shipper.dumps(initargs, "initargs")
+        with self._parcel, Collector() as met:
+            shipper, required = self._shipping()
+            number = shipper.function(initializer)
+            arguments = shipper.dumps(initargs, "initargs")
+        self._parcel.keep(initargs, arguments)
         self._import_module_of(initializer)
-        self.engine.set_initializer(_code.describe(initializer), [*required, number], arguments)
+        name = _code.describe(initializer)
+        self.engine.set_initializer(name, [*required, number], arguments, met)
 
     # Functions become tasks
 
@@ -221,7 +231,8 @@ class Crew:
         """Let the template fork workers: they take over what the program is at this moment."""
         if not self._released:
             self._released = True
-            self.engine.set_start(_snapshot.take(self._options.environ(), self._options.preload))
+            snapshot = _snapshot.take(self._options.environ(), self._options.preload)
+            self.engine.set_start(snapshot, self._parcel.fds)
             self.engine.release()
 
     # Iterators
@@ -323,6 +334,7 @@ def serial_pool(
     maxtasksperchild: int | None = None,  # noqa: ARG001 - nothing is ever replaced
     context: Any = None,  # noqa: ARG001 - nothing is started
     *,
+    processes: int = 0,  # noqa: ARG001 - that is what made it this one
     env: Mapping[str, str] | None = None,  # noqa: ARG001 - there is no other process
     preload: Sequence[str] = (),  # noqa: ARG001 - the same
     exit: str = "wait",  # noqa: A002 - the option's name

@@ -12,6 +12,8 @@ import os
 import sys
 from _pickle import dumps, loads
 
+from . import _neighbours
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +68,8 @@ def take(environment: Mapping[str, str], preload: Sequence[str]) -> bytes:
             "umask": _umask(),
             "filters": _filters(),
             "file": getattr(main, "__file__", None),
-            "authkey": _authkey(),
+            "authkey": _neighbours.authkey(),
+            "tracker": _neighbours.tracker(),
             "preload": list(preload),
         },
         5,
@@ -94,7 +97,9 @@ def restore(blob: bytes) -> None:
     if state["file"] is not None:
         sys.modules["__main__"].__dict__.setdefault("__file__", state["file"])
     if state["authkey"] is not None:
-        _restore_authkey(state["authkey"])
+        _neighbours.restore_authkey(state["authkey"])
+    if state["tracker"] is not None:
+        _neighbours.use_tracker(state["tracker"])
     for module in state["preload"]:
         _import(module)
 
@@ -108,18 +113,6 @@ def _import(module: str) -> None:
 
         print(f"manyhands: preload of {module} failed:", file=sys.stderr)  # noqa: T201
         traceback.print_exc()
-
-
-def _authkey() -> bytes | None:
-    """The key with which processes of one program recognise each other, if it may be needed."""
-    process = sys.modules.get("multiprocessing.process")
-    return None if process is None else bytes(process.current_process().authkey)
-
-
-def _restore_authkey(key: bytes) -> None:
-    import multiprocessing.process
-
-    multiprocessing.process.current_process().authkey = key
 
 
 def _cwd() -> str | None:

@@ -10,10 +10,11 @@ Refuses: to decide when a worker is launched or replaced; the engine does.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from _thread import allocate_lock
 
-from . import _native
+from . import _handles, _native, _neighbours
 from ._threads import start_thread
 
 TYPE_CHECKING = False
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ._native import Launches, WorkerEnd
+    from ._neighbours import Parcel
 
     class Launched(Protocol):
         """A worker process, however it was made."""
 
-        pid: int
+        @property
+        def pid(self) -> int:
+            """Its number."""
 
         def exitcode(self) -> int | None:
             """Its exit code, once it is dead: negative for a signal, None if unknown."""
+
+        def discard(self) -> None:
+            """End it: its pool does not come to be."""
 
 
 class Forked:
@@ -45,13 +52,25 @@ class Forked:
             return None
         return os.waitstatus_to_exitcode(status)
 
+    def discard(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self.exitcode()
+
 
 class Started:
     """A worker that a context's `Process` is."""
 
     def __init__(self, process: Any) -> None:
         self._process = process
-        self.pid: int = process.pid
+
+    @property
+    def pid(self) -> int:
+        number: int = self._process.pid
+        return number
+
+    def discard(self) -> None:
+        self._process.terminate()
+        self._process.join()
 
     def exitcode(self) -> int | None:
         self._process.join(1)
@@ -59,7 +78,17 @@ class Started:
         return code
 
 
-def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
+class ForkLauncher:
+    """Launches workers by forking this process."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self._parcel = parcel
+
+    def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
+        return _fork_worker(end, snapshot, self._parcel)
+
+
+def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
     """Fork this process; the child becomes a worker and never returns from here."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -70,6 +99,7 @@ def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
         return Forked(pid)
     code = 1
     try:
+        _neighbours.receive(parcel.fds, parcel)
         _become_worker(end, snapshot, parent, "inherited")
         code = 0
     except SystemExit as exit_:
@@ -79,18 +109,20 @@ def fork_worker(end: WorkerEnd, snapshot: bytes) -> Launched:
 
         traceback.print_exc()
     finally:
+        _handles.leave()
         os._exit(code)
 
 
 class ContextLauncher:
     """Launches workers with the `Process` of a `multiprocessing` context."""
 
-    def __init__(self, context: Any, environ: dict[str, str]) -> None:
+    def __init__(self, context: Any, environ: dict[str, str], parcel: Parcel) -> None:
         self._context = context
+        self._parcel = parcel
         self._environ = environ
 
     def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
-        ends = Ends(end, snapshot, os.getpid())
+        ends = Ends(end, snapshot, os.getpid(), self._parcel)
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
         with _Environment(self._environ):
             process.start()
@@ -129,21 +161,33 @@ class _Environment:
 class Ends:
     """A worker's descriptors on their way to a process that a context starts."""
 
-    def __init__(self, end: WorkerEnd, snapshot: bytes, parent: int) -> None:
+    def __init__(self, end: WorkerEnd, snapshot: bytes, parent: int, parcel: Parcel | None) -> None:
         self.end = end
         self.snapshot = snapshot
         self.parent = parent
+        self.parcel = parcel
+        self.given = [] if parcel is None else parcel.fds
 
     def __reduce__(self) -> tuple[Any, ...]:
         from multiprocessing.reduction import DupFd
 
-        fds = tuple(DupFd(fd) for fd in self.end.fds())
-        return _attach, (fds, self.end.seat, self.snapshot, self.parent)
+        popen = _handles.spawning()
+        family = None if popen is None else _handles.passport(popen)
+        fds = [DupFd(fd) for fd in (*self.end.fds(), *self.given)]
+        return _attach, (family, fds, self.end.seat, self.snapshot, self.parent)
 
 
-def _attach(fds: tuple[Any, ...], seat: int, snapshot: bytes, parent: int) -> Ends:
-    lane, hub, event = (fd.detach() for fd in fds)
-    return Ends(_native.WorkerEnd.attach(lane, hub, event, seat), snapshot, parent)
+def _attach(
+    family: None,  # noqa: ARG001 - unpickling it has attached the world
+    fds: list[Any],
+    seat: int,
+    snapshot: bytes,
+    parent: int,
+) -> Ends:
+    lane, hub, event, *given = (fd.detach() for fd in fds)
+    ends = Ends(_native.WorkerEnd.attach(lane, hub, event, seat), snapshot, parent, None)
+    ends.given = given
+    return ends
 
 
 def serve_process(ends: Ends) -> None:
@@ -153,6 +197,7 @@ def serve_process(ends: Ends) -> None:
     # Workers may have children of their own: what a daemon is forbidden to have.
     own: Any = multiprocessing.process.current_process()
     own._config["daemon"] = False  # noqa: SLF001 - there is no other way
+    _neighbours.receive(ends.given, ends.parcel)
     origin = "imported" if "__mp_main__" in sys.modules else "inherited"
     _become_worker(ends.end, ends.snapshot, ends.parent, origin)
 
@@ -179,10 +224,30 @@ class LaunchThread:
         self._lock = allocate_lock()
 
     def start(self) -> None:
-        """Launch what is ordered now, and leave the rest to a thread."""
-        while self._step(block=False):
-            pass
+        """Launch what is ordered now, and leave the rest to a thread; raises if that fails."""
+        orders = []
+        while (work := self._launches.next(False)) is not None:
+            orders.append(work)
+        for key, worker in self._launch_all(orders):
+            self._note(key, worker)
         start_thread(self._run, "launch")
+
+    def _launch_all(self, orders: list[Any]) -> list[tuple[int, Launched]]:
+        """All or none."""
+        launched: list[tuple[int, Launched]] = []
+        try:
+            for _, key, end in orders:
+                launched.append((key, self._launch(end, self._snapshot)))
+        except BaseException:
+            for _, worker in launched:
+                worker.discard()
+            raise
+        return launched
+
+    def _note(self, key: int, worker: Launched) -> None:
+        with self._lock:
+            self._workers[key] = worker
+        self._launches.launched(key, worker.pid)
 
     def _run(self) -> None:
         while self._step(block=True):
@@ -209,7 +274,5 @@ class LaunchThread:
         except Exception as error:  # noqa: BLE001 - whatever a foreign Process may raise
             self._launches.launch_failed(key, f"{type(error).__name__}: {error}")
             return True
-        with self._lock:
-            self._workers[key] = launched
-        self._launches.launched(key, launched.pid)
+        self._note(key, launched)
         return True

@@ -12,13 +12,15 @@ from __future__ import annotations
 import sys
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 _PLAIN_FINDERS = ("BuiltinImporter", "FrozenImporter", "PathFinder")
 
-_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from manyhands._template import main; main()"
+_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from manyhands._template import {0}; {0}()"
 
 
-def command() -> tuple[str, list[str]]:
+def command(of: Literal["workers", "processes"] = "workers") -> tuple[str, list[str]]:
     """The program and the arguments of a template like this interpreter."""
     flags = ["-" + letter for letter, on in _switches() if on]
     for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, but for its name
@@ -27,7 +29,7 @@ def command() -> tuple[str, list[str]]:
     here = __file__.rpartition("/manyhands/")[0]
     if here not in path:
         path.append(here)
-    return sys.executable, [*flags, "-c", _BOOT, *path]
+    return sys.executable, [*flags, "-c", _BOOT.format(of), *path]
 
 
 def _switches() -> list[tuple[str, bool]]:
@@ -50,19 +52,34 @@ def _site_is_plain() -> bool:
     return hooks and not {"sitecustomize", "usercustomize"} & sys.modules.keys()
 
 
-def main() -> None:
-    """Be a template until the parent ends; in the workers that it forks: be one of them."""
+def workers() -> None:
+    """Be a pool's template until the parent ends; in the workers that it forks: be one of them."""
     import os
 
     # What every worker needs, so that it is born with it.
-    from . import _namespace, _native, _pickling, _snapshot, _worker  # noqa: F401
+    from . import _handles, _namespace, _native, _neighbours, _pickling, _snapshot, _worker  # noqa: F401
 
     start = _native.run_template(_import, _fork)
     if start is None:
         os._exit(0)
     end, snapshot = start
     _finish_site()
+    _neighbours.receive(end.take_given())
     _worker.serve(end, snapshot, "fresh")
+
+
+def processes() -> None:
+    """Be the template of a program's processes; in those that it forks: be one of them."""
+    import os
+
+    from . import _child, _native, process  # noqa: F401 - what every process needs
+
+    start = _native.run_process_template(_import, _fork)
+    if start is None:
+        os._exit(0)
+    fds, message = start
+    _finish_site()
+    _child.run(fds, message)
 
 
 def _fork() -> int:

@@ -67,7 +67,7 @@ def serve(
     _snapshot.restore(snapshot)
     _prepare_output()
     _prepare_signals()
-    _prepare_random()
+    reseed()
     _name_process(_current.name)
     try:
         run_worker(end)
@@ -112,7 +112,7 @@ def _on_interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _prepare_random() -> None:
+def reseed() -> None:
     """A fork copies the state of random generators: each worker gets one of its own."""
     if "random" in sys.modules:
         sys.modules["random"].seed()

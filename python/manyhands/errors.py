@@ -29,6 +29,8 @@ __all__ = [
     "InitializerError",
     "LargeGlobalWarning",
     "LaunchError",
+    "OwnerDied",
+    "OwnerDiedWarning",
     "PicklingError",
     "ProcessError",
     "RemoteError",
@@ -227,6 +229,39 @@ class PicklingError(pickle.PicklingError):
         self.path = path
         self.type_name = type_name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A class made by `pickling_error` is found by what it adds; `UnpicklingError` by itself.
+        kind = type(self)
+        also = kind.__bases__[1] if kind.__dict__.get("_made") else None
+        home = PicklingError if also else kind
+        return _rebuild_pickling, (home, also, self.args), dict(vars(self))
+
+
+def pickling_error(cause: BaseException) -> type[PicklingError]:
+    """`PicklingError`, which is of the kind of its cause too if that is a common one.
+
+    `multiprocessing` raises what an object's own code raised, and programs catch that.
+    """
+    also = next((kind for kind in _COMMON if isinstance(cause, kind)), None)
+    return PicklingError if also is None else _made_also(also)
+
+
+_COMMON = (RuntimeError, TypeError, ValueError, AttributeError)
+_also: dict[type[Exception], type[PicklingError]] = {}
+
+
+def _made_also(kind: type[Exception]) -> type[PicklingError]:
+    if kind not in _also:
+        body = {"__module__": __name__, "__doc__": PicklingError.__doc__, "_made": True}
+        _also[kind] = type("PicklingError", (PicklingError, kind), body)
+    return _also[kind]
+
+
+def _rebuild_pickling(
+    home: type[PicklingError], also: type[Exception] | None, args: tuple[Any, ...]
+) -> PicklingError:
+    return (home if also is None else _made_also(also))(*args)
+
 
 class UnpicklingError(pickle.UnpicklingError, PicklingError):
     """Bytes from another process could not be turned back into a value here.
@@ -246,6 +281,11 @@ class RemoteTraceback(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+
+    @property
+    def tb(self) -> str:
+        """The text, by the name that it has in `multiprocessing`."""
+        return self.text
 
     def __str__(self) -> str:
         return f'\n"""\n{self.text}"""'
@@ -290,6 +330,17 @@ class RemoteError(_Record, ProcessError):
 
 class LargeGlobalWarning(RuntimeWarning):
     """A function drags more than 16 MB of global data to every worker."""
+
+
+class OwnerDied(ProcessError):
+    """The process that held a lock has died: what the lock protects may be half done.
+
+    Raised where the lock was made with `on_death="raise"`; the lock has not been taken.
+    """
+
+
+class OwnerDiedWarning(RuntimeWarning):
+    """The process that held a lock, which has been taken now, has died."""
 
 
 def _worker(number: int | None, pid: int | None) -> str:

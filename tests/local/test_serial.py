@@ -16,7 +16,7 @@ import manyhands
 
 @pytest.fixture
 def pool():
-    with manyhands.Pool(0) as pool:
+    with manyhands.Pool(processes=0) as pool:
         yield pool
 
 
@@ -30,11 +30,11 @@ def test_tasks_run_in_the_thread_that_asks(pool):
 
 def test_every_option_of_a_pool_is_taken():
     with manyhands.Pool(
-        0,
-        tasks.set_state,
-        ("ready",),
-        5,
-        "spawn",
+        processes=0,
+        initializer=tasks.set_state,
+        initargs=("ready",),
+        maxtasksperchild=5,
+        context="spawn",
         env={"A": "b"},
         preload=["numpy"],
         exit="wait",
@@ -43,9 +43,14 @@ def test_every_option_of_a_pool_is_taken():
         assert pool.apply(tasks.get_state) == "ready"
 
 
+def test_it_is_asked_for_by_name():
+    with pytest.raises(ValueError, match="processes must be at least 1"):
+        manyhands.Pool(0)
+
+
 def test_an_unknown_option_is_refused():
     with pytest.raises(TypeError):
-        manyhands.Pool(0, no_such_option=1)
+        manyhands.Pool(processes=0, no_such_option=1)
 
 
 def test_an_exception_leaves_through_its_own_frames(pool):
@@ -139,7 +144,7 @@ def test_imap_reads_nothing_ahead(pool, name, options):
 
 def test_the_initializer_runs_once_and_first(tmp_path):
     log = tmp_path / "journal"
-    with manyhands.Pool(0, tasks.note, (log, "init")) as pool:
+    with manyhands.Pool(processes=0, initializer=tasks.note, initargs=(log, "init")) as pool:
         pool.map(tasks.square, range(5))
         list(pool.imap(tasks.square, range(5)))
         pool.apply_async(tasks.square, (1,))
@@ -148,7 +153,7 @@ def test_the_initializer_runs_once_and_first(tmp_path):
 
 def test_the_initializer_runs_once_for_all_threads(tmp_path):
     log = tmp_path / "journal"
-    with manyhands.Pool(0, tasks.note, (log, "init")) as pool:
+    with manyhands.Pool(processes=0, initializer=tasks.note, initargs=(log, "init")) as pool:
         threads = [
             threading.Thread(target=pool.map, args=(tasks.square, range(5))) for _ in range(8)
         ]
@@ -179,13 +184,13 @@ def test_worker_is_none(pool):
 def test_a_failing_initializer_keeps_its_traceback():
     with (
         pytest.raises(manyhands.InitializerError) as caught,
-        manyhands.Pool(0, tasks.init_boom, ("x",)) as pool,
+        manyhands.Pool(processes=0, initializer=tasks.init_boom, initargs=("x",)) as pool,
     ):
         pool.map(tasks.square, [1])
     assert traceback.extract_tb(caught.value.__cause__.__traceback__)[-1].name == "init_boom"
 
 
 def test_ctrl_c_in_the_initializer_is_not_swallowed():
-    pool = manyhands.Pool(0, tasks.raise_it, (KeyboardInterrupt(),))
+    pool = manyhands.Pool(processes=0, initializer=tasks.raise_it, initargs=(KeyboardInterrupt(),))
     with pytest.raises(KeyboardInterrupt):
         pool.apply(tasks.square, (1,))

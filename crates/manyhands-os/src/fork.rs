@@ -1,4 +1,4 @@
-//! Forking a process that has one thread.
+//! Forking a process that has one thread, and being told of every fork.
 //!
 //! A child of fork has only the thread that called it: a lock that another thread held stays
 //! locked for ever. So this refuses where there is another thread, and is sound because nobody
@@ -39,5 +39,28 @@ pub fn fork_alone() -> io::Result<Option<i32>> {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
         pid => Ok(Some(pid)),
+    }
+}
+
+/// Calls `before` before every fork of this process, in the thread that forks, and `parent` or
+/// `child` in the same thread after it (`parent` also when the fork failed). For good: there is no
+/// way to take it back. It covers every caller of the C library's `fork`; `vfork`, `posix_spawn`
+/// and the bare system call pass it by, and so must not go on in the child with what is shared.
+///
+/// The handlers run while other threads are anywhere: they may take locks that nobody holds while
+/// he waits for the forking thread. In the child there is only the thread that forked.
+///
+/// # Errors
+///
+/// `ENOMEM`; then none of the three was taken.
+pub fn at_fork(
+    before: extern "C" fn(),
+    parent: extern "C" fn(),
+    child: extern "C" fn(),
+) -> io::Result<()> {
+    // SAFETY: the three are functions of this program, which is never unloaded, and safe to call.
+    match unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
     }
 }

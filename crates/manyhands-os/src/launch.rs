@@ -1,7 +1,7 @@
-//! Starting a program with chosen descriptors, in a process group of its own.
+//! Starting a program with chosen descriptors, in a process group of its own or in ours.
 //!
 //! Done with `posix_spawn`, which neither copies the page tables of a large parent nor runs fork
-//! handlers, and which is sound in a program with threads. The new process starts with
+//! handlers, and which is sound in a program with threads. The new process of [`spawn_exec`] starts with
 //!
 //! - standard input from `/dev/null`, unless the caller gives it another;
 //! - exactly the descriptors that the caller names, at the numbers that the caller names, besides
@@ -60,7 +60,7 @@ pub struct Program {
 /// A process that was started here. Dropping it neither ends nor reaps the process.
 #[derive(Debug)]
 pub struct Child {
-    /// Its number, which is also the number of the process group that it leads.
+    /// Its number, which is also the number of the process group that it leads, if it leads one.
     pub pid: i32,
     /// Its handle.
     pub pidfd: PidFd,
@@ -85,8 +85,30 @@ pub struct Child {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn spawn_exec(program: &Program, fds: &[(BorrowedFd<'_>, i32)]) -> io::Result<Child> {
-    let (_sources, actions) = file_actions(program, fds)?;
-    let attributes = Attributes::new()?;
+    let mut actions = FileActions::new()?;
+    if fds.iter().all(|(_, number)| *number != libc::STDIN_FILENO) {
+        actions.empty_stdin()?;
+    }
+    spawn(program, fds, actions, &Attributes::new()?)
+}
+
+/// As [`spawn_exec`], but in all else like a fork and exec by hand: it stays in this process's group,
+/// and keeps standard input, blocked signals and what is ignored.
+///
+/// # Errors
+///
+/// Those of [`spawn_exec`].
+pub fn spawn_member(program: &Program, fds: &[(BorrowedFd<'_>, i32)]) -> io::Result<Child> {
+    spawn(program, fds, FileActions::new()?, &Attributes::none()?)
+}
+
+fn spawn(
+    program: &Program,
+    fds: &[(BorrowedFd<'_>, i32)],
+    mut actions: FileActions,
+    attributes: &Attributes,
+) -> io::Result<Child> {
+    let _sources = actions.fill(program, fds)?;
     let path = c_string(program.path.as_os_str())?;
     let arguments = arguments(program)?;
     let environment = environment(program)?;
@@ -131,30 +153,6 @@ pub fn take_inherited(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// The steps that give the new process its descriptors and directory, and the descriptors that
-/// they read from, which must stay open until the process has started.
-fn file_actions(
-    program: &Program,
-    fds: &[(BorrowedFd<'_>, i32)],
-) -> io::Result<(Vec<OwnedFd>, FileActions)> {
-    let mut actions = FileActions::new()?;
-    if fds.iter().all(|(_, number)| *number != libc::STDIN_FILENO) {
-        actions.empty_stdin()?;
-    }
-    // Sources above every number in use: no step overwrites what a later one reads.
-    let floor = fds.iter().map(|(_, number)| number + 1).fold(3, i32::max);
-    let mut sources = Vec::with_capacity(fds.len());
-    for (fd, number) in fds {
-        let source = fcntl_dupfd_cloexec(fd, floor)?;
-        actions.duplicate(source.as_raw_fd(), *number)?;
-        sources.push(source);
-    }
-    if let Some(cwd) = &program.cwd {
-        actions.change_directory(cwd.as_os_str())?;
-    }
-    Ok((sources, actions))
-}
-
 fn arguments(program: &Program) -> io::Result<Vec<CString>> {
     let name = std::iter::once(program.path.as_os_str());
     name.chain(program.args.iter().map(OsString::as_os_str)).map(c_string).collect()
@@ -197,6 +195,27 @@ impl FileActions {
         Ok(Self(raw))
     }
 
+    /// Adds the steps that give the new process its descriptors and directory; returns the
+    /// descriptors that they read from, which must stay open until the process has started.
+    fn fill(
+        &mut self,
+        program: &Program,
+        fds: &[(BorrowedFd<'_>, i32)],
+    ) -> io::Result<Vec<OwnedFd>> {
+        // Sources above every number in use: no step overwrites what a later one reads.
+        let floor = fds.iter().map(|(_, number)| number + 1).fold(3, i32::max);
+        let mut sources = Vec::with_capacity(fds.len());
+        for (fd, number) in fds {
+            let source = fcntl_dupfd_cloexec(fd, floor)?;
+            self.duplicate(source.as_raw_fd(), *number)?;
+            sources.push(source);
+        }
+        if let Some(cwd) = &program.cwd {
+            self.change_directory(cwd.as_os_str())?;
+        }
+        Ok(sources)
+    }
+
     fn empty_stdin(&mut self) -> io::Result<()> {
         let (path, flags) = (c"/dev/null".as_ptr(), libc::O_RDONLY);
         // SAFETY: initialised by `new`; the path ends with NUL and is copied.
@@ -233,12 +252,17 @@ struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
 
 impl Attributes {
     fn new() -> io::Result<Self> {
+        let mut attributes = Self::none()?;
+        attributes.fill()?;
+        Ok(attributes)
+    }
+
+    /// None of the above: everything as it is here.
+    fn none() -> io::Result<Self> {
         let mut raw = Box::new(MaybeUninit::uninit());
         // SAFETY: the call initialises the value that it is given.
         check(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
-        let mut attributes = Self(raw);
-        attributes.fill()?;
-        Ok(attributes)
+        Ok(Self(raw))
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -327,6 +351,23 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], lines[1]);
         assert_eq!(lines[2], "SigBlk:\t0000000000000000");
+    }
+
+    #[test]
+    fn a_member_stays_in_the_group_with_the_signals_that_are_blocked() {
+        let (mut reader, writer) = pipe().unwrap();
+        let blocked = crate::signals::block_all();
+        // No shell: that would unblock them.
+        let mut program = shell("");
+        program.path = "cat".into();
+        program.args = vec!["/proc/self/stat".into(), "/proc/self/status".into()];
+        let child = spawn_member(&program, &[(writer.as_fd(), 1)]).unwrap();
+        drop((blocked, writer));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(reap(&child.pidfd).unwrap(), ExitStatus::Exited(0));
+        assert_eq!(text.split(' ').nth(4), Some(&*crate::process::own_group().to_string()));
+        assert!(!text.contains("SigBlk:\t0000000000000000"), "{text}");
     }
 
     #[test]

@@ -6,16 +6,21 @@
 //!
 //! | module | what it wraps |
 //! | --- | --- |
+//! | [`budget`] | how much memory this process may use |
 //! | [`clock`] | the monotonic clock |
-//! | [`cpu`] | how many cores and how much memory this process may use |
+//! | [`cpu`] | how many cores this process may use |
+//! | [`doorbell`] | a stream socket that rings, and tells when the other side is gone |
 //! | [`event`] | eventfd: waking a thread that polls |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
 //! | [`launch`] | starting a program with chosen descriptors |
+//! | [`life`] | whether a process that is known by number still lives |
+//! | [`lifeline`] | ending with the holder of a pipe |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
+//! | [`room`] | how much memory the machine has, and address space the process; random numbers |
 //! | [`signals`] | the signal mask of a thread, ignored signals |
 //! | [`socket`] | messages that carry descriptors |
 //! | [`stdio`] | redirecting the three standard descriptors |
@@ -23,18 +28,25 @@
 //! What this crate refuses to do: it holds no policy. It knows no pool, no worker and no Python,
 //! starts no thread, and never retries what a caller should decide on.
 
+pub mod budget;
 pub mod clock;
 pub mod cpu;
+pub mod doorbell;
 pub mod event;
 pub mod fork;
 pub mod futex;
 pub mod jobcontrol;
 pub mod launch;
+pub mod life;
+pub mod lifeline;
 pub mod memory;
 pub mod poll;
 pub mod process;
+pub mod room;
 pub mod signals;
 pub mod socket;
 pub mod stdio;
 
 mod cgroup;
+#[cfg(test)]
+mod testing;

@@ -221,6 +221,21 @@ pub fn make_group_leader(child: i32) -> io::Result<()> {
     Ok(setpgid(Some(child), Some(child))?)
 }
 
+/// Makes a child a member of a process group of this session. The child must not have called exec.
+///
+/// # Errors
+///
+/// `EPERM` when there is no such group in this session, `ESRCH` when it is no child of this process
+/// or has been reaped, `EACCES` after an exec.
+pub fn join_group(child: i32, group: i32) -> io::Result<()> {
+    Ok(setpgid(Some(number_above(0, child)?), Some(number_above(0, group)?))?)
+}
+
+/// The process group of this process.
+pub fn own_group() -> i32 {
+    Pid::as_raw(Some(getpgrp()))
+}
+
 /// Ends this process at once: no destructor, no exit handler, no buffer is written. For a forked
 /// child, in which all of those belong to its parent.
 pub fn exit_now(code: i32) -> ! {

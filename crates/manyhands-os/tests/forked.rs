@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "fork and pause in the test's own child")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use manyhands_os::fork::fork_alone;
+use manyhands_os::fork::{at_fork, fork_alone};
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{
@@ -14,6 +14,7 @@ use manyhands_os::{jobcontrol, stdio};
 use std::fs;
 use std::io::{self, Read, pipe};
 use std::os::fd::AsFd;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Runs `body` in a forked child, whose exit code is 0 when it succeeds.
@@ -228,4 +229,40 @@ fn a_program_with_a_handler_of_its_own_keeps_it() {
         Ok(())
     });
     assert_eq!(reap(&child.pidfd).unwrap(), ExitStatus::Exited(0));
+}
+
+/// What the handlers of the test below saw, as a sum. Only a process with one thread uses it.
+static SEEN: Mutex<u32> = Mutex::new(0);
+
+fn see(what: u32) {
+    *SEEN.lock().unwrap() += what;
+}
+
+extern "C" fn before() {
+    see(1);
+}
+
+extern "C" fn in_parent() {
+    see(10);
+}
+
+extern "C" fn in_child() {
+    see(100);
+}
+
+fn expect_seen(sum: u32) -> io::Result<()> {
+    if *SEEN.lock().unwrap() == sum { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
+}
+
+#[test]
+fn every_fork_is_told_of_on_both_sides() {
+    // In a child of its own: handlers cannot be taken back.
+    let program = fork(|| {
+        at_fork(before, in_parent, in_child)?;
+        let child = fork(|| expect_seen(101));
+        let status = reap(&child.pidfd)?;
+        expect_seen(11)?;
+        if status == ExitStatus::Exited(0) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
+    });
+    assert_eq!(reap(&program.pidfd).unwrap(), ExitStatus::Exited(0));
 }

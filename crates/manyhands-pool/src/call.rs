@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use manyhands_os::process::ExitStatus;
 
+use crate::luggage::Luggage;
+
 /// Names a call of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub(crate) u64);
@@ -112,6 +114,8 @@ pub struct Run {
     pub count: u32,
     /// Their results.
     pub body: Body,
+    /// The blocks that these name.
+    pub luggage: Luggage,
 }
 
 /// What a run holds.
@@ -124,6 +128,11 @@ pub enum Body {
 }
 
 impl Run {
+    /// A run without luggage.
+    pub(crate) const fn new(first: u64, count: u32, body: Body) -> Self {
+        Self { first, count, body, luggage: Vec::new() }
+    }
+
     fn bytes(&self) -> usize {
         match &self.body {
             Body::Replies(bytes) => bytes.len(),
@@ -183,6 +192,8 @@ pub(crate) struct Call {
     taken: u64,
     waiting: Waiting,
     bytes_waiting: usize,
+    /// The blocks that items name which have not ended, by index.
+    luggage: BTreeMap<u64, Luggage>,
 }
 
 #[derive(Debug)]
@@ -214,6 +225,7 @@ impl Call {
             taken: 0,
             waiting,
             bytes_waiting: 0,
+            luggage: BTreeMap::new(),
         }
     }
 
@@ -239,19 +251,28 @@ impl Call {
     }
 
     /// Whether an item fails the whole call now; true once.
-    pub(crate) fn note_failure(&mut self, index: u64, body: Body) -> bool {
+    pub(crate) fn note_failure(&mut self, run: Run) -> bool {
         if !self.spec.stop_on_failure || self.failed {
             return false;
         }
         self.failed = true;
-        self.first_failure = Some(Run { first: index, count: 1, body });
+        self.first_failure = Some(run);
         true
     }
 
-    pub(crate) fn settle(&mut self, run: Run) {
+    /// Keeps the blocks that an item names until it has ended.
+    pub(crate) fn keep(&mut self, index: u64, luggage: Luggage) {
+        self.luggage.insert(index, luggage);
+    }
+
+    /// Items have ended; returns the holds that end with them.
+    #[must_use]
+    pub(crate) fn settle(&mut self, run: Run) -> Luggage {
         self.settled += u64::from(run.count);
+        let mut ended = self.unload(run.first, run.count);
         if self.abandoned {
-            return;
+            ended.extend(run.luggage);
+            return ended;
         }
         self.bytes_waiting += run.bytes();
         match &mut self.waiting {
@@ -259,6 +280,18 @@ impl Call {
             Waiting::Indexed(_, runs) => drop(runs.insert(run.first, run)),
             Waiting::Arrived(runs) => runs.push_back(run),
         }
+        ended
+    }
+
+    /// What was kept for these items.
+    fn unload(&mut self, first: u64, count: u32) -> Luggage {
+        if self.luggage.is_empty() {
+            return Luggage::new();
+        }
+        let mut ended = self.luggage.split_off(&first);
+        let mut later = ended.split_off(&(first + u64::from(count)));
+        self.luggage.append(&mut later);
+        ended.into_values().flatten().collect()
     }
 
     /// Whether `take` would return something.
@@ -288,16 +321,24 @@ impl Call {
         self.first_failure.take()
     }
 
-    pub(crate) fn abandon(&mut self) {
+    /// Drops all results, and those that will come; returns the holds that end with them.
+    #[must_use]
+    pub(crate) fn abandon(&mut self) -> Luggage {
         self.abandoned = true;
         self.bytes_waiting = 0;
-        match &mut self.waiting {
+        let runs: Vec<Run> = match &mut self.waiting {
             Waiting::Indexed(next, runs) => {
-                *next = None;
-                runs.clear();
+                next.take().into_iter().chain(std::mem::take(runs).into_values()).collect()
             }
-            Waiting::Arrived(runs) => runs.clear(),
-        }
+            Waiting::Arrived(runs) => std::mem::take(runs).into(),
+        };
+        runs.into_iter().flat_map(|run| run.luggage).collect()
+    }
+
+    /// The holds of a call that ends.
+    pub(crate) fn into_luggage(self) -> Luggage {
+        let kept = self.luggage.into_values().flatten();
+        kept.chain(self.first_failure.into_iter().flat_map(|run| run.luggage)).collect()
     }
 }
 
@@ -320,15 +361,15 @@ mod tests {
     }
 
     fn run(first: u64, count: u32) -> Run {
-        Run { first, count, body: Body::Replies(vec![0; 5]) }
+        Run::new(first, count, Body::Replies(vec![0; 5]))
     }
 
     #[test]
     fn indexed_runs_wait_for_their_turn() {
         let mut call = call(Order::Index);
-        call.settle(run(3, 2));
+        drop(call.settle(run(3, 2)));
         assert!(call.take().is_none());
-        call.settle(run(0, 3));
+        drop(call.settle(run(0, 3)));
         assert_eq!((call.take().unwrap().first, call.take().unwrap().first), (0, 3));
         assert_eq!((call.status().taken, call.status().bytes_waiting), (5, 0));
     }
@@ -336,24 +377,25 @@ mod tests {
     #[test]
     fn arrived_runs_come_at_once() {
         let mut call = call(Order::Arrival);
-        call.settle(run(3, 2));
+        drop(call.settle(run(3, 2)));
         assert_eq!(call.take().unwrap().first, 3);
     }
 
     #[test]
     fn only_the_first_failure_counts() {
         let mut call = call(Order::Index);
-        assert!(call.note_failure(4, Body::Failed(Failure::Cancelled)));
-        assert!(!call.note_failure(2, Body::Failed(Failure::Cancelled)));
+        let failed = |index| Run::new(index, 1, Body::Failed(Failure::Cancelled));
+        assert!(call.note_failure(failed(4)));
+        assert!(!call.note_failure(failed(2)));
         assert_eq!(call.take_failure().unwrap().first, 4);
     }
 
     #[test]
     fn what_is_abandoned_keeps_nothing() {
         let mut call = call(Order::Index);
-        call.settle(run(0, 1));
-        call.abandon();
-        call.settle(run(1, 9));
+        drop(call.settle(run(0, 1)));
+        drop(call.abandon());
+        drop(call.settle(run(1, 9)));
         call.sealed = true;
         assert!(call.complete() && !call.has_run());
     }

@@ -2,13 +2,17 @@
 //!
 //! The k-th reply of a lane answers the k-th request of its ledger, so replies carry no names. A drained
 //! buffer is walked once: it looks at the first byte of each record, and cuts the buffer into runs of
-//! consecutive items of one frame. A lane whose worker wrote something impossible is reported, and what
+//! consecutive items of one frame. Blocks that a laden reply names are taken over here, before anybody asks
+//! for the reply (see [`crate::luggage`]). A lane whose worker wrote something impossible is reported, and what
 //! came before stays good.
 
 use manyhands_shm::lane::Corrupt;
 use manyhands_shm::record::{self, Next};
+use manyhands_shm::world::World;
+use std::sync::Arc;
 
 use crate::call::{Body, CallId, Failure, InitFailure, Run};
+use crate::luggage::{self, Luggage};
 use crate::state::State;
 use crate::wire;
 use crate::worker_seat::{What, Worker};
@@ -23,6 +27,7 @@ enum Found {
         from: usize,
         to: usize,
         freed: usize,
+        luggage: Luggage,
     },
     /// The first of some answers that raised, in a run that is found as well.
     Raised {
@@ -30,6 +35,7 @@ enum Found {
         index: u64,
         from: usize,
         to: usize,
+        luggage: Luggage,
     },
     /// An item of a cancelled chunk that was not run.
     Skipped {
@@ -66,41 +72,45 @@ impl State {
         let (id, worker) = (seat.id, &mut seat.worker);
         let mut outcome = worker.replies.drain(&mut buffer);
         let mut found = Vec::new();
-        outcome = outcome.and(walk(worker, &buffer, &mut found));
+        outcome = outcome.and(walk(worker, (&buffer, self.config.world.as_ref()), &mut found));
         worker.full = false;
         if outcome.is_err() && worker.kill_at.is_none() {
             worker.kill_at = Some(std::time::Instant::now());
             worker.lied = true;
         }
         for finding in found {
-            self.apply(id, &finding, &buffer);
+            self.apply(id, finding, &buffer);
         }
         self.scratch = buffer;
     }
 
-    fn apply(&mut self, seat: usize, finding: &Found, buffer: &[u8]) {
-        match *finding {
-            Found::Answers { call: id, first, count, from, to, freed } => {
-                let Some(call) = self.calls.get_mut(&id.0) else { return };
+    fn apply(&mut self, seat: usize, finding: Found, buffer: &[u8]) {
+        match finding {
+            Found::Answers { call: id, first, count, from, to, freed, luggage } => {
+                let Some(call) = self.calls.get_mut(&id.0) else {
+                    return self.dropped.extend(luggage);
+                };
                 let body = Body::Replies(if call.abandoned {
                     Vec::new()
                 } else {
                     buffer[from..to].to_vec()
                 });
-                call.settle(Run { first, count, body });
+                self.dropped.extend(call.settle(Run { first, count, body, luggage }));
                 call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
                 self.after_settling(id);
             }
-            Found::Raised { call: id, index, from, to } => {
+            Found::Raised { call: id, index, from, to, luggage } => {
                 let Some(call) = self.calls.get_mut(&id.0) else { return };
-                if call.note_failure(index, Body::Replies(buffer[from..to].to_vec())) {
+                let body = Body::Replies(buffer[from..to].to_vec());
+                if call.note_failure(Run { first: index, count: 1, body, luggage }) {
                     self.cancel(id);
                 }
             }
             Found::Skipped { call: id, index, freed } => {
                 let Some(call) = self.calls.get_mut(&id.0) else { return };
                 call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
-                call.settle(Run { first: index, count: 1, body: Body::Failed(Failure::Cancelled) });
+                let skipped = Run::new(index, 1, Body::Failed(Failure::Cancelled));
+                self.dropped.extend(call.settle(skipped));
                 self.after_settling(id);
             }
             Found::Initializer { from, to } => {
@@ -114,16 +124,20 @@ impl State {
 }
 
 /// Matches records with the worker's ledger, and frees the memory of what was answered.
-fn walk(worker: &mut Worker, buffer: &[u8], found: &mut Vec<Found>) -> Result<(), Corrupt> {
+fn walk(
+    worker: &mut Worker,
+    read: (&[u8], Option<&Arc<World>>),
+    found: &mut Vec<Found>,
+) -> Result<(), Corrupt> {
     let mut answers = 0;
-    let outcome = match_records(worker, buffer, (found, &mut answers));
+    let outcome = match_records(worker, read, (found, &mut answers));
     worker.feeder.confirm(answers);
     outcome
 }
 
 fn match_records(
     worker: &mut Worker,
-    buffer: &[u8],
+    (buffer, world): (&[u8], Option<&Arc<World>>),
     (found, answers): (&mut Vec<Found>, &mut u64),
 ) -> Result<(), Corrupt> {
     let mut at = 0;
@@ -131,7 +145,11 @@ fn match_records(
         let Next::Record { start, end } = record::next(&buffer[at..]) else { return Err(Corrupt) };
         let (from, content, to) = (at, at + start, at + end);
         at = to;
-        let tag = buffer.get(content).copied().filter(|_| content < to);
+        let mut tag = buffer.get(content).copied().filter(|_| content < to);
+        let mut luggage = Luggage::new();
+        if tag == Some(wire::LADEN) {
+            (tag, luggage) = unload(&buffer[content..to], world).ok_or(Corrupt)?;
+        }
         if tag == Some(wire::EVENT) {
             found.push(Found::Event { from: content, to });
             continue;
@@ -143,7 +161,8 @@ fn match_records(
         match &mut frame.what {
             What::Items { call, first } => {
                 if tag == Some(wire::RAISED) {
-                    found.push(Found::Raised { call: *call, index: *first, from, to });
+                    let luggage = luggage.clone();
+                    found.push(Found::Raised { call: *call, index: *first, from, to, luggage });
                 }
                 if tag == Some(wire::SKIPPED) {
                     found.push(Found::Skipped {
@@ -157,7 +176,8 @@ fn match_records(
                     }
                     continue;
                 }
-                extend(found, *call, *first, (from, to), if done { frame.bytes } else { 0 });
+                let freed = if done { frame.bytes } else { 0 };
+                extend(found, (*call, *first), (from, to), freed, luggage);
                 *first += 1;
             }
             What::Initializer if tag == Some(wire::RAISED) => {
@@ -172,9 +192,22 @@ fn match_records(
     Ok(())
 }
 
+/// The tag of the reply within a laden one, and what it brings.
+fn unload(laden: &[u8], world: Option<&Arc<World>>) -> Option<(Option<u8>, Luggage)> {
+    let (names, reply) = luggage::unpack(laden)?;
+    Some((reply.first().copied(), luggage::claim(world?, &names)))
+}
+
 /// Adds one answer to the last run if it continues it, else begins a run.
-fn extend(found: &mut Vec<Found>, id: CallId, index: u64, (from, to): (usize, usize), done: usize) {
-    if let Some(Found::Answers { call, first, count, to: end, freed, .. }) = found.last_mut()
+fn extend(
+    found: &mut Vec<Found>,
+    (id, index): (CallId, u64),
+    (from, to): (usize, usize),
+    done: usize,
+    brought: Luggage,
+) {
+    if let Some(Found::Answers { call, first, count, to: end, freed, luggage, .. }) =
+        found.last_mut()
         && *call == id
         && *first + u64::from(*count) == index
         && *end == from
@@ -182,7 +215,9 @@ fn extend(found: &mut Vec<Found>, id: CallId, index: u64, (from, to): (usize, us
         *count += 1;
         *end = to;
         *freed += done;
+        luggage.extend(brought);
         return;
     }
-    found.push(Found::Answers { call: id, first: index, count: 1, from, to, freed: done });
+    let (luggage, freed) = (brought, done);
+    found.push(Found::Answers { call: id, first: index, count: 1, from, to, freed, luggage });
 }

@@ -112,8 +112,8 @@ impl State {
         };
         let Some(call) = self.calls.get_mut(&id.0) else { return };
         call.bytes_in_flight = call.bytes_in_flight.saturating_sub(bytes);
-        let newly = call.note_failure(first, Body::Failed(failure.clone()));
-        call.settle(Run { first, count, body: Body::Failed(failure) });
+        let newly = call.note_failure(Run::new(first, 1, Body::Failed(failure.clone())));
+        self.dropped.extend(call.settle(Run::new(first, count, Body::Failed(failure))));
         self.after_settling(id);
         if newly {
             self.cancel(id);

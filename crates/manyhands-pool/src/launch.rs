@@ -50,6 +50,15 @@ pub struct WorkerEnd {
     pub seat: usize,
 }
 
+/// What the template tells and hands to each new worker.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// What the worker is told.
+    pub blob: Vec<u8>,
+    /// Descriptors that it gets behind those of the engine.
+    pub fds: Vec<Arc<OwnedFd>>,
+}
+
 /// The descriptors that every worker of a pool gets: closed when the last worker has gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Doors {

@@ -11,6 +11,7 @@
 //! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
 //! | `collect` | replies become results of their call |
 //! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
+//! | [`luggage`] | blocks of shared memory that requests and replies name |
 //! | `shared`, `need`, `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
 //! | `death` | a worker is gone: who pays, who replaces it |
 //! | `supervisor` | the one helper thread of the process |
@@ -26,6 +27,7 @@ mod collect;
 mod death;
 mod dispatch;
 mod launch;
+pub mod luggage;
 mod need;
 pub mod pool;
 mod registry;
@@ -39,7 +41,8 @@ pub mod worker;
 mod worker_seat;
 
 pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Run, Status};
-pub use launch::{LaunchOrder, Launcher, WorkerEnd};
+pub use launch::{LaunchOrder, Launcher, Start, WorkerEnd};
+pub use luggage::Luggage;
 pub use need::{Need, Waited};
 pub use pool::{Host, Pool, PushError};
 pub use registry::forked;

@@ -14,7 +14,8 @@ use manyhands_shm::hub::Hub;
 use thiserror::Error;
 
 use crate::call::{CallId, CallSpec, Fault, Run, Status};
-use crate::launch::{Doors, LaunchOrder, Launcher, WorkerEnd};
+use crate::launch::{Doors, LaunchOrder, Launcher, Start, WorkerEnd};
+use crate::luggage::Luggage;
 use crate::need::{Need, Waited};
 use crate::registry;
 use crate::shared::Shared;
@@ -40,7 +41,7 @@ impl Pool {
     ///
     /// # Errors
     /// Whatever the kernel says when there is no memory or no descriptor for it.
-    pub fn new(config: Config, launcher: Launcher, start: Vec<u8>) -> io::Result<Self> {
+    pub fn new(config: Config, launcher: Launcher, start: Start) -> io::Result<Self> {
         let (hub, hub_fd) = Hub::create(config.cores)?;
         let hub = Arc::new(hub);
         let doors = Doors { hub: Arc::new(hub_fd), event: Arc::new(EventFd::new()?) };
@@ -81,10 +82,11 @@ impl Pool {
 
     /// The id of a blob of code, which is sent to each worker at most once.
     ///
-    /// It stays known until as many calls of [`Pool::let_go`] as of this, and for a while after that.
+    /// It stays known until as many calls of [`Pool::let_go`] as of this, and for a while after that; so long the
+    /// pool keeps the blocks that it names.
     #[must_use]
-    pub fn register_code(&self, bytes: &[u8]) -> u64 {
-        self.0.lock().register_code(bytes)
+    pub fn register_code(&self, bytes: &[u8], luggage: Luggage) -> u64 {
+        self.0.lock().register_code(bytes, luggage)
     }
 
     /// Says that a registration of a blob of code is not needed any more.
@@ -92,11 +94,17 @@ impl Pool {
         self.0.lock().unuse_code(code);
     }
 
-    /// Sets what every worker does first: load these blobs, and call the last one's value.
+    /// Sets what every worker does first: load these blobs, and call the last one's value with the payload, whose
+    /// blocks are kept as long as the pool.
     ///
     /// # Errors
     /// If there is no memory to send it; nothing was set then.
-    pub fn set_initializer(&self, name: String, codes: Vec<u64>, payload: &[u8]) -> io::Result<()> {
+    pub fn set_initializer(
+        &self,
+        name: String,
+        codes: Vec<u64>,
+        payload: (&[u8], Luggage),
+    ) -> io::Result<()> {
         self.0.lock().set_initializer(name, codes, payload)
     }
 
@@ -143,6 +151,15 @@ impl Pool {
     /// Says that workers need this code before the call's next items.
     pub fn require(&self, call: CallId, code: u64) {
         self.0.lock().require(call, code);
+    }
+
+    /// Keeps the blocks that an item, to be pushed next as the call's `index`-th, names until it has ended.
+    pub fn keep(&self, call: CallId, index: u64, luggage: Luggage) {
+        let mut state = self.0.lock();
+        match state.calls.get_mut(&call.0) {
+            Some(open) => open.keep(index, luggage),
+            None => state.dropped.extend(luggage),
+        }
     }
 
     /// Feeds `count` items, whose records follow one another in `records`.
@@ -239,8 +256,10 @@ impl Pool {
         self.0.refresh(&mut state);
         let open = state.calls.get_mut(&call.0)?;
         let run = open.take()?;
-        open.abandon();
-        state.reap_call(call);
+        state.abandon(call);
+        let dropped = std::mem::take(&mut state.dropped);
+        drop(state);
+        drop(dropped);
         Some(run)
     }
 
@@ -304,10 +323,10 @@ impl Pool {
     /// Lets go of a call: its results are dropped, its items run unless they were cancelled.
     pub fn abandon(&self, call: CallId) {
         let mut state = self.0.lock();
-        if let Some(open) = state.calls.get_mut(&call.0) {
-            open.abandon();
-            state.reap_call(call);
-        }
+        state.abandon(call);
+        let dropped = std::mem::take(&mut state.dropped);
+        drop(state);
+        drop(dropped);
     }
 
     /// As [`Pool::abandon`], but its completion is still announced if that was asked for.
@@ -346,7 +365,7 @@ impl Pool {
     }
 
     /// Replaces what a new worker is started with (the template's requests carry it).
-    pub fn set_start(&self, start: Vec<u8>) {
+    pub fn set_start(&self, start: Start) {
         *self.0.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use manyhands_shm::hub::Hub;
 
-use crate::launch::Doors;
+use crate::launch::{Doors, Start};
 use crate::state::State;
 use crate::template::Template;
 
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     /// None once the last worker has gone.
     pub(crate) doors: Mutex<Option<Doors>>,
     /// What the template needs to make a worker like the parent: replaced at every snapshot.
-    pub(crate) start: Mutex<Vec<u8>>,
+    pub(crate) start: Mutex<Start>,
     /// The template, which only the supervisor drives; modules to import go through `imports`.
     pub(crate) template: Mutex<Option<Template>>,
     pub(crate) imports: Mutex<Vec<String>>,

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::Refused;
+use manyhands_shm::world::World;
 use rustc_hash::FxHashMap;
 
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
+use crate::luggage::Luggage;
 use crate::wire;
 use crate::worker_seat::{Parcel, REPORT_WAIT, Seat, What, Worker};
 
@@ -26,6 +28,8 @@ pub struct Config {
     pub max_tasks: Option<u64>,
     /// Threads that can run at once on this machine.
     pub cores: usize,
+    /// The world whose blocks requests and replies may name; workers get it.
+    pub world: Option<Arc<World>>,
 }
 
 /// How far a pool's life has come; it only moves forwards.
@@ -45,6 +49,8 @@ pub(crate) struct Initializer {
     /// Blobs to load; the last one's value is called.
     codes: Vec<u64>,
     payload: Vec<u8>,
+    /// Keeps the blocks that the payload names.
+    _luggage: Luggage,
 }
 
 fn no_room(refused: Refused) -> io::Error {
@@ -60,6 +66,8 @@ pub(crate) struct Code {
     pub(crate) bytes: Arc<[u8]>,
     /// Calls that need it.
     pub(crate) users: usize,
+    /// Keeps the blocks that it names.
+    luggage: Luggage,
 }
 
 #[derive(Debug)]
@@ -97,6 +105,8 @@ pub(crate) struct State {
     /// The supervisor was called for that.
     pub(crate) nudged: bool,
     pub(crate) scratch: Vec<u8>,
+    /// Holds that have ended: the supervisor drops them, outside of the lock.
+    pub(crate) dropped: Luggage,
 }
 
 /// Codes that nobody uses are kept up to this many, and this many bytes.
@@ -131,6 +141,7 @@ impl State {
             look_again: None,
             nudged: false,
             scratch: Vec::new(),
+            dropped: Luggage::new(),
         }
     }
 
@@ -177,12 +188,13 @@ impl State {
         &mut self,
         name: String,
         codes: Vec<u64>,
-        payload: &[u8],
+        (payload, luggage): (&[u8], Luggage),
     ) -> io::Result<()> {
         for code in &codes {
             self.use_code(*code);
         }
-        self.initializer = Some(Initializer { name, codes, payload: payload.into() });
+        self.initializer =
+            Some(Initializer { name, codes, payload: payload.into(), _luggage: luggage });
         let mut seats = std::mem::take(&mut self.seats);
         let welcomed = seats.iter_mut().try_for_each(|seat| self.welcome(&mut seat.worker));
         self.seats = seats;
@@ -229,15 +241,16 @@ impl State {
         }
     }
 
-    /// The id of a blob of code: the same for the same bytes.
-    pub(crate) fn register_code(&mut self, bytes: &[u8]) -> u64 {
+    /// The id of a blob of code: the same for the same bytes, which name the same blocks.
+    pub(crate) fn register_code(&mut self, bytes: &[u8], luggage: Luggage) -> u64 {
         if let Some(id) = self.code_ids.get(bytes).copied() {
             self.use_code(id);
+            self.dropped.extend(luggage);
             return id;
         }
         let (id, bytes): (u64, Arc<[u8]>) = (self.next_code, bytes.into());
         self.next_code += 1;
-        self.codes.insert(id, Code { bytes: Arc::clone(&bytes), users: 0 });
+        self.codes.insert(id, Code { bytes: Arc::clone(&bytes), users: 0, luggage });
         self.code_ids.insert(bytes, id);
         self.use_code(id);
         id
@@ -267,6 +280,7 @@ impl State {
         let Some(id) = self.idle_codes.pop_front() else { return };
         if let Some(code) = self.codes.remove(&id) {
             self.code_ids.remove(&code.bytes);
+            self.dropped.extend(code.luggage);
         }
         for seat in &mut self.seats {
             if seat.worker.codes.remove(&id) {
@@ -280,7 +294,9 @@ impl State {
     pub(crate) fn reap_call(&mut self, id: CallId) {
         if self.calls.get(&id.0).is_some_and(|call| call.abandoned && call.complete()) {
             let Some(call) = self.calls.remove(&id.0) else { return };
-            for code in call.all_codes() {
+            let codes: Vec<u64> = call.all_codes().collect();
+            self.dropped.extend(call.into_luggage());
+            for code in codes {
                 self.unuse_code(code);
             }
         }
@@ -291,9 +307,9 @@ impl State {
         use crate::call::{Body, Run};
         let Some(call) = self.calls.get_mut(&parcel.call.0) else { return };
         call.bytes_in_flight = call.bytes_in_flight.saturating_sub(parcel.bytes().len());
-        let newly = call.note_failure(parcel.first, Body::Failed(failure.clone()));
-        let body = Body::Failed(failure.clone());
-        call.settle(Run { first: parcel.first, count: parcel.count, body });
+        let body = || Body::Failed(failure.clone());
+        let newly = call.note_failure(Run::new(parcel.first, 1, body()));
+        self.dropped.extend(call.settle(Run::new(parcel.first, parcel.count, body())));
         self.after_settling(parcel.call);
         if newly {
             self.cancel(parcel.call);
@@ -308,6 +324,15 @@ impl State {
             self.completions.push(id);
         }
         self.reap_call(id);
+    }
+
+    /// Lets go of a call: nobody will take its results.
+    pub(crate) fn abandon(&mut self, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id.0) {
+            let ended = call.abandon();
+            self.dropped.extend(ended);
+            self.reap_call(id);
+        }
     }
 
     /// Whether every call has come to its end.

@@ -20,7 +20,7 @@ use crate::launch::Doors;
 use crate::registry::registry;
 use crate::shared::Shared;
 use crate::state::{Phase, State};
-use crate::template::{Event, Template};
+use crate::template::{Event, Role, Template};
 use crate::worker_seat::Process;
 
 /// Adds a pool to those that are served, and starts the thread if it is the first.
@@ -108,27 +108,38 @@ impl Shared {
         let now = Instant::now();
         state.enforce(now);
         note_the_dead(&mut state);
+        let mut buried = false;
         for key in state.ready_to_bury(now) {
             leave_group(&state, key);
             state.bury(key);
             // It may have died on its way to wake the leader.
             self.hub.leader().rouse();
+            buried = true;
         }
-        self.drive_template(&mut state, &doors);
+        buried |= self.drive_template(&mut state, &doors);
         if state.phase != Phase::Open && state.is_empty() {
             self.finish();
         }
+        let dropped = std::mem::take(&mut state.dropped);
+        let world = state.config.world.clone().filter(|_| buried);
         self.announce(&state);
+        drop(state);
+        drop(dropped);
+        if let Some(world) = world {
+            world.sweep();
+        }
     }
 
-    /// Hands orders and imports to the template, and takes its news.
-    fn drive_template(&self, state: &mut State, doors: &Doors) {
+    /// Hands orders and imports to the template, and takes its news; whether a worker was buried.
+    fn drive_template(&self, state: &mut State, doors: &Doors) -> bool {
         let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(template) = slot.as_mut() else { return };
+        let Some(template) = slot.as_mut() else { return false };
+        let mut buried = false;
         // News first: burying the dead makes orders.
         for event in template.receive() {
             if take_news(state, event) {
                 self.hub.leader().rouse();
+                buried = true;
             }
         }
         let imports =
@@ -138,9 +149,11 @@ impl Shared {
         }
         let start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(order) = state.launches.next() {
-            let fds = [order.lane.fd(), doors.hub.as_fd(), doors.event.as_fd()];
-            let blob = [&(order.seat as u64).to_le_bytes()[..], &start].concat();
-            if let Err(error) = template.fork(order.key, &blob, &fds) {
+            let mut fds = vec![order.lane.fd(), doors.hub.as_fd(), doors.event.as_fd()];
+            fds.extend(state.config.world.as_ref().map(|world| world.fd()));
+            fds.extend(start.fds.iter().map(|fd| fd.as_fd()));
+            let blob = [&(order.seat as u64).to_le_bytes()[..], &start.blob].concat();
+            if let Err(error) = template.fork(order.key, Role::Worker, &blob, &fds) {
                 state.launch_failed(
                     order.key,
                     &format!("the template cannot be asked for a worker: {error}"),
@@ -148,6 +161,7 @@ impl Shared {
             }
         }
         drop(start);
+        buried
     }
 
     /// Ends the template of a pool without workers, and then closes what workers were given.

@@ -123,7 +123,7 @@ impl Shared {
             state.after_collecting();
             self.tell_followers(state);
         }
-        if state.take_nudge() {
+        if state.take_nudge() || !state.dropped.is_empty() {
             self.call_supervisor();
         }
     }

@@ -18,6 +18,8 @@ pub const FORGET: u32 = CONTROL + 3;
 pub const RAISED: u8 = 0xf0;
 /// The whole reply to an item of a chunk that was not run, because the parent said so.
 pub const SKIPPED: u8 = 0xf4;
+/// First byte of a reply that names blocks of shared memory: see [`crate::luggage`].
+pub const LADEN: u8 = 0xf6;
 /// First byte of a record that answers nothing: text, a log record.
 pub const EVENT: u8 = 0xf8;
 /// The whole reply to a control request that went well.

@@ -33,6 +33,8 @@ pub(crate) enum Encoded<'py> {
     Text(Bound<'py, PyString>),
     Bytes(Bound<'py, PyBytes>),
     Tuple(Vec<u8>),
+    /// A whole reply that says that an exception was raised.
+    Raised(Vec<u8>),
     Pickle(Bound<'py, PyBytes>),
 }
 
@@ -74,6 +76,10 @@ impl<'py> Encoded<'py> {
         Some(Self::Tuple(out))
     }
 
+    pub(crate) fn is_raised(&self) -> bool {
+        matches!(self, Self::Raised(_))
+    }
+
     /// Bytes on the wire, without the length prefix.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -82,7 +88,7 @@ impl<'py> Encoded<'py> {
             Self::Word(..) => 9,
             Self::Text(text) => 1 + text.to_str().map_or(0, str::len),
             Self::Bytes(bytes) | Self::Pickle(bytes) => 1 + bytes.as_bytes().len(),
-            Self::Tuple(bytes) => bytes.len(),
+            Self::Tuple(bytes) | Self::Raised(bytes) => bytes.len(),
         }
     }
 
@@ -99,7 +105,18 @@ impl<'py> Encoded<'py> {
             Self::Text(text) => tagged(STR, text.to_str().unwrap_or_default().as_bytes()),
             Self::Bytes(bytes) => tagged(BYTES, bytes.as_bytes()),
             Self::Pickle(bytes) => tagged(PICKLE, bytes.as_bytes()),
-            Self::Tuple(bytes) => room.copy_from_slice(bytes),
+            Self::Tuple(bytes) | Self::Raised(bytes) => room.copy_from_slice(bytes),
+        }
+    }
+
+    /// The tag and the bytes behind it, where these lie together already.
+    #[inline]
+    pub(crate) fn tagged(&self) -> Option<(u8, &[u8])> {
+        match self {
+            Self::Text(text) => Some((STR, text.to_str().unwrap_or_default().as_bytes())),
+            Self::Bytes(bytes) => Some((BYTES, bytes.as_bytes())),
+            Self::Pickle(bytes) => Some((PICKLE, bytes.as_bytes())),
+            _ => None,
         }
     }
 
@@ -144,8 +161,27 @@ pub(crate) fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py
         },
         BYTES => Ok(PyBytes::new(py, rest).into_any()),
         TUPLE => decode_tuple(py, rest),
-        PICKLE => unpickle(py, rest),
+        PICKLE => unpickle(&PyBytes::new(py, rest)),
         _ => Err(damaged(py)),
+    }
+}
+
+/// Whether what follows a tag is better read into a `bytes` object, for [`decode_payload`].
+#[inline]
+pub(crate) fn has_payload(tag: u8) -> bool {
+    matches!(tag, BYTES | PICKLE)
+}
+
+/// The value of what follows a tag.
+#[inline]
+pub(crate) fn decode_payload<'py>(
+    tag: u8,
+    payload: Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match tag {
+        BYTES => Ok(payload.into_any()),
+        PICKLE => unpickle(&payload),
+        _ => Err(damaged(payload.py())),
     }
 }
 
@@ -181,11 +217,15 @@ pub(crate) fn own<'py>(
     Ok(found.bind(py).clone())
 }
 
-fn unpickle<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+fn unpickle<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let loads = own(py, &LOADS, "manyhands._pickling", "loads")?;
-    ffi::call(&loads, &[PyBytes::new(py, bytes).as_any()])
+    let loads = own(bytes.py(), &LOADS, "manyhands._pickling", "loads")?;
+    ffi::call(&loads, &[bytes.as_any()])
 }
+
+/// What plain pickle may be trusted with, as `manyhands._pickling.care` says it.
+const MIND_NAMED_MEMORY: u8 = 1;
+const NEVER: u8 = 2;
 
 /// Pickles what is not simple: the plain pickler first, `slow` for what it can't do rightly.
 pub(crate) fn pickle<'py>(
@@ -195,15 +235,16 @@ pub(crate) fn pickle<'py>(
 ) -> PyResult<Encoded<'py>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static PROTOCOL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static SPECIAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static CARE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
-    let special = own(py, &SPECIAL, "manyhands._pickling", "needs_forking_pickler")?;
-    if !special.call0()?.is_truthy()? {
+    let care: u8 = own(py, &CARE, "manyhands._pickling", "care")?.call0()?.extract()?;
+    if care < NEVER {
         let dumps = own(py, &DUMPS, "pickle", "dumps")?;
         let protocol = PROTOCOL.get_or_init(py, || PyInt::new(py, 5).into_any().unbind()).bind(py);
         if let Ok(bytes) = ffi::call(&dumps, &[value, protocol])
             .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
             && (may_name_main || !mentions_main(bytes.as_bytes()))
+            && (care < MIND_NAMED_MEMORY || !mentions_named_memory(bytes.as_bytes()))
         {
             return Ok(Encoded::Pickle(bytes));
         }
@@ -214,6 +255,13 @@ pub(crate) fn pickle<'py>(
 fn mentions_main(bytes: &[u8]) -> bool {
     static MAIN: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
     MAIN.get_or_init(|| Finder::new(b"_main__")).find(bytes).is_some()
+}
+
+/// Whether a pickle may hold named memory, which would start a resource tracker where it is unpickled.
+fn mentions_named_memory(bytes: &[u8]) -> bool {
+    static WORD: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
+    let word = WORD.get_or_init(|| Finder::new(b"multiprocessing.shared_memory"));
+    word.find(bytes).is_some()
 }
 
 /// `callable(**words)` or `callable(*words)` for one item of `starmap`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use manyhands_pool::template::TemplateConfig;
-use manyhands_pool::{CallId, Config, Launcher, Need, Pool};
+use manyhands_pool::{CallId, Config, Launcher, Need, Pool, Start};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -15,7 +15,9 @@ use crate::map;
 use crate::outcome::initializer_failed;
 use crate::result::AsyncResult;
 use crate::task::{Code, Plan, Task};
+use crate::travel::Collector;
 use crate::waiting::{seconds, wait};
+use crate::{ffi, world};
 
 /// The template's program, its arguments and its environment.
 type Command = (String, Vec<String>, Vec<(String, String)>);
@@ -51,8 +53,8 @@ impl Engine {
     /// A pool whose workers wait for `release`. Without a template the host launches them.
     #[new]
     fn new(
-        workers: usize,
-        cores: usize,
+        py: Python<'_>,
+        workers: (usize, usize),
         max_tasks: Option<u64>,
         template: Option<Command>,
         start: Vec<u8>,
@@ -68,19 +70,26 @@ impl Engine {
             }),
             None => Launcher::Host,
         };
-        Ok(Self {
-            pool: Arc::new(Pool::new(Config { workers, max_tasks, cores }, launcher, start)?),
-        })
+        let (workers, cores) = workers;
+        let config = Config { workers, max_tasks, cores, world: Some(world::home(py)?) };
+        let start = Start { blob: start, fds: Vec::new() };
+        Ok(Self { pool: Arc::new(Pool::new(config, launcher, start)?) })
     }
 
-    /// The id of a blob of code, the same for the same bytes.
-    fn register(&self, data: &[u8]) -> PyResult<u64> {
-        Ok(self.usable()?.register_code(data))
+    /// The id of a blob of code, the same for the same bytes; what was `met` while it was pickled stays with it.
+    fn register(&self, data: &[u8], met: &Collector) -> PyResult<u64> {
+        Ok(self.usable()?.register_code(data, met.luggage()))
     }
 
     /// Sets what workers do first: load `codes`, call the value of the last one with the pickled `arguments`.
-    fn set_initializer(&self, name: String, codes: Vec<u64>, arguments: &[u8]) -> PyResult<()> {
-        let set = self.usable()?.set_initializer(name, codes, arguments);
+    fn set_initializer(
+        &self,
+        name: String,
+        codes: Vec<u64>,
+        arguments: &[u8],
+        met: &Collector,
+    ) -> PyResult<()> {
+        let set = self.usable()?.set_initializer(name, codes, (arguments, met.luggage()));
         set.map_err(|error| {
             PyMemoryError::new_err(format!("no shared memory for the initializer: {error}"))
         })
@@ -192,9 +201,11 @@ impl Engine {
         Ok(Launches { host: self.usable()?.host() })
     }
 
-    /// Replaces what new workers are started with.
-    fn set_start(&self, start: Vec<u8>) -> PyResult<()> {
-        self.usable()?.set_start(start);
+    /// Replaces what new workers are started with: what they are told, and copies of descriptors that they get.
+    fn set_start(&self, start: Vec<u8>, given: Vec<i32>) -> PyResult<()> {
+        let fds = given.into_iter().map(|fd| ffi::duplicate(fd).map(Arc::new));
+        let fds = fds.collect::<std::io::Result<_>>()?;
+        self.usable()?.set_start(Start { blob: start, fds });
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyRange, PyTuple};
 
 use crate::codec::{Encoded, pickle};
+use crate::travel::Collecting;
 
 /// A piece is pushed at the latest at so many items, or bytes.
 const PIECE_ITEMS: u32 = 256;
@@ -42,17 +43,25 @@ impl Encoder {
         Self { shipping, shipper: None }
     }
 
-    /// Encodes a value; code that it turns out to need is required for the call.
+    /// Encodes the value with that index; code that it turns out to need is required for the call, and what it
+    /// refers to is kept until the item has ended.
     #[inline]
     pub(crate) fn encode<'py>(
         &mut self,
         value: &Bound<'py, PyAny>,
         (pool, call): (&Pool, CallId),
+        index: u64,
     ) -> PyResult<Encoded<'py>> {
-        match Encoded::simple(value) {
-            Some(simple) => Ok(simple),
-            None => pickle(value, || self.ship(value, (pool, call)), false),
+        if let Some(simple) = Encoded::simple(value) {
+            return Ok(simple);
         }
+        let collecting = Collecting::begin();
+        let encoded = pickle(value, || self.ship(value, (pool, call)), false)?;
+        let met = collecting.finish();
+        if !met.is_empty() {
+            pool.keep(call, index, met);
+        }
+        Ok(encoded)
     }
 
     /// The slow way: through the package's own picklers.
@@ -209,7 +218,7 @@ impl Feed {
     /// Encodes one item into the piece; one that cannot be encoded fails at its place.
     #[inline]
     fn take(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        match self.encoder.encode(value, (&self.pool, self.call)) {
+        match self.encoder.encode(value, (&self.pool, self.call), self.fed) {
             Ok(encoded) => {
                 encoded.append_to(&mut self.piece);
                 self.in_piece += 1;

@@ -33,7 +33,7 @@ impl Launches {
         }
         let order = pool.next_launch();
         Ok(order.map(|(order, end, hub)| {
-            ("launch", order.key, Some(PyWorkerEnd { end, hub: Some(hub) }))
+            ("launch", order.key, Some(PyWorkerEnd::to_pass_on(end, hub)))
         }))
     }
 

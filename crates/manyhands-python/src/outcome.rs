@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use manyhands_os::process::ExitStatus;
 use manyhands_pool::call::{Fault, InitFailure};
+use manyhands_pool::luggage::reply_of;
 use manyhands_pool::{Body, Death, Failure, Run, wire};
 use manyhands_shm::record::{self, Next};
 use pyo3::exceptions::PyMemoryError;
@@ -81,6 +82,7 @@ fn value_or_exception<'py>(
     index: u64,
     described: &Described,
 ) -> Outcome<'py> {
+    let payload = reply_of(payload);
     match payload.split_first() {
         Some((&wire::RAISED, rest)) => Err(raised(py, rest, index, described)),
         _ => decode(py, payload),

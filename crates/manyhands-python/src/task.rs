@@ -104,7 +104,7 @@ impl Task {
             return submitted.map_err(refused);
         }
         let (call, mut encoder) = self.open(value.py(), pool)?;
-        match encoder.encode(value, (pool, call)) {
+        match encoder.encode(value, (pool, call), 0) {
             Ok(payload) => pool.push_last(call, 1, payload.to_record()),
             Err(error) => {
                 pool.cancel(call);

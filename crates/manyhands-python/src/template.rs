@@ -1,6 +1,7 @@
 //! The template process, as Python runs it: imports and forks are Python's, the loop is the engine's.
 
 use std::io;
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
 use manyhands_os::event::EventFd;
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::worker::PyWorkerEnd;
+use crate::world;
 
 struct PyHost<'py> {
     import: Bound<'py, PyAny>,
@@ -44,16 +46,39 @@ pub(crate) fn run_template<'py>(
     match run(control, parent, &mut host)? {
         Outcome::Shutdown => Ok(None),
         Outcome::Child(start) => {
-            let (end, snapshot) = worker_end(start)?;
-            Ok(Some((PyWorkerEnd { end, hub: None }, PyBytes::new(py, &snapshot))))
+            let (end, snapshot) = worker_end(py, start)?;
+            Ok(Some((end, PyBytes::new(py, &snapshot))))
         }
     }
 }
 
-fn worker_end(start: WorkerStart) -> PyResult<(WorkerEnd, Vec<u8>)> {
+/// As [`run_template`] for a program's processes: None at the end; in a forked process its descriptors,
+/// the lifeline first, and what it is told.
+#[pyfunction]
+pub(crate) fn run_process_template<'py>(
+    py: Python<'py>,
+    import: Bound<'py, PyAny>,
+    fork: Bound<'py, PyAny>,
+) -> PyResult<Option<(Vec<i32>, Bound<'py, PyBytes>)>> {
+    let (control, parent) = inherited()?;
+    let mut host = PyHost { import, fork };
+    match run(control, parent, &mut host)? {
+        Outcome::Shutdown => Ok(None),
+        Outcome::Child(start) => {
+            let fds = start.fds.into_iter().map(IntoRawFd::into_raw_fd).collect();
+            Ok(Some((fds, PyBytes::new(py, &start.blob))))
+        }
+    }
+}
+
+/// The pool's descriptors: lane, hub, event, the world, and whatever else it gives.
+fn worker_end(py: Python<'_>, start: WorkerStart) -> PyResult<(PyWorkerEnd, Vec<u8>)> {
     let damaged =
         || PyRuntimeError::new_err("the template passed on a damaged order: please report this");
-    let [lane, hub, event] = <[_; 3]>::try_from(start.fds).map_err(|_| damaged())?;
+    let mut fds = start.fds.into_iter();
+    let mut next = || fds.next().ok_or_else(damaged);
+    let (lane, hub, event, world) = (next()?, next()?, next()?, next()?);
+    world::admit(py, world)?;
     let (seat, snapshot) = start.blob.split_first_chunk::<8>().ok_or_else(damaged)?;
     let end = WorkerEnd {
         lane: Arc::new(Lane::attach(lane)?),
@@ -61,5 +86,5 @@ fn worker_end(start: WorkerStart) -> PyResult<(WorkerEnd, Vec<u8>)> {
         event: Arc::new(EventFd::from_fd(event)),
         seat: usize::try_from(u64::from_le_bytes(*seat)).map_err(|_| damaged())?,
     };
-    Ok((end, snapshot.to_vec()))
+    Ok((PyWorkerEnd::given(end, fds.collect()), snapshot.to_vec()))
 }

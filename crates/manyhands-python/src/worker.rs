@@ -4,14 +4,16 @@
 //! The Python half (`manyhands._worker`) prepares the process; here is only what runs for each item.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use manyhands_os::event::EventFd;
+use manyhands_pool::luggage::pack;
 use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
-use manyhands_pool::{WorkerEnd, wire};
+use manyhands_pool::{Luggage, WorkerEnd, wire};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
+use manyhands_shm::world::Block;
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -20,6 +22,8 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use crate::codec::{Encoded, call_unpacked, decode, own, pickle};
 use crate::ffi;
 use crate::kind;
+use crate::travel::Collecting;
+use crate::world;
 
 /// What a worker process needs of its pool: handed over by fork, or rebuilt from descriptors.
 #[pyclass(frozen, module = "manyhands._native", name = "WorkerEnd")]
@@ -28,6 +32,20 @@ pub(crate) struct PyWorkerEnd {
     pub(crate) end: WorkerEnd,
     /// The hub's descriptor, on the parent's side.
     pub(crate) hub: Option<Arc<OwnedFd>>,
+    /// Descriptors that the pool gave besides; they are handed out once.
+    given: Mutex<Vec<OwnedFd>>,
+}
+
+impl PyWorkerEnd {
+    /// In a worker, with what it was given besides.
+    pub(crate) fn given(end: WorkerEnd, given: Vec<OwnedFd>) -> Self {
+        Self { end, hub: None, given: Mutex::new(given) }
+    }
+
+    /// In the parent, to be passed on.
+    pub(crate) fn to_pass_on(end: WorkerEnd, hub: Arc<OwnedFd>) -> Self {
+        Self { end, hub: Some(hub), given: Mutex::default() }
+    }
 }
 
 #[pymethods]
@@ -41,7 +59,13 @@ impl PyWorkerEnd {
             event: Arc::new(EventFd::from_fd(ffi::owned(event))),
             seat,
         };
-        Ok(Self { end, hub: None })
+        Ok(Self::given(end, Vec::new()))
+    }
+
+    /// The descriptors that the pool gave besides: the caller's own from now on.
+    fn take_given(&self) -> Vec<i32> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *given).into_iter().map(IntoRawFd::into_raw_fd).collect()
     }
 
     /// The descriptors of lane, hub and event, to be passed on.
@@ -86,6 +110,12 @@ pub(crate) fn keep_printed(stream: u8, text: String) {
     PRINTED.lock().unwrap_or_else(PoisonError::into_inner).push((stream, text));
 }
 
+/// What an item gave, in bytes, and holds on the blocks that these name.
+struct Answer<'py> {
+    reply: Encoded<'py>,
+    met: Luggage,
+}
+
 struct PyTasks {
     codes: HashMap<u64, Result<Py<PyAny>, Vec<u8>>>,
     last: Option<(u64, Py<PyAny>)>,
@@ -102,7 +132,7 @@ impl PyTasks {
         py: Python<'py>,
         heading: Heading,
         payload: &[u8],
-    ) -> Result<Encoded<'py>, Vec<u8>> {
+    ) -> Result<Answer<'py>, Vec<u8>> {
         let function = self.function(py, heading.word)?;
         let routed = heading.kind & kind::ROUTED != 0;
         if routed != self.routed {
@@ -118,7 +148,7 @@ impl PyTasks {
             drop(argument);
             encode_result(&value)
         };
-        run().map_err(|error| raised(py, error))
+        Ok(run().unwrap_or_else(|error| failed(py, error)))
     }
 
     #[inline]
@@ -160,7 +190,7 @@ impl PyTasks {
         py: Python<'py>,
         heading: Heading,
         payload: &[u8],
-    ) -> Result<Encoded<'py>, Vec<u8>> {
+    ) -> Result<Answer<'py>, Vec<u8>> {
         static INITIALIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         match heading.kind {
             wire::CODE => self.install(py, heading.word, payload),
@@ -176,7 +206,7 @@ impl PyTasks {
             }
             _ => {}
         }
-        Ok(Encoded::Tag(wire::DONE[0]))
+        Ok(Answer { reply: Encoded::Tag(wire::DONE[0]), met: Luggage::new() })
     }
 }
 
@@ -192,12 +222,14 @@ impl Tasks for PyTasks {
                 send_printed(py, out);
             }
             match outcome {
-                Ok(value) => {
-                    reply(py, out, value.len(), &mut |room| value.write(room));
-                    Ran::Well
+                Ok(answer) => {
+                    let well = !answer.reply.is_raised();
+                    send(py, out, &answer);
+                    if well { Ran::Well } else { Ran::Badly }
                 }
                 Err(bytes) => {
-                    reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes));
+                    let _sent =
+                        reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes));
                     if heading.kind == wire::INITIALIZE { Ran::Hopelessly } else { Ran::Badly }
                 }
             }
@@ -218,16 +250,43 @@ impl Tasks for PyTasks {
     }
 }
 
-/// Writes a reply, waiting for room if it must; one that can never fit becomes an error.
-fn reply(py: Python<'_>, out: &mut Replier, len: usize, fill: &mut dyn FnMut(&mut [u8])) {
+/// Sends an answer; what it names is pinned until the parent has taken it over.
+fn send(py: Python<'_>, out: &mut Replier, answer: &Answer<'_>) {
+    let Answer { reply: value, met } = answer;
+    if met.is_empty() {
+        let _sent = reply(py, out, value.len(), &mut |room| value.write(room));
+        return;
+    }
+    if let Some(error) = world::strangers(met) {
+        let bytes = raised(py, error);
+        let _sent = reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes));
+        return;
+    }
+    let names: Vec<_> = met.iter().map(Block::handle).collect();
+    let mut bytes = vec![0; value.len()];
+    value.write(&mut bytes);
+    let bytes = pack(&names, &bytes);
+    for block in met {
+        block.world().pin(block.handle());
+    }
+    if !reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes)) {
+        for block in met {
+            block.world().unpin(block.handle());
+        }
+    }
+}
+
+/// Writes a reply, waiting for room if it must; one that can never fit becomes an error. Whether it did fit.
+fn reply(py: Python<'_>, out: &mut Replier, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> bool {
     loop {
         match out.record(len, &mut *fill) {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(NoRoom::Full) => py.detach(|| out.wait_for_room(len)),
             Err(NoRoom::Memory(error)) => {
                 let text = format!("no shared memory for a result of {len} bytes: {error}");
                 let bytes = raised(py, PyMemoryError::new_err(text));
-                return reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes));
+                let _sent = reply(py, out, bytes.len(), &mut |room| room.copy_from_slice(&bytes));
+                return false;
             }
         }
     }
@@ -236,7 +295,7 @@ fn reply(py: Python<'_>, out: &mut Replier, len: usize, fill: &mut dyn FnMut(&mu
 fn send_printed(py: Python<'_>, out: &mut Replier) {
     let printed = std::mem::take(&mut *PRINTED.lock().unwrap_or_else(PoisonError::into_inner));
     for (stream, text) in printed {
-        reply(py, out, text.len() + 2, &mut |room| {
+        let _sent = reply(py, out, text.len() + 2, &mut |room| {
             room[0] = wire::EVENT;
             room[1] = stream;
             room[2..].copy_from_slice(text.as_bytes());
@@ -246,14 +305,16 @@ fn send_printed(py: Python<'_>, out: &mut Replier) {
 }
 
 #[inline]
-fn encode_result<'py>(value: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
+fn encode_result<'py>(value: &Bound<'py, PyAny>) -> PyResult<Answer<'py>> {
     static DUMPS_RESULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if let Some(simple) = Encoded::simple(value) {
-        return Ok(simple);
+    if let Some(reply) = Encoded::simple(value) {
+        return Ok(Answer { reply, met: Luggage::new() });
     }
+    let collecting = Collecting::begin();
     let slow =
         || own(value.py(), &DUMPS_RESULT, "manyhands._pickling", "dumps_result")?.call1((value,));
-    pickle(value, slow, true)
+    let reply = pickle(value, slow, true)?;
+    Ok(Answer { reply, met: collecting.finish() })
 }
 
 fn call_with_keywords<'py>(
@@ -262,6 +323,14 @@ fn call_with_keywords<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let (args, kwds): (Bound<'py, PyTuple>, Bound<'py, PyDict>) = both.extract()?;
     function.call(args, Some(&kwds))
+}
+
+/// The answer of an item that raised.
+#[cold]
+fn failed<'py>(py: Python<'py>, error: PyErr) -> Answer<'py> {
+    let collecting = Collecting::begin();
+    let reply = Encoded::Raised(raised(py, error));
+    Answer { reply, met: collecting.finish() }
 }
 
 /// The reply that says that an exception was raised.

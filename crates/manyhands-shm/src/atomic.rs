@@ -19,6 +19,9 @@ pub use source::{Ordering, fence};
 pub type AtomicU32 = source::AtomicU32;
 /// An atomic 64-bit word.
 pub type AtomicU64 = source::AtomicU64;
+/// What a lock of ours protects in the memory of one process.
+#[cfg(not(loom))]
+pub(crate) type UnsafeCell<T> = core::cell::UnsafeCell<T>;
 
 /// Tells the processor (or the model) that this is one turn of a short busy wait.
 #[inline]

@@ -1,32 +1,8 @@
 //! The processor count over fake trees of `/proc` and `/sys/fs/cgroup`, one row per set-up seen in
 //! the field, and over values of the environment variable.
 
-use std::path::PathBuf;
-use std::process;
-
 use super::*;
-
-/// A fake root directory, removed on drop.
-struct Tree(PathBuf);
-
-impl Tree {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
-        let root = env::temp_dir().join(format!("manyhands-{}-{name}", process::id()));
-        for (path, content) in files {
-            let file = root.join(path);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, content).unwrap();
-        }
-        Self(root)
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        // A tree without files was never made.
-        drop(fs::remove_dir_all(&self.0));
-    }
-}
+use crate::testing::Tree;
 
 const CGROUP: &str = "proc/self/cgroup";
 const MOUNTS: &str = "proc/self/mountinfo";
@@ -40,7 +16,7 @@ type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<f64>);
 fn check(rows: &[Row<'_>]) {
     for (name, files, expected) in rows {
         let tree = Tree::new(name, files);
-        assert_eq!(quota(&tree.0), *expected, "{name}");
+        assert_eq!(quota(tree.root()), *expected, "{name}");
     }
 }
 

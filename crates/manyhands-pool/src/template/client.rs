@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Pending};
+use super::host::Role;
 use super::protocol::{FDS_MAX, INLINE_MAX, TEXT_MAX};
 
 /// How many processes in a row may be of no use.
@@ -55,7 +56,7 @@ pub struct TemplateConfig {
 pub enum Event {
     /// A process is up.
     Ready,
-    /// A worker is there. It is the leader of a process group with its own number.
+    /// A child is there. A worker is the leader of a process group with its own number.
     Forked {
         /// The name given to [`Template::fork`].
         id: u64,
@@ -64,7 +65,7 @@ pub enum Event {
         /// Its handle.
         pidfd: Arc<PidFd>,
     },
-    /// A worker has ended, and what it left behind in its group has been ended.
+    /// A worker has ended, and what it left behind in a group of its own has been ended.
     Exited {
         /// Its name.
         id: u64,
@@ -99,7 +100,8 @@ pub enum Event {
         /// How it ended, with the last that it printed.
         message: String,
     },
-    /// A worker died because its template did. How it ended is not known.
+    /// Nobody will tell how this one ends, because its template died. A worker is dead; a process may
+    /// live on.
     Lost {
         /// Its name.
         id: u64,
@@ -200,7 +202,7 @@ impl Template {
         self.pump();
     }
 
-    /// Asks for a worker, which is told `blob` and given second names of `fds` (at most 230). Its
+    /// Asks for a child, which is told `blob` and given second names of `fds` (at most 230). Its
     /// standard output and error are this process's. The answer is an event with the same `id`,
     /// which must not have been used before.
     ///
@@ -208,7 +210,13 @@ impl Template {
     ///
     /// `EINVAL` for too many descriptors; what the kernel says when there is no room for copies;
     /// and an error when the template has ended or given up. Then no event follows.
-    pub fn fork(&mut self, id: u64, blob: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub fn fork(
+        &mut self,
+        id: u64,
+        role: Role,
+        blob: &[u8],
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         if self.phase != Phase::Serving {
             return Err(io::Error::other("the template has ended"));
         }
@@ -224,7 +232,7 @@ impl Template {
             own.push(fd.try_clone_to_owned()?);
         }
         let blob = inline.then(|| blob.to_vec());
-        self.waiting.push_back(Pending::Fork { id, blob, fds: own });
+        self.waiting.push_back(Pending::Fork { id, role, blob, fds: own });
         self.pump();
         Ok(())
     }

@@ -18,6 +18,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::host::Role;
 use super::outbox::is_hangup;
 use super::protocol::{Blob, CONTROL_FD, MESSAGE_MAX, PARENT_FD, Report, Request};
 
@@ -32,18 +33,16 @@ const LOG_MAX: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) enum Pending {
     Import { module: String },
-    Fork { id: u64, blob: Option<Vec<u8>>, fds: Vec<OwnedFd> },
+    Fork { id: u64, role: Role, blob: Option<Vec<u8>>, fds: Vec<OwnedFd> },
 }
 
 impl Pending {
     fn message(&self) -> Vec<u8> {
         match self {
             Self::Import { module } => Request::Import { module: module.clone() }.encode(),
-            Self::Fork { id, blob: Some(blob), .. } => {
-                Request::Fork { id: *id, blob: Blob::Inline(blob.clone()) }.encode()
-            }
-            Self::Fork { id, blob: None, .. } => {
-                Request::Fork { id: *id, blob: Blob::Attached }.encode()
+            Self::Fork { id, role, blob, .. } => {
+                let blob = blob.clone().map_or(Blob::Attached, Blob::Inline);
+                Request::Fork { id: *id, role: *role, blob }.encode()
             }
         }
     }
@@ -54,6 +53,14 @@ impl Pending {
             Self::Fork { fds, .. } => fds.iter().map(AsFd::as_fd).collect(),
         }
     }
+}
+
+/// A child that has been told of.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) pid: i32,
+    pub(super) role: Role,
+    pub(super) pidfd: Arc<PidFd>,
 }
 
 /// A report with the handle that came with it.
@@ -84,7 +91,7 @@ pub(super) struct Connection {
     /// Sent and not answered, in order.
     pub(super) in_flight: VecDeque<Pending>,
     /// Its workers: number and handle by name.
-    pub(super) workers: BTreeMap<u64, (i32, Arc<PidFd>)>,
+    pub(super) workers: BTreeMap<u64, Worker>,
 }
 
 impl Connection {
@@ -198,8 +205,8 @@ impl Connection {
 
     /// Ends the workers that are left and what they started, when the template can no longer.
     pub(super) fn end_workers(&self) {
-        for (pid, pidfd) in self.workers.values() {
-            end_group(*pid, pidfd);
+        for worker in self.workers.values().filter(|worker| worker.role == Role::Worker) {
+            end_group(worker.pid, &worker.pidfd);
         }
     }
 

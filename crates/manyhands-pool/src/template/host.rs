@@ -45,11 +45,29 @@ pub enum Fork {
     Child,
 }
 
+/// What a child is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A worker: leads a process group, which ends with it, and ends with its template.
+    Worker,
+    /// A process in its own right: a member of a group that is not ours to end. It lives on when its
+    /// template is killed. Its first descriptor is its lifeline: the reading end of a pipe whose other
+    /// end the parent keeps.
+    Process {
+        /// The group that it joins, of the template's session.
+        group: i32,
+        /// Whether it ends with the parent, by its lifeline and by the template.
+        bound: bool,
+    },
+}
+
 /// What a new worker is told.
 #[derive(Debug)]
 pub struct WorkerStart {
     /// The name that the pool gave it.
     pub id: u64,
+    /// What it is.
+    pub role: Role,
     /// What the pool says to the worker.
     pub blob: Vec<u8>,
     /// The descriptors that came with it.

@@ -1,4 +1,4 @@
-//! The template: a clean process that forks the workers.
+//! The template: a clean process that forks workers, and processes that are none of a pool's.
 //!
 //! Forking a program with threads is unsound, and a program with a GPU cannot be forked at all;
 //! starting a fresh interpreter for each worker is slow. So the pool executes one *template*: a
@@ -17,6 +17,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`client`] | the pool's side: requests and events |
+//! | [`processes`] | the side of who starts processes one by one and waits for them: no thread drives it |
 //! | `tending` | the pool's side: answers, deaths, replacement, bounds |
 //! | `connection` | one template process as the pool sees it |
 //! | [`host`] | what the template asks of the language that it runs |
@@ -39,11 +40,13 @@ mod connection;
 pub mod host;
 mod offspring;
 mod outbox;
+pub mod processes;
 mod protocol;
 pub mod server;
 mod tending;
 mod workers;
 
 pub use client::{Event, Template, TemplateConfig};
-pub use host::{Fork, Host, Step, WorkerStart};
+pub use host::{Fork, Host, Role, Step, WorkerStart};
+pub use processes::{Processes, Started};
 pub use server::{Outcome, inherited, run};

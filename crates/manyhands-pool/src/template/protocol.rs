@@ -19,8 +19,10 @@
 use manyhands_os::process::ExitStatus;
 use std::io;
 
+use super::host::Role;
+
 /// Changes with every change of a message.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Where the template finds its end of the control socket.
 pub(super) const CONTROL_FD: i32 = 3;
 /// Where the template finds the pidfd of the pool's process.
@@ -38,7 +40,7 @@ pub(super) const FDS_MAX: usize = 240;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Import { module: String },
-    Fork { id: u64, blob: Blob },
+    Fork { id: u64, role: Role, blob: Blob },
     Shutdown,
 }
 
@@ -88,8 +90,10 @@ impl Request {
     pub(super) fn encode(&self) -> Vec<u8> {
         match self {
             Self::Import { module } => Writer::new(1).bytes(module.as_bytes()).0,
-            Self::Fork { id, blob: Blob::Inline(blob) } => Writer::new(2).u64(*id).bytes(blob).0,
-            Self::Fork { id, blob: Blob::Attached } => Writer::new(3).u64(*id).0,
+            Self::Fork { id, role, blob: Blob::Inline(blob) } => {
+                Writer::new(2).u64(*id).role(*role).bytes(blob).0
+            }
+            Self::Fork { id, role, blob: Blob::Attached } => Writer::new(3).u64(*id).role(*role).0,
             Self::Shutdown => Writer::new(4).0,
         }
     }
@@ -98,8 +102,11 @@ impl Request {
         let mut reader = Reader(message);
         let request = match reader.u8()? {
             1 => Self::Import { module: reader.text()? },
-            2 => Self::Fork { id: reader.u64()?, blob: Blob::Inline(reader.bytes()?.to_vec()) },
-            3 => Self::Fork { id: reader.u64()?, blob: Blob::Attached },
+            2 => {
+                let (id, role) = (reader.u64()?, reader.role()?);
+                Self::Fork { id, role, blob: Blob::Inline(reader.bytes()?.to_vec()) }
+            }
+            3 => Self::Fork { id: reader.u64()?, role: reader.role()?, blob: Blob::Attached },
             4 => Self::Shutdown,
             _ => return Err(malformed()),
         };
@@ -176,6 +183,13 @@ impl Writer {
         self.bytes(&text.as_bytes()[..end])
     }
 
+    fn role(self, role: Role) -> Self {
+        match role {
+            Role::Worker => self.raw(&[0]),
+            Role::Process { group, bound } => self.raw(&[1 + u8::from(bound)]).i32(group),
+        }
+    }
+
     fn status(self, status: ExitStatus) -> Self {
         match status {
             ExitStatus::Exited(code) => self.raw(&[0]).i32(code),
@@ -223,6 +237,14 @@ impl<'a> Reader<'a> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| malformed())
     }
 
+    fn role(&mut self) -> io::Result<Role> {
+        match self.u8()? {
+            0 => Ok(Role::Worker),
+            tag @ (1 | 2) => Ok(Role::Process { group: self.i32()?, bound: tag == 2 }),
+            _ => Err(malformed()),
+        }
+    }
+
     fn status(&mut self) -> io::Result<ExitStatus> {
         let (tag, number) = (self.u8()?, self.i32()?);
         match tag {
@@ -252,10 +274,15 @@ mod tests {
     fn requests() -> Vec<Request> {
         vec![
             Request::Import { module: "numpy".into() },
-            Request::Fork { id: u64::MAX, blob: Blob::Inline(vec![0, 255]) },
-            Request::Fork { id: 7, blob: Blob::Attached },
+            Request::Fork { id: u64::MAX, role: Role::Worker, blob: Blob::Inline(vec![0, 255]) },
+            Request::Fork { id: 7, role: process(true), blob: Blob::Attached },
+            Request::Fork { id: 8, role: process(false), blob: Blob::Inline(vec![1]) },
             Request::Shutdown,
         ]
+    }
+
+    fn process(bound: bool) -> Role {
+        Role::Process { group: 4711, bound }
     }
 
     fn reports() -> Vec<Report> {

@@ -32,7 +32,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::checks::{END_SIGNAL, Reason, unsafe_after_import, unsafe_for_template, unsafe_to_fork};
-use super::host::{Fork, Host, Step, WorkerStart};
+use super::host::{Fork, Host, Role, Step, WorkerStart};
 use super::offspring::{Offspring, Orders};
 use super::outbox::Outbox;
 use super::protocol::{CONTROL_FD, FDS_MAX, MESSAGE_MAX, PARENT_FD, Report, Request, VERSION};
@@ -87,11 +87,11 @@ pub fn run(control: OwnedFd, parent: PidFd, host: &mut dyn Host) -> io::Result<O
         }
         Ok(End::Done) => {
             server.host.reached(Step::Ending);
-            server.workers.end_all();
+            server.end_all();
             Ok(Outcome::Shutdown)
         }
         Err(error) => {
-            server.workers.end_all();
+            server.end_all();
             Err(error)
         }
     }
@@ -127,6 +127,13 @@ impl<'h> Server<'h> {
             if let Some(end) = self.round()? {
                 return Ok(end);
             }
+        }
+    }
+
+    fn end_all(&mut self) {
+        self.workers.end_all();
+        if self.parent.is_dead() {
+            self.workers.end_bound();
         }
     }
 
@@ -175,8 +182,8 @@ impl<'h> Server<'h> {
             Request::Shutdown => Ok(Some(End::Done)),
             _ if self.unfit => Ok(None),
             Request::Import { module } => self.import(&module).map(|()| None),
-            Request::Fork { id, blob } => {
-                let child = match Orders::new(id, blob, fds) {
+            Request::Fork { id, role, blob } => {
+                let child = match Orders::new((id, role), blob, fds) {
                     Ok(orders) => self.fork(orders)?,
                     Err(error) => self.fork_failed(id, &error).map(|()| None)?,
                 };
@@ -212,12 +219,12 @@ impl<'h> Server<'h> {
             return Ok(None);
         }
         self.host.reached(Step::ForkAllowed);
-        let id = orders.worker.id;
+        let (id, role) = (orders.worker.id, orders.worker.role);
         match EventFd::new().and_then(|gate| Ok((self.host.fork()?, gate))) {
             Err(error) => self.fork_failed(id, &error).map(|()| None),
             Ok((Fork::Parent(pid), gate)) => {
                 self.host.reached(Step::Forked);
-                self.adopt(id, pid, gate).map(|()| None)
+                self.adopt((id, pid), role, gate).map(|()| None)
             }
             Ok((Fork::Child, gate)) => {
                 let (template, hangup) = (self.pid, self.hangup);
@@ -227,8 +234,8 @@ impl<'h> Server<'h> {
     }
 
     /// Takes a new child under watch and reports it; it runs when the report is out.
-    fn adopt(&mut self, id: u64, pid: i32, gate: EventFd) -> io::Result<()> {
-        match self.workers.adopt(id, pid) {
+    fn adopt(&mut self, (id, pid): (u64, i32), role: Role, gate: EventFd) -> io::Result<()> {
+        match self.workers.adopt(id, pid, role) {
             Err(error) => self.fork_failed(id, &error),
             Ok(pidfd) => {
                 self.host.reached(Step::Led);

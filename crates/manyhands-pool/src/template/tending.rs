@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::client::{Event, FAILURES_MAX, GRACE, Phase, Template};
-use super::connection::{Connection, Pending};
+use super::connection::{Connection, Pending, Worker};
+use super::host::Role;
 use super::protocol::{Report, VERSION, malformed};
 
 /// The wait before a start after a failure; twice as long after each further one.
@@ -150,9 +151,10 @@ impl Template {
                 return Ok(false);
             }
             Report::Forked { id, pid } => {
-                answered_fork(connection, id)?;
+                let role = answered_fork(connection, id)?;
                 let pidfd = Arc::new(handle.ok_or_else(malformed)?);
-                connection.workers.insert(id, (pid, Arc::clone(&pidfd)));
+                let worker = Worker { pid, role, pidfd: Arc::clone(&pidfd) };
+                connection.workers.insert(id, worker);
                 self.note_use(connection);
                 self.events.push(Event::Forked { id, pid, pidfd });
             }
@@ -248,10 +250,10 @@ fn answered_import(connection: &mut Connection) -> io::Result<String> {
     }
 }
 
-/// Checks that the request that is answered was the fork of this worker.
-fn answered_fork(connection: &mut Connection, id: u64) -> io::Result<()> {
+/// Checks that the request that is answered was the fork of this one; what it was to be.
+fn answered_fork(connection: &mut Connection, id: u64) -> io::Result<Role> {
     match connection.in_flight.pop_front() {
-        Some(Pending::Fork { id: asked, .. }) if asked == id => Ok(()),
+        Some(Pending::Fork { id: asked, role, .. }) if asked == id => Ok(role),
         _ => Err(malformed()),
     }
 }

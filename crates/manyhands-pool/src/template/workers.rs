@@ -1,21 +1,40 @@
-//! The template's children: watched by pidfd, ended as groups, reaped last.
+//! The template's children: watched by pidfd, workers ended as groups, reaped last.
 //!
 //! The order of an end is the point of this file: while a dead leader has not been reaped, its
 //! number, and that of its group, cannot be given to anyone else. So the group is ended first.
 
 use manyhands_os::jobcontrol::{register_group, unregister_group};
-use manyhands_os::process::{ExitStatus, PidFd, Signal, kill_group, make_group_leader, reap};
+use manyhands_os::lifeline::GRACE;
+use manyhands_os::poll::poll;
+use manyhands_os::process::{
+    ExitStatus, PidFd, Signal, join_group, kill_group, make_group_leader, reap,
+};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::time::Instant;
 
-use super::host::{Host, Step};
+use super::host::{Host, Role, Step};
 
 /// A child that has not been reaped.
 struct Worker {
     id: u64,
     pid: i32,
+    role: Role,
     pidfd: Rc<PidFd>,
+}
+
+impl Worker {
+    /// Ends its group, if that is its own. Before it is reaped.
+    fn end_group(&self) -> io::Result<()> {
+        if self.role == Role::Worker { kill_group(self.pid, Signal::KILL) } else { Ok(()) }
+    }
+
+    fn forget_group(&self) {
+        if self.role == Role::Worker {
+            unregister_group(self.pid);
+        }
+    }
 }
 
 /// All children that have not been reaped.
@@ -38,17 +57,23 @@ impl Workers {
         both.filter(|(_, ready)| *ready).map(|(worker, _)| worker.id).collect()
     }
 
-    /// Takes a new child under watch: it leads a group from now on, and has a handle.
-    pub(super) fn adopt(&mut self, id: u64, pid: i32) -> io::Result<Rc<PidFd>> {
+    /// Takes a new child under watch: it is in its group from now on, and has a handle.
+    pub(super) fn adopt(&mut self, id: u64, pid: i32, role: Role) -> io::Result<Rc<PidFd>> {
         make_group_leader(pid)?;
         let pidfd = PidFd::open(pid).inspect_err(|_| {
             // It waits at its gate and has done nothing. Without a handle nobody can reap it: it
             // stays a zombie as long as we live. The group exists: the call cannot fail.
             let _ = kill_group(pid, Signal::KILL);
         })?;
+        if let Role::Process { group, .. } = role {
+            // A parent that has changed the session since has no group that we could join.
+            let _ = join_group(pid, group);
+        }
         let pidfd = Rc::new(pidfd);
-        register_group(pid);
-        self.0.push(Worker { id, pid, pidfd: Rc::clone(&pidfd) });
+        if role == Role::Worker {
+            register_group(pid);
+        }
+        self.0.push(Worker { id, pid, role, pidfd: Rc::clone(&pidfd) });
         Ok(pidfd)
     }
 
@@ -56,23 +81,24 @@ impl Workers {
     pub(super) fn bury(&mut self, id: u64, host: &mut dyn Host) -> io::Result<(i32, ExitStatus)> {
         let at = self.0.iter().position(|worker| worker.id == id);
         let at = at.ok_or(io::ErrorKind::NotFound)?;
-        let Worker { pid, pidfd, .. } = self.0.swap_remove(at);
+        let worker = self.0.swap_remove(at);
         host.reached(Step::DeathSeen);
-        kill_group(pid, Signal::KILL)?;
+        worker.end_group()?;
         host.reached(Step::GroupEnded);
-        unregister_group(pid);
-        let status = reap(&pidfd).map_err(|error| taken(&error))?;
+        worker.forget_group();
+        let status = reap(&worker.pidfd).map_err(|error| taken(&error))?;
         host.reached(Step::Reaped);
-        Ok((pid, status))
+        Ok((worker.pid, status))
     }
 
     /// Undoes [`Workers::adopt`] of a child that has not been let through its gate.
     pub(super) fn abandon(&mut self, id: u64) -> io::Result<()> {
         if let Some(at) = self.0.iter().position(|worker| worker.id == id) {
-            let Worker { pid, pidfd, .. } = self.0.swap_remove(at);
-            kill_group(pid, Signal::KILL)?;
-            unregister_group(pid);
-            reap(&pidfd).map_err(|error| taken(&error))?;
+            let worker = self.0.swap_remove(at);
+            worker.end_group()?;
+            worker.pidfd.signal(Signal::KILL)?;
+            worker.forget_group();
+            reap(&worker.pidfd).map_err(|error| taken(&error))?;
         }
         Ok(())
     }
@@ -80,10 +106,26 @@ impl Workers {
     /// Ends every worker and its group. Nobody reaps them here: that falls to the system when this
     /// process ends, which must not wait for a worker that the kernel cannot end at once.
     pub(super) fn end_all(&mut self) {
-        for worker in &self.0 {
+        for worker in self.0.iter().filter(|worker| worker.role == Role::Worker) {
             // Whoever is gone already needs no signal, and there is nobody left to tell.
-            let _ = kill_group(worker.pid, Signal::KILL);
+            let _ = worker.end_group();
             let _ = worker.pidfd.signal(Signal::KILL);
+        }
+    }
+
+    /// The parent is dead: ends the processes that are bound to it, if their lifelines have not within
+    /// the grace that these leave them.
+    pub(super) fn end_bound(&mut self) {
+        let bound = |worker: &&Worker| matches!(worker.role, Role::Process { bound: true, .. });
+        let bound: Vec<_> = self.0.iter().filter(bound).map(|worker| &worker.pidfd).collect();
+        let deadline = Instant::now() + GRACE;
+        for pidfd in &bound {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Without memory to wait with there is no grace.
+            let _ = poll(&[pidfd.as_fd()], Some(left));
+        }
+        for pidfd in bound {
+            let _ = pidfd.signal(Signal::KILL);
         }
     }
 }

@@ -14,7 +14,7 @@ use manyhands_os::poll::poll;
 use manyhands_os::process::{PidFd, Signal, exit_now, own_pid, parent_pid, reap};
 use manyhands_os::signals::ignore;
 use manyhands_pool::template::{
-    Event, Fork, Host, Outcome, Step, Template, TemplateConfig, WorkerStart, inherited, run,
+    Event, Fork, Host, Outcome, Role, Step, Template, TemplateConfig, WorkerStart, inherited, run,
 };
 use std::error::Error;
 use std::fmt::Write as _;
@@ -185,7 +185,7 @@ fn act_as_pool(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     for (id, argument) in (0..).zip(arguments) {
         match argument.strip_prefix("import=") {
             Some(module) => template.import(module),
-            None => template.fork(id, argument.as_bytes(), &[runs.as_fd()])?,
+            None => template.fork(id, Role::Worker, argument.as_bytes(), &[runs.as_fd()])?,
         }
     }
     loop {
@@ -202,7 +202,7 @@ fn act_as_pool(arguments: &[String]) -> Result<(), Box<dyn Error>> {
 /// Waits until a worker has started a process; the template's news stay unread.
 fn start_parent(template: &mut Template, blob: &str) -> Result<(), Box<dyn Error>> {
     let (mut reader, writer) = io::pipe()?;
-    template.fork(1, blob.as_bytes(), &[writer.as_fd(), writer.as_fd()])?;
+    template.fork(1, Role::Worker, blob.as_bytes(), &[writer.as_fd(), writer.as_fd()])?;
     drop(writer);
     // One letter when the worker begins, one when it has started its process.
     reader.read_exact(&mut [0; 2])?;
@@ -220,7 +220,7 @@ fn shut_down(mut template: Template) -> Result<(), Box<dyn Error>> {
 
 /// Drops a copy of the template in a forked child; fails if that ended the worker.
 fn drop_in_fork(mut template: Template) -> Result<(), Box<dyn Error>> {
-    template.fork(1, b"wait", &[])?;
+    template.fork(1, Role::Worker, b"wait", &[])?;
     let worker = loop {
         poll(&template.poll_fds().collect::<Vec<_>>(), None)?;
         let forked = template.receive().into_iter().find_map(|event| match event {

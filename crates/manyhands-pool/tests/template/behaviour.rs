@@ -4,7 +4,7 @@
 use crate::harness::{ActingPool, Harness, Mark, PATIENCE, config};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{ExitStatus, Signal};
-use manyhands_pool::template::TemplateConfig;
+use manyhands_pool::template::{Role, TemplateConfig};
 use std::fs::read_link;
 use std::os::fd::AsFd;
 
@@ -182,7 +182,7 @@ fn a_template_ends_with_all_its_workers() {
             drop(harness);
         } else {
             harness.shut_down();
-            assert!(harness.template.fork(3, b"", &[]).is_err());
+            assert!(harness.template.fork(3, Role::Worker, b"", &[]).is_err());
             assert_eq!(harness.template.deadline(), None);
         }
         for worker in workers {
@@ -236,9 +236,9 @@ fn a_template_that_was_never_needed_has_no_process() {
 fn too_many_descriptors_are_refused() {
     let mut harness = harness();
     let log = manyhands_os::memory::create_log("test").unwrap();
-    let error = harness.template.fork(1, b"", &vec![log.as_fd(); 231]).unwrap_err();
+    let error = harness.template.fork(1, Role::Worker, b"", &vec![log.as_fd(); 231]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    harness.template.fork(1, b"exit 0", &vec![log.as_fd(); 230]).unwrap();
+    harness.template.fork(1, Role::Worker, b"exit 0", &vec![log.as_fd(); 230]).unwrap();
     assert_eq!(harness.wait_exited(1), ExitStatus::Exited(0));
 }
 
@@ -250,7 +250,7 @@ fn fails_with(program: &str, args: &[&str], told: &str) {
     harness.fork(1, "wait");
     let note = harness.wait_note("failed: no worker could be started: 3 times in a row ");
     assert!(note.contains(told), "{note}");
-    assert!(harness.template.fork(2, b"", &[]).is_err());
+    assert!(harness.template.fork(2, Role::Worker, b"", &[]).is_err());
     harness.shut_down();
 }
 

@@ -4,7 +4,7 @@
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{ExitStatus, PidFd, reap};
-use manyhands_pool::template::{Event, Template, TemplateConfig};
+use manyhands_pool::template::{Event, Role, Template, TemplateConfig};
 use std::io::{PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -86,14 +86,14 @@ impl Harness {
 
     /// Asks for a worker that does what `blob` says.
     pub(crate) fn fork(&mut self, id: u64, blob: &str) {
-        self.template.fork(id, blob.as_bytes(), &[self.runs.1.as_fd()]).unwrap();
+        self.template.fork(id, Role::Worker, blob.as_bytes(), &[self.runs.1.as_fd()]).unwrap();
     }
 
     /// Lets a new worker write about itself.
     pub(crate) fn ask_worker(&mut self, id: u64, blob: &str) -> String {
         let (mut reader, writer) = pipe().unwrap();
         let fds = [self.runs.1.as_fd(), writer.as_fd()];
-        self.template.fork(id, blob.as_bytes(), &fds).unwrap();
+        self.template.fork(id, Role::Worker, blob.as_bytes(), &fds).unwrap();
         drop(writer);
         self.wait_forked(id);
         let mut text = String::new();

@@ -1,0 +1,207 @@
+//! The home world of this process: made or attached, kept over forks, left at the end.
+//!
+//! ```text
+//! made      by whoever first needs shared memory, or starts a child: `home`
+//! attached  by what the parent gave: `attach_world`; it becomes the home, also where the process has made
+//!           one of its own before (a module of `__main__` that makes a lock while it is imported again)
+//! forked    before: every world prepares a slot for the child; after: each side takes its own
+//! left      a normal exit is marked early (`leave`) and ends what is held last of all (`Py_AtExit`)
+//! ```
+//!
+//! The handlers are registered with the C library, not with the interpreter: no Python runs between them, so the
+//! locks that they hold can be waited for by nobody who has the GIL, and forks that C code makes count too.
+//!
+//! A mark rather than an act at the end, because everything still works after it: `atexit` handlers, finalizers
+//! and threads that are still running use locks in an order that nobody controls. Death by a signal or by
+//! `os._exit` leaves no mark, and what the process held is recovered.
+//!
+//! It refuses to decide what lies in the world, and never drops one: threads may wait in it to the very end.
+
+use std::cell::RefCell;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use manyhands_os::budget;
+use manyhands_os::fork::at_fork;
+use manyhands_shm::world::{Block, Fill, Fork, Handle, NoMemory, World};
+use pyo3::exceptions::{PyMemoryError, PyReferenceError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::ffi;
+
+/// The worlds of this process.
+#[derive(Debug)]
+struct Worlds {
+    /// The home comes first.
+    all: Vec<Arc<World>>,
+    /// Whether forks and the end of this process are looked after.
+    watched: bool,
+}
+
+static WORLDS: Mutex<Worlds> = Mutex::new(Worlds { all: Vec::new(), watched: false });
+
+/// What the handlers of a fork hand to each other, in the thread that forks.
+type Between = (MutexGuard<'static, Worlds>, Vec<Fork>);
+
+thread_local! {
+    static BETWEEN: RefCell<Option<Between>> = const { RefCell::new(None) };
+}
+
+fn worlds() -> MutexGuard<'static, Worlds> {
+    WORLDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The home world of this process, made if there is none.
+pub(crate) fn home(py: Python<'_>) -> PyResult<Arc<World>> {
+    if let Some(home) = worlds().all.first() {
+        return Ok(Arc::clone(home));
+    }
+    watch(py)?;
+    let budget = budget::budget().map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let mut known = worlds();
+    if let Some(home) = known.all.first() {
+        return Ok(Arc::clone(home));
+    }
+    let home = World::create(budget)?;
+    known.all.push(Arc::clone(&home));
+    Ok(home)
+}
+
+/// The world with that id, if this process has it.
+pub(crate) fn named(id: u64) -> Option<Arc<World>> {
+    worlds().all.iter().find(|world| world.id() == id).cloned()
+}
+
+/// A block of the home world.
+pub(crate) fn alloc(py: Python<'_>, len: usize, fill: Fill) -> PyResult<Block> {
+    let world = home(py)?;
+    py.detach(|| world.alloc(len, fill)).map_err(|error| no_memory(&error))
+}
+
+/// Takes a hold of a block by its name; `what` names it in the error when it is gone.
+pub(crate) fn adopt(world: u64, handle: u64, what: &str) -> PyResult<Block> {
+    let Some(world) = named(world) else {
+        return Err(PyRuntimeError::new_err(format!(
+            "this {what} belongs to processes that are no relatives of this one: it can only be \
+             handed to children of the process that made it, and to their children"
+        )));
+    };
+    world.adopt(Handle(handle)).ok_or_else(|| {
+        PyReferenceError::new_err(format!(
+            "the {what} that this refers to is gone: every process that had it has dropped it \
+             before it arrived here"
+        ))
+    })
+}
+
+/// The name of a block, for another process to adopt.
+pub(crate) fn name(block: &Block) -> (u64, u64) {
+    (block.world().id(), block.handle().0)
+}
+
+/// The error for blocks that the parent of this worker cannot have, if there is one among them.
+pub(crate) fn strangers(blocks: &[Block]) -> Option<PyErr> {
+    let home = worlds().all.first().map(|home| home.id());
+    blocks.iter().any(|block| Some(block.world().id()) != home).then(|| {
+        PyRuntimeError::new_err(
+            "the result holds an object of another family of processes than the pool's: only what \
+             was made after this worker joined its parent can be sent to it",
+        )
+    })
+}
+
+/// The exception for a world that is full.
+pub(crate) fn no_memory(error: &NoMemory) -> PyErr {
+    let mut text = format!("no shared memory for {} bytes", error.asked);
+    if let Some(limit) = error.limit {
+        let budget = budget::MEMORY;
+        text +=
+            &format!(": manyhands takes at most {limit} bytes here; set {budget} to change that");
+    } else if let Some(source) = &error.source {
+        text += &format!(": {source}");
+    }
+    PyMemoryError::new_err(text)
+}
+
+/// Looks after forks and the end of this process, from before it has a world; once.
+fn watch(py: Python<'_>) -> PyResult<()> {
+    let mut known = worlds();
+    if known.watched {
+        return Ok(());
+    }
+    at_fork(before_fork, after_fork_in_parent, after_fork_in_child)?;
+    known.watched = true;
+    drop(known);
+    ffi::at_exit(py, retire)?;
+    py.import("manyhands._handles")?.getattr("watch_exit")?.call0()?;
+    Ok(())
+}
+
+extern "C" fn before_fork() {
+    let known = worlds();
+    let forks = known.all.iter().map(|world| world.prepare_fork()).collect();
+    BETWEEN.with_borrow_mut(|between| *between = Some((known, forks)));
+}
+
+extern "C" fn after_fork_in_parent() {
+    let Some((known, forks)) = BETWEEN.with_borrow_mut(Option::take) else { return };
+    for (world, fork) in known.all.iter().zip(forks) {
+        world.fork_parent(fork);
+    }
+}
+
+extern "C" fn after_fork_in_child() {
+    let Some((known, forks)) = BETWEEN.with_borrow_mut(Option::take) else { return };
+    for (world, fork) in known.all.iter().zip(forks) {
+        world.fork_child(fork);
+    }
+}
+
+extern "C" fn retire() {
+    for world in &worlds().all {
+        world.retire();
+    }
+}
+
+/// Takes over a world's descriptor that the parent gave, and makes it the home; its id.
+#[pyfunction]
+pub(crate) fn attach_world(py: Python<'_>, fd: i32) -> PyResult<u64> {
+    admit(py, ffi::owned(fd))
+}
+
+/// Attaches a world and makes it the home of this process.
+pub(crate) fn admit(py: Python<'_>, fd: OwnedFd) -> PyResult<u64> {
+    watch(py)?;
+    let world = World::attach(fd)?;
+    let id = world.id();
+    worlds().all.insert(0, world);
+    Ok(id)
+}
+
+/// The id of the home world and its descriptor, which stays this process's own. It is made if there is none.
+#[pyfunction]
+pub(crate) fn home_world(py: Python<'_>) -> PyResult<(u64, i32)> {
+    let home = home(py)?;
+    Ok((home.id(), home.fd().as_raw_fd()))
+}
+
+/// Ids and descriptors of all worlds that this process has, the home first.
+#[pyfunction]
+pub(crate) fn known_worlds() -> Vec<(u64, i32)> {
+    worlds().all.iter().map(|world| (world.id(), world.fd().as_raw_fd())).collect()
+}
+
+/// Gives back what dead processes held: call it where a death is learned.
+#[pyfunction]
+pub(crate) fn sweep(py: Python<'_>) {
+    let known = worlds().all.clone();
+    py.detach(|| known.iter().for_each(|world| world.sweep()));
+}
+
+/// Marks the end of this process, when it comes, as a normal one.
+#[pyfunction]
+pub(crate) fn leave() {
+    for world in &worlds().all {
+        world.leaving();
+    }
+}

@@ -1,0 +1,169 @@
+//! Why a wait ended, time limits, and the short busy wait before a sleep.
+//!
+//! A busy wait pays where the other side runs on another core at this moment: it ends after tens of
+//! microseconds, lets others run now and then, and is left out on a machine with one core.
+//!
+//! In a model a limit is over at once, and a busy wait is one turn long.
+
+use core::time::Duration;
+
+/// The longest sleep of a wait for an owner that may have died.
+pub const OWNED_SLICE: Duration = Duration::from_millis(50);
+/// The longest sleep of any other wait: whoever should wake us may have been killed before it did.
+pub const SLICE: Duration = Duration::from_millis(200);
+/// How long a word is watched before a sleep, where the other side may be about to answer.
+pub const SPIN: Duration = Duration::from_micros(40);
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Wait<T> {
+    /// With what was waited for.
+    Ready(T),
+    /// The time was up.
+    TimedOut,
+    /// A signal arrived: the caller may want to run its handlers, and wait on.
+    Interrupted,
+}
+
+impl<T> Wait<T> {
+    /// Changes what was waited for.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Wait<U> {
+        match self {
+            Self::Ready(value) => Wait::Ready(change(value)),
+            Self::TimedOut => Wait::TimedOut,
+            Self::Interrupted => Wait::Interrupted,
+        }
+    }
+
+    /// What was waited for, if it came.
+    pub fn ready(self) -> Option<T> {
+        match self {
+            Self::Ready(value) => Some(value),
+            Self::TimedOut | Self::Interrupted => None,
+        }
+    }
+}
+
+/// When a wait has to end; never, perhaps.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Limit);
+
+#[cfg(not(loom))]
+type Limit = Option<std::time::Instant>;
+#[cfg(loom)]
+type Limit = Option<()>;
+
+impl Deadline {
+    /// So long from now; never for `None`, and for more than a clock can count.
+    #[must_use]
+    pub fn after(limit: Option<Duration>) -> Self {
+        #[cfg(not(loom))]
+        return Self(limit.and_then(|limit| std::time::Instant::now().checked_add(limit)));
+        #[cfg(loom)]
+        Self(limit.map(|_| ()))
+    }
+
+    /// What is left; `None` if it never ends.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        #[cfg(not(loom))]
+        return self.0.map(|end| end.saturating_duration_since(std::time::Instant::now()));
+        #[cfg(loom)]
+        self.0.map(|()| Duration::ZERO)
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+
+    /// How long to sleep before looking again: what is left, at most `slice`. `None`: without end.
+    #[must_use]
+    pub fn slice(self, slice: Option<Duration>) -> Option<Duration> {
+        match (self.left(), slice) {
+            (Some(left), Some(slice)) => Some(left.min(slice)),
+            (left, slice) => left.or(slice),
+        }
+    }
+}
+
+/// Watches for `done` in a short busy wait, at most for `length`; whether it came.
+///
+/// Does nothing but look once where only one thread can run at a time.
+pub fn spin_until(mut done: impl FnMut() -> bool, length: Duration) -> bool {
+    if done() {
+        return true;
+    }
+    if length.is_zero() || !has_cores() {
+        return false;
+    }
+    spin(&mut done, length)
+}
+
+#[cfg(not(loom))]
+fn spin(done: &mut impl FnMut() -> bool, length: Duration) -> bool {
+    /// Turns between two looks at the clock.
+    const TURNS: u32 = 32;
+    let until = std::time::Instant::now() + length;
+    loop {
+        for _ in 0..TURNS {
+            if done() {
+                return true;
+            }
+            crate::atomic::spin_hint();
+        }
+        if std::time::Instant::now() >= until {
+            return done();
+        }
+        // Whoever is waited for may need this very core.
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(loom)]
+fn spin(done: &mut impl FnMut() -> bool, _length: Duration) -> bool {
+    crate::atomic::spin_hint();
+    done()
+}
+
+/// Whether two threads can run at once.
+#[cfg(not(loom))]
+fn has_cores() -> bool {
+    static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, Into::into)) > 1
+}
+
+#[cfg(loom)]
+fn has_cores() -> bool {
+    true
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_is_the_shorter_of_both() {
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(Deadline::after(None).slice(second), second);
+        assert_eq!(Deadline::after(None).slice(None), None);
+        assert!(Deadline::after(second).slice(Some(SLICE)) <= Some(SLICE));
+        assert!(Deadline::after(Some(SLICE)).slice(None) <= Some(SLICE));
+        assert_eq!(Deadline::after(Some(Duration::MAX)).left(), None);
+        assert!(Deadline::after(Some(Duration::ZERO)).is_over());
+    }
+
+    #[test]
+    fn a_busy_wait_ends() {
+        assert!(spin_until(|| true, Duration::ZERO));
+        assert!(!spin_until(|| false, Duration::from_micros(50)));
+        let mut looks = 0;
+        let third = || {
+            looks += 1;
+            looks == 3
+        };
+        assert!(spin_until(third, Duration::from_secs(5)) || !has_cores());
+    }
+}

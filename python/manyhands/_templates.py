@@ -1,0 +1,103 @@
+"""Which template forks a process: one for the program, which has imported what its processes use.
+
+A module that was imported may have looked at the environment. So a process whose environment is
+another than that of the template's start is forked from one that has imported nothing of the
+program: a process with `env=` from a second, plain one, and when this process's environment has
+changed the first one is replaced. Processes keep the template that forked them until they end.
+
+Refuses: to be used in a forked copy of the program; that starts its own.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from multiprocessing import spawn, util
+
+from ._codebook import is_reference
+from ._native import ProcessTemplate
+from ._template import command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# Changes all the time and is read by nobody but whoever sets it.
+_VOLATILE = "PYTEST_CURRENT_TEST"
+
+
+class Template:
+    """A template and what its imports may have seen."""
+
+    def __init__(self) -> None:
+        program, arguments = command("processes")
+        chosen = spawn.get_executable()
+        if chosen is not None:
+            program = os.fsdecode(chosen)
+        self.environment = _settled(os.environ)
+        self.imported: set[str] = set()
+        self.native = ProcessTemplate(program, arguments, list(os.environ.items()))
+
+    def suits(self, environment: Mapping[str, str]) -> bool:
+        """Whether a process with this environment may be forked from it."""
+        return not self.imported or self.environment == _settled(environment)
+
+    def preload(self, target: Any) -> None:
+        """Import the module of a callable or class, so that processes are born with it."""
+        module = getattr(target, "__module__", None)
+        if not isinstance(module, str) or module in self.imported or module == "builtins":
+            return
+        if is_reference(target) and not module.startswith("manyhands."):
+            self.imported.add(module)
+            self.native.preload(module)
+
+
+_lock = allocate_lock()
+_main: Template | None = None
+_plain: Template | None = None
+
+
+def template_for(process: Any, target: Any, environment: Mapping[str, str]) -> Template:
+    """The template for a process that calls `target`."""
+    global _main, _plain  # noqa: PLW0603 - one of each per program
+    with _lock:
+        if _main is None or not (_main.suits(environment) or process._env):
+            _main = _made()
+        if process._env:
+            if _main.suits(environment):
+                return _main
+            _plain = _plain or _made()
+            return _plain
+        _main.preload(type(process))
+        _main.preload(getattr(target, "__func__", target))
+        return _main
+
+
+def discard(template: Template) -> None:
+    """It has failed: the next process gets another one."""
+    global _main, _plain  # noqa: PLW0603 - one of each per program
+    with _lock:
+        _main = None if _main is template else _main
+        _plain = None if _plain is template else _plain
+
+
+def _made() -> Template:
+    # After the standard library has joined what has to be joined at the exit.
+    util.Finalize(None, _forget, exitpriority=-1000)
+    return Template()
+
+
+def _settled(environment: Mapping[str, str]) -> dict[str, str]:
+    settled = dict(environment)
+    settled.pop(_VOLATILE, None)
+    return settled
+
+
+def _forget() -> None:
+    global _lock, _main, _plain  # noqa: PLW0603 - one of each per program
+    _lock = allocate_lock()
+    _main = _plain = None
+
+
+os.register_at_fork(after_in_child=_forget)

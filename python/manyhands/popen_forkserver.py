@@ -1,0 +1,60 @@
+"""Processes by `forkserver`: the standard library's server forks them.
+
+Its protocol is kept: the process's number and later its exit code come over a pipe, the sentinel.
+Added are the lifeline and the environment, which the process takes on before it imports anything
+besides what the server has preloaded.
+
+Refuses: to run a server of its own; the one of `multiprocessing` serves both.
+"""
+
+from __future__ import annotations
+
+import os
+from multiprocessing import forkserver
+from multiprocessing.popen_forkserver import _DupFd
+
+from . import _native, _preparation
+from ._popen import UNKNOWN, close_all, feed
+from ._popen import Popen as _Popen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Popen"]
+
+
+class Popen(_Popen):
+    """A process of the fork server."""
+
+    method = "forkserver"
+    DupFd = _DupFd
+
+    def _launch(self, process: Any) -> None:
+        lifeline, held = os.pipe()
+        try:
+            data = _preparation.pickled(self, process, lifeline, direct=False)
+            self.sentinel, writer = forkserver.connect_to_new_process(self._fds)
+        except BaseException:
+            close_all(lifeline, held)
+            raise
+        os.close(lifeline)
+        self._hold(held, self.sentinel)
+        feed(writer, data)
+        self.pid = forkserver.read_signed(self.sentinel)
+
+    def _reap(self, _timeout: float | None) -> int | None:
+        try:
+            code: int = forkserver.read_signed(self.sentinel)
+        except (OSError, EOFError):
+            # The server was killed: nobody will tell.
+            return UNKNOWN
+        return code
+
+    def _send_signal(self, number: int) -> None:
+        # The sentinel is a pipe, and the process is the server's child: its number is all there is.
+        if self.returncode is None and not _native.wait_dead(self.sentinel, 0):
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                pass

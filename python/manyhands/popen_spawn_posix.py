@@ -1,0 +1,57 @@
+"""Processes by `spawn`: a fresh interpreter each, which imports the program's main file again.
+
+The command and what it is told are the standard library's; the exec is ours, so that the child has
+its environment from its first instruction.
+
+Refuses: to send `__main__` by value; `template` does that.
+"""
+
+from __future__ import annotations
+
+import os
+from multiprocessing import resource_tracker, spawn
+from multiprocessing.popen_spawn_posix import _DupFd
+
+from . import _native, _preparation
+from ._popen import Popen as _Popen
+from ._popen import close_all, feed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Popen"]
+
+
+class Popen(_Popen):
+    """A process that was executed."""
+
+    method = "spawn"
+    DupFd = _DupFd
+
+    def duplicate_for_child(self, fd: int) -> int:
+        """Descriptors keep their numbers."""
+        self._fds.append(fd)
+        return fd
+
+    def _launch(self, process: Any) -> None:
+        tracker: Any = resource_tracker.getfd()
+        lifeline, held = os.pipe()
+        reader, writer = os.pipe()
+        try:
+            data = _preparation.pickled(self, process, lifeline, direct=True)
+            self._fds += [tracker, reader]
+            self._execute(_preparation.environment(process), tracker, reader)
+        except BaseException:
+            close_all(lifeline, held, reader, writer)
+            raise
+        close_all(lifeline, reader)
+        self._hold(held, self.sentinel)
+        feed(writer, data)
+
+    def _execute(self, environment: dict[str, str], tracker: int, reader: int) -> None:
+        command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=reader)
+        program = os.fspath(spawn.get_executable())
+        self.pid, self.sentinel = _native.spawn_member_of_group(
+            os.fsdecode(program), command[1:], list(environment.items()), sorted(set(self._fds))
+        )
