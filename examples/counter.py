@@ -37,7 +37,7 @@ def run(target, shared, processes, times):
 def main():
     processes = int(sys.argv[1]) if len(sys.argv) > 1 else 4
     times = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
-    value, counter = mp.Value("q", 0), mp.Atomic("q", 0)
+    value, counter = mp.Value("q", 0), mp.Atomic(0)
     locked = run(raise_locked, value, processes, times)
     atomic = run(raise_atomic, counter, processes, times)
     print(f"with a lock:  {value.value} in {locked:.2f} s")
