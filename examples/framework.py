@@ -47,16 +47,16 @@ def _jax():
 
 
 def _tensorflow():
-    import tensorflow
+    import tensorflow as tf
 
-    devices = tensorflow.config.list_physical_devices("GPU")
+    devices = tf.config.list_physical_devices("GPU")
     for device in devices:
         # Without this each process takes the whole memory of the device.
-        tensorflow.config.experimental.set_memory_growth(device, enable=True)
-    weights = tensorflow.constant([[WEIGHTS[0]], [WEIGHTS[1]]])
-    layer = tensorflow.function(lambda row: row @ weights)
+        tf.config.experimental.set_memory_growth(device, enable=True)
+    weights = tf.constant([[WEIGHTS[0]], [WEIGHTS[1]]])
+    layer = tf.function(lambda row: row @ weights)
 
     def predict(row):
-        return float(layer(tensorflow.constant([row]))[0, 0])
+        return float(layer(tf.constant([row]))[0, 0])
 
     return "gpu" if devices else "cpu", predict

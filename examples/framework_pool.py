@@ -8,8 +8,9 @@ TensorFlow, whichever is installed, on a GPU if there is one.
 
 import sys
 
-import manyhands as mp
 from framework import FRAMEWORKS, load
+
+import manyhands as mp
 
 name = None
 predict = None
@@ -17,7 +18,7 @@ predict = None
 
 def build():
     """Run once in each worker, before its first task."""
-    global name, predict  # noqa: PLW0603 - globals of the worker are the point of this example
+    global name, predict
     name, predict = load()
     if name is None:
         raise ModuleNotFoundError("none of these is installed: " + ", ".join(FRAMEWORKS))

@@ -10,8 +10,9 @@ whichever is installed, on a GPU if there is one.
 
 import sys
 
-import manyhands as mp
 from framework import FRAMEWORKS, load
+
+import manyhands as mp
 
 
 def serve(tasks, results):
