@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.shared_memory
 import socket
+from pathlib import Path
 
 import neighbours
 import pytest
