@@ -1,7 +1,7 @@
-"""Every kind of shared object that there is: how it is made, changed in one process, seen in another.
+"""Every kind of shared object: how it is made, changed in one process, seen in another.
 
-`touch` changes an object, `touched` says whether it was changed. Both are given the object itself, so
-that a copy is found out: what a child does to a copy cannot be seen in the parent.
+`touch` changes an object, `touched` says whether it was changed. Both are given the object itself,
+so that a copy is found out: what a child does to a copy cannot be seen in the parent.
 """
 
 from __future__ import annotations

@@ -25,6 +25,11 @@ mod outcome;
 mod process;
 mod processes;
 mod progress;
+mod queue;
+mod queue_get;
+mod queue_item;
+mod queue_put;
+mod queue_wait;
 mod result;
 mod sync_atomic;
 mod sync_barrier;
@@ -65,6 +70,8 @@ mod _native {
         ProcessTemplate, end_on_hangup, end_with_creator, is_main_thread, spawn_member_of_group,
         wait_dead,
     };
+    #[pymodule_export]
+    use crate::queue::{QueueBase, QueueHold, QueueIterator, SimpleQueueBase, adopt_queue};
     #[pymodule_export]
     use crate::result::AsyncResult;
     #[pymodule_export]

@@ -1,8 +1,6 @@
-//! For tests: whether the caches say the same as the truth, and a death at any store.
+//! For tests: whether the caches say the same as the truth.
 
 use std::collections::BTreeMap;
-
-use manyhands_os::process::{PidFd, Signal};
 
 use super::ground::{Ground, Part};
 use super::home::World;
@@ -11,28 +9,7 @@ use super::names::{Handle, Life};
 use super::pages::{SLAB, USED};
 use super::slabs::pages_of;
 use super::words::{BINS, Name, PAGE, Page, Word};
-use crate::atomic::{AtomicU64, Ordering};
 use crate::sync::Owner;
-
-/// How many stores are left until this process kills itself; 0: it does not.
-static STEPS: AtomicU64 = AtomicU64::new(0);
-
-/// From now on, this process dies before its store of that number, from 1.
-pub(super) fn die_at(step: u64) {
-    STEPS.store(step, Ordering::Relaxed);
-}
-
-/// Called before every store to the world.
-pub(super) fn step() {
-    let left = STEPS.load(Ordering::Relaxed);
-    if left == 0 {
-        return;
-    }
-    STEPS.store(left - 1, Ordering::Relaxed);
-    if left == 1 {
-        PidFd::of_self().unwrap().signal(Signal::KILL).unwrap();
-    }
-}
 
 impl Inside<'_> {
     /// Compares every cache with the truth.

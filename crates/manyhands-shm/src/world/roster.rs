@@ -35,9 +35,6 @@ use super::words::{NAMESPACES, Slot, Word};
 use crate::atomic::Ordering;
 use crate::sync::{Gone, Owner};
 
-/// How long a child is expected after it was to be forked: it has to run a few instructions, and a
-/// machine may stand still for a while.
-const EXPECTED_MS: u64 = 30_000;
 /// The namespace of those that found no place in the list.
 const ELSEWHERE: u64 = NAMESPACES as u64 + 1;
 
@@ -140,7 +137,8 @@ impl Ground {
 
     /// Takes a slot for a child that is about to be forked.
     pub(super) fn expect_child(&self) -> io::Result<Owner> {
-        self.take_slot(Seat::Expected, monotonic_ns() / 1_000_000 + EXPECTED_MS)
+        let until = monotonic_ns() / 1_000_000 + self.header().patience.get();
+        self.take_slot(Seat::Expected, until)
     }
 
     fn take_slot(&self, seat: Seat, rest: u64) -> io::Result<Owner> {
@@ -261,6 +259,11 @@ impl Ground {
             let new = State::new(Seat::Left, owner.generation(), seen.rest());
             self.slot(owner.slot()).change(seen, new);
         }
+    }
+
+    /// Whether this process has said that it exits.
+    pub(super) fn has_left(&self, owner: Owner) -> bool {
+        self.seated(owner).is_some_and(|seen| seen.seat() == Seat::Left)
     }
 
     /// The owner in a slot, whatever became of its process; `None` of a free one.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::audit::die_at;
+use super::steps::die_at;
 use super::*;
 use crate::atomic::{AtomicU64, Ordering};
 
