@@ -53,8 +53,9 @@ class Shipper:
     """Serialises the code and the arguments of one call.
 
     `register(data, name, met)` gives the number of a blob (the same for the same bytes), and keeps
-    what was met while it was pickled as long as the blob (see `_handles`); `require(n)` says that the items handed out from now on need blob n, and all required before it, loaded in
-    that order in their worker. `codebook` is the pool's. `inherited` holds the globals that the
+    what was met while it was pickled as long as the blob (see `_handles`); `require(n)` says that
+    the items handed out from now on need blob n, and all required before it, loaded in that order
+    in their worker. `codebook` is the pool's. `inherited` holds the globals that the
     workers have already because they were forked from this process; they are not sent as long as
     they are the same objects.
 

@@ -31,6 +31,7 @@ from ._native_sync import RLock as RLock
 from ._native_sync import Semaphore as Semaphore
 from ._native_world import Collector as Collector
 from ._native_world import Memory as Memory
+from ._native_world import Synchronized as Synchronized
 from ._native_world import attach_world as attach_world
 from ._native_world import collect as collect
 from ._native_world import collecting as collecting
@@ -62,6 +63,7 @@ __all__ = [
     "Semaphore",
     "SimpleQueueBase",
     "Stream",
+    "Synchronized",
     "Task",
     "WorkerEnd",
     "adopt_pipe",
@@ -262,8 +264,7 @@ class Engine:
 
     def __new__(
         cls,
-        workers: int,
-        cores: int,
+        workers: tuple[int, int],
         max_tasks: int | None,
         template: tuple[str, list[str], list[tuple[str, str]]] | None,
         start: bytes,

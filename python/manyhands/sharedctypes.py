@@ -1,13 +1,12 @@
 """Shared values and arrays: ctypes objects in anonymous shared memory, with a lock or without.
 
-The names, arguments and behaviour are those of `multiprocessing.sharedctypes`. The memory is part of
-the program's world: no file, no descriptor of its own, gone with the last process that holds it.
+The names, arguments and behaviour are those of `multiprocessing.sharedctypes`. The memory is part
+of the program's world: no file, no descriptor of its own, gone with the last process that holds it.
 An object is an ordinary instance of its ctypes type, which lies in that memory.
 
-| made by | is | guarded |
-| --- | --- | --- |
-| `RawValue`, `RawArray`, `copy`, `Value` and `Array` with `lock=False` | the ctypes object | no |
-| `Value`, `Array`, `synchronized` | a wrapper with `get_obj`, `get_lock`, `acquire`, `release` | yes: each access takes the lock, which is an RLock |
+`RawValue`, `RawArray`, `copy`, and `Value` and `Array` with `lock=False`, give the ctypes object.
+`Value`, `Array` and `synchronized` give a wrapper with `get_obj`, `get_lock`, `acquire` and
+`release`, whose accesses take a lock: an RLock, if none is given.
 
 `v.value += 1` is a read and a write, which take the lock one after the other: hold it over both,
 with `with v.get_lock():`, or use `manyhands.Atomic`.
@@ -140,7 +139,7 @@ def letter_of(obj: Any) -> str:
     return _LETTERS.get(type(obj), "")
 
 
-_LETTERS = {kind: kind._type_ for kind in typecode_to_type.values()}
+_LETTERS: dict[Kind, str] = {kind: kind._type_ for kind in typecode_to_type.values()}
 
 
 # In memory
@@ -154,7 +153,7 @@ def _place(kind: Kind, memory: Memory) -> Any:
     """An object of that type, in this memory, which it keeps alive."""
     ForkingPickler.register(kind, reduce_ctype)
     obj = kind.from_address(memory.address)
-    obj._wrapper = memory
+    obj._wrapper = memory  # noqa: SLF001 - where CPython keeps it, too
     return obj
 
 
@@ -191,7 +190,7 @@ def _kind_of(described: Any) -> Kind:
 # Wrappers
 
 
-class SynchronizedBase(metaclass=ABCMeta):
+class SynchronizedBase(metaclass=ABCMeta):  # noqa: B024 - for the native class that it counts in
     """A ctypes object with the lock that guards it."""
 
     def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
@@ -291,7 +290,7 @@ class SynchronizedString(SynchronizedArray):
 class_cache: WeakKeyDictionary[Kind, type[SynchronizedBase]] = WeakKeyDictionary()
 
 
-def _wrapper_of(kind: Kind) -> type[SynchronizedBase]:
+def _wrapper_of(kind: Kind) -> Any:
     if issubclass(kind, ctypes._SimpleCData):  # noqa: SLF001 - the public name of all simple types
         return Synchronized
     if issubclass(kind, ctypes.Array):

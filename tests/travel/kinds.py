@@ -1,7 +1,7 @@
-"""Every kind of shared object that there is: how it is made, changed in one process, seen in another.
+"""Every kind of shared object: how it is made, changed in one process, seen in another.
 
-`touch` changes an object, `touched` says whether it was changed. Both are given the object itself, so
-that a copy is found out: what a child does to a copy cannot be seen in the parent.
+`touch` changes an object, `touched` says whether it was changed. Both are given the object itself,
+so that a copy is found out: what a child does to a copy cannot be seen in the parent.
 """
 
 from __future__ import annotations
@@ -82,6 +82,9 @@ KINDS = [
     Kind("Event", manyhands.Event, lambda o: o.set(), lambda o: o.is_set()),
     Kind("Atomic", manyhands.Atomic, lambda o: o.add(7), lambda o: o.load() == 7),
     Kind("Barrier", lambda: manyhands.Barrier(2), lambda o: o.abort(), lambda o: o.broken),
+    Kind("Queue", manyhands.Queue, lambda o: o.put([7]), lambda o: o.qsize() > 0),
+    Kind("SimpleQueue", manyhands.SimpleQueue, lambda o: o.put(7), lambda o: not o.empty()),
+    Kind("JoinableQueue", manyhands.JoinableQueue, lambda o: o.put(7), lambda o: o.qsize() > 0),
 ]
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -176,4 +179,18 @@ def make_large_and_drop(_):
 
 def die_with(value):
     kept["dying"] = value
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def serve(name, there, back):
+    while (item := there.get()) is not None:
+        BY_NAME[name].touch(item["it"])
+        back.put([item["it"]])
+
+
+def put_and_die(queue):
+    queue.put(sharedctypes.RawValue("i", 5))
+    inner = manyhands.Queue()
+    inner.put("inside")
+    queue.put(inner)
     os.kill(os.getpid(), signal.SIGKILL)

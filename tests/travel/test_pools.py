@@ -1,10 +1,11 @@
-"""Shared objects in pools: among initargs, in items, results, exceptions and code; whatever dies."""
+"""Shared objects in pools: initargs, items, results, exceptions and code; whatever dies."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
+from pathlib import Path
 
 import kinds
 import pytest
@@ -108,7 +109,7 @@ def test_results_that_nobody_takes_are_given_back(pool):
 
 
 def usage():
-    return os.stat(f"/proc/self/fd/{_native.home_world()[1]}").st_blocks * 512
+    return Path(f"/proc/self/fd/{_native.home_world()[1]}").stat().st_blocks * 512
 
 
 def test_a_worker_that_dies_with_an_object_takes_nothing_along(pool):

@@ -261,6 +261,11 @@ impl Ground {
         }
     }
 
+    /// Whether this process has said that it exits.
+    pub(super) fn has_left(&self, owner: Owner) -> bool {
+        self.seated(owner).is_some_and(|seen| seen.seat() == Seat::Left)
+    }
+
     /// The owner in a slot, whatever became of its process; `None` of a free one.
     pub(super) fn owner_at(&self, index: u32) -> Option<Owner> {
         self.slot(index).read().owner(index)
