@@ -11,6 +11,7 @@ import roundtrip
 import sha256
 import spinning
 import startup
+import sync
 from harness import Subject
 
 MODULES = (
@@ -25,5 +26,6 @@ MODULES = (
     startup,
     spinning,
     idle,
+    sync,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)

@@ -61,16 +61,56 @@ def check_compatible(ours, theirs, allowed=()):
 # The package
 
 
+MODULES = [
+    "connection",
+    "context",
+    "managers",
+    "pool",
+    "process",
+    "queues",
+    "reduction",
+    "shared_memory",
+    "sharedctypes",
+    "synchronize",
+]
+POPENS = {"popen_fork", "popen_forkserver", "popen_spawn_posix", "popen_template"}
+# Classes and modules that are the standard library's own.
+STANDARD = {"AuthenticationError", "BufferTooShort"}
+
+
 def test_all_is_what_dir_says():
-    assert dir(manyhands) == sorted([*manyhands.__all__, "__version__"])
+    more = [*MODULES, "SUBDEBUG", "SUBWARNING", "__version__"]
+    assert dir(manyhands) == sorted([*manyhands.__all__, *more])
     assert manyhands.__all__ == sorted(set(manyhands.__all__))
 
 
 @pytest.mark.parametrize("name", manyhands.__all__)
 def test_every_name_is_there_and_says_what_it_is(name):
     value = getattr(manyhands, name)
+    if name in STANDARD:
+        assert value is getattr(multiprocessing, name)
+        return
     assert inspect.getdoc(value)
-    assert value.__module__.split(".")[0] in ("manyhands", "concurrent")
+    home = value.__name__ if inspect.ismodule(value) else value.__module__
+    assert home.split(".")[0] in ("manyhands", "concurrent")
+
+
+def test_every_name_of_multiprocessing_is_there():
+    command = "import multiprocessing; print(*dir(multiprocessing))"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=60
+    )
+    theirs = {name for name in done.stdout.split() if not name.startswith("_")}
+    assert theirs - {"sys"} <= set(dir(manyhands))
+    assert manyhands.SUBDEBUG == multiprocessing.SUBDEBUG
+    assert manyhands.SUBWARNING == multiprocessing.SUBWARNING
+
+
+@pytest.mark.parametrize("name", multiprocessing.__all__)
+def test_a_context_has_every_name_too(name):
+    context = manyhands.get_context("spawn")
+    if name != "get_all_start_methods":
+        assert getattr(context, name) is not None
 
 
 def test_a_star_import_gives_all():
@@ -80,13 +120,14 @@ def test_a_star_import_gives_all():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="Manager"):
-        _ = manyhands.Manager
+    with pytest.raises(AttributeError, match="Processes"):
+        _ = manyhands.Processes
 
 
-def test_the_modules_but_errors_are_private():
+def test_the_modules_are_multiprocessings_or_private():
     modules = {module.name for module in pkgutil.iter_modules(manyhands.__path__)}
-    assert {name for name in modules if not name.startswith("_")} == {"errors"}
+    public = {name for name in modules if not name.startswith("_")}
+    assert public == {"errors", *MODULES, *POPENS}
 
 
 def test_the_errors_of_the_package_are_those_of_the_module():

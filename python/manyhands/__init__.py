@@ -29,9 +29,17 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from . import connection, context, managers, pool, process, queues, reduction
+    from . import connection as connection
+    from . import context as context
+    from . import managers as managers
+    from . import pool as pool
+    from . import process as process
+    from . import queues as queues
     from . import reduction as reducer
-    from . import shared_memory, sharedctypes, synchronize
+    from . import reduction as reduction
+    from . import shared_memory as shared_memory
+    from . import sharedctypes as sharedctypes
+    from . import synchronize as synchronize
     from ._executor import Executor
     from ._local import ThreadPool
     from ._pool import Pool
@@ -157,8 +165,8 @@ __all__ = [
 ]
 
 _CONTEXT = (
-    "AuthenticationError BufferTooShort Context DefaultContext ForkContext ForkServerContext Process "
-    "SpawnContext TemplateContext"
+    "AuthenticationError BufferTooShort Context DefaultContext ForkContext ForkServerContext "
+    "Process SpawnContext TemplateContext"
 )
 _HOMES = {
     **dict.fromkeys(_CONTEXT.split(), "context"),
@@ -172,10 +180,20 @@ _ERRORS = (
     "RemoteTraceback TaskExit TimeoutError UnpicklingError WorkerDied"
 )
 _HOMES.update(dict.fromkeys(_ERRORS.split(), "errors"))
-_MODULES = (
-    "connection context managers pool process queues reduction shared_memory sharedctypes "
-    "synchronize"
-).split()
+_MODULES = frozenset(
+    {
+        "connection",
+        "context",
+        "managers",
+        "pool",
+        "process",
+        "queues",
+        "reduction",
+        "shared_memory",
+        "sharedctypes",
+        "synchronize",
+    }
+)
 
 _os.register_at_fork(after_in_child=_native.forked)
 
@@ -188,7 +206,7 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         value = getattr(_load(_HOMES[name]), name)
     elif name in __all__:
-        value = getattr(_load("context")._default_context, name)
+        value = getattr(_load("context")._default_context, name)  # noqa: SLF001 - our own
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

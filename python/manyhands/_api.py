@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Literal
 
-    from . import connection, errors, queues, sharedctypes, synchronize
+    from . import connection, errors, queues, synchronize
     from ._executor import Executor
     from ._pool import Pool
     from .managers import SyncManager
@@ -121,7 +121,7 @@ class Api:
     def Pipe(  # noqa: N802 - multiprocessing's name
         self, duplex: bool = True
     ) -> tuple[connection.Connection, connection.Connection]:
-        """Two ends of a connection; without `duplex` the first one reads and the second one writes."""
+        """Two ends of a connection; without `duplex` the first reads and the second writes."""
         from .connection import Pipe
 
         return Pipe(duplex)
@@ -258,7 +258,7 @@ class Api:
         Args:
             module_names: their full names.
             on_error: what to do about one that cannot be imported: nothing, an `ImportWarning`, or
-                an `ImportError`. Before Python 3.15 it is looked for here, at once, and not imported.
+                an `ImportError`. Before Python 3.15 it is looked for here and now, not imported.
         """
         from ._preload import set_preload
 

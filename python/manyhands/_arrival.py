@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-
 from multiprocessing import util
 
 from . import _native
@@ -21,15 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+_util: Any = util  # its internals have no types
+
 lifeline: int | None = None
-"""The reading end of this process's lifeline, where it came beside what the standard library sends."""
+"""This process's end of its lifeline, where it came beside what the standard library sends."""
 
 
 def bind(pipe: int, creator: int | None) -> None:
     """End soon after the parent: when the other end of `pipe` closes, and when the creator ends.
 
-    The creator is a thread, so `creator`, the parent's number, is given only where that thread is the
-    parent's main thread, which ends with it.
+    The creator is a thread, so `creator`, the parent's number, is given only where that thread is
+    the parent's main thread, which ends with it.
     """
     try:
         _native.end_on_hangup(pipe)
@@ -49,8 +50,8 @@ def arrive(pipe: Any, *, bound: bool, creator: int | None) -> None:
 
 
 def take_lifeline(otherwise: int | None) -> int | None:
-    """The parent's sentinel of the process that begins: what `arrive` got, once, or what is given."""
-    global lifeline  # noqa: PLW0603 - one parent per process
+    """The parent's sentinel for the process that begins: what `arrive` got, once, or this."""
+    global lifeline
     taken, lifeline = lifeline, None
     return otherwise if taken is None else taken
 
@@ -61,16 +62,16 @@ def creator() -> int | None:
 
 
 def run_and_exit(bootstrap: Callable[[], int]) -> NoReturn:
-    """Run a forked process to its end, as `multiprocessing` of CPython 3.13 does on every version."""
+    """Run a forked process to its end, on every version as CPython 3.13 does it."""
     code = 1
     try:
         atexit._clear()
-        atexit.register(util._exit_function)
+        atexit.register(_util._exit_function)
         code = bootstrap()
     finally:
         try:
             atexit._run_exitfuncs()
-            util._flush_std_streams()
+            _util._flush_std_streams()
         finally:
             os._exit(code)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from _pickle import loads
-
 from multiprocessing import process, spawn
 
 from . import _arrival, _namespace, _pickling, _snapshot, _worker

@@ -10,8 +10,8 @@ shared memory of a family of processes, and the name of a block in it. Three thi
 3. A pool's arguments, results and code: the pool keeps what they name.
 
 In 2 and 3 somebody *collects* while the item is pickled (`Collector`, or natively). Where none of
-the three is the case, pickling an object of ours raises `RuntimeError`, as in `multiprocessing`: the
-bytes could outlive the object, or come to a stranger.
+the three is the case, pickling an object of ours raises `RuntimeError`, as in `multiprocessing`:
+the bytes could outlive the object, or come to a stranger.
 
 Refuses: to copy what an object holds, and to know what kinds of objects there are.
 """
@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         def _handle(self) -> tuple[int, int]: ...
 
 
-__all__ = ["Collector", "Passport", "assert_travelling", "leave", "passport", "reduce", "spawning", "watch_exit"]
+__all__ = [
+    "Collector",
+    "Passport",
+    "assert_travelling",
+    "leave",
+    "passport",
+    "reduce",
+    "spawning",
+    "watch_exit",
+]
 
 _LAST = -1_000_000  # the priority of the finalizer that runs after all others
 
@@ -148,9 +157,9 @@ def _take_tracker(fd: Any) -> None:
     """Use the resource tracker of the parent from now on, if this process has none."""
     from multiprocessing import resource_tracker
 
-    own: Any = resource_tracker._resource_tracker  # type: ignore[attr-defined]  # noqa: SLF001
-    if own._fd is None:
-        own._fd = fd.detach()
+    own: Any = resource_tracker._resource_tracker  # noqa: SLF001
+    if own._fd is None:  # noqa: SLF001 - as the standard library's own children do it
+        own._fd = fd.detach()  # noqa: SLF001
 
 
 # The end of a process

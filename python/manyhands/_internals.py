@@ -1,4 +1,4 @@
-"""Internals of `multiprocessing.Pool` that programs have come to use, as far as they mean something.
+"""Internals of `multiprocessing.Pool` that programs have come to use, if they mean something.
 
 Refuses: to let anything be changed by them.
 """

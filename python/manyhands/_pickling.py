@@ -1,7 +1,8 @@
 """Values as bytes, both ways: the table of reducers, results, and decoding.
 
 Plain `pickle.dumps(value, 5)` is what the engine tries first, and nearly always enough. Its bytes
-must not be used when it raised, when `care()` says so, or when they contain `SUSPECT`; then the slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
+must not be used when it raised, when `care()` says so, or when they contain `SUSPECT`; then the
+slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
 `dumps_result` for what a worker sends back.
 
 The slow path's table starts from that of multiprocessing's `ForkingPickler`, in which torch and
@@ -75,8 +76,8 @@ def needs_forking_pickler() -> bool:
 def care() -> int:
     """What plain pickle may be trusted with.
 
-    0: with everything. 1: with what does not mention named memory, which would start a tracker where
-    it arrives. 2: with nothing; see `needs_forking_pickler`.
+    0: with everything. 1: with what does not mention named memory, which would start a tracker
+    where it arrives. 2: with nothing; see `needs_forking_pickler`.
     """
     return 2 if needs_forking_pickler() else int("multiprocessing.shared_memory" in sys.modules)
 

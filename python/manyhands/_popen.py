@@ -1,10 +1,11 @@
 """What the processes of all start methods have in common once they run: signals, waiting, the end.
 
 A process is named by its pidfd, which is its sentinel too: it becomes readable when the process is
-dead, whoever else holds whatever pipe, and a signal sent by it cannot reach another process that got
-the number. Its *lifeline* is a pipe: the process holds the reading end, which is its parent's sentinel
-there, and this process the writing end, which nobody writes to. It closes when this process ends,
-and then the kernel kills the process, unless it is to outlive us (`docs/design/process.md`).
+dead, whoever else holds whatever pipe, and a signal sent by it cannot reach another process that
+got the number. Its *lifeline* is a pipe: the process holds the reading end, which is its parent's
+sentinel there, and this process the writing end, which nobody writes to. It closes when this
+process ends, and soon after that the process is killed, unless it is to outlive us
+(`docs/design/process.md`).
 
 Refuses: to start anything.
 """
@@ -14,7 +15,6 @@ from __future__ import annotations
 import os
 import signal
 from _thread import allocate_lock
-
 from multiprocessing import util
 
 from . import _native
@@ -22,6 +22,8 @@ from . import _native
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_util: Any = util  # its internals have no types
 
 UNKNOWN = 255
 """The exit code of a process of which nobody can tell how it ended; as in the standard library."""
@@ -35,7 +37,7 @@ class Popen:
     method = ""
 
     def __init__(self, process: Any) -> None:
-        util._flush_std_streams()
+        _util._flush_std_streams()
         self.pid = 0
         self.sentinel = -1
         self.returncode: int | None = None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-
 from multiprocessing import context as _context
 from multiprocessing import spawn
 from multiprocessing.reduction import dump
@@ -45,7 +44,7 @@ class _First:
 
 
 def pickled(popen: Any, process: Any, lifeline: int, *, direct: bool) -> memoryview:
-    """All that the child reads. `direct`: this process creates it, with its environment, by exec."""
+    """All that the child reads. `direct`: this process executes it, in its environment."""
     buffer = io.BytesIO()
     _context.set_spawning_popen(popen)
     try:
@@ -71,8 +70,8 @@ def environment(process: Any) -> dict[str, str]:
 
 
 def _standard_data(name: str) -> dict[str, Any]:
-    """The standard library's data; asking for it does not fix the standard library's start method."""
-    default = _context._default_context
+    """The standard library's data; asking for it does not fix its start method."""
+    default: Any = _context._default_context
     before = default._actual_context
     try:
         data: dict[str, Any] = spawn.get_preparation_data(name)
@@ -81,4 +80,3 @@ def _standard_data(name: str) -> dict[str, Any]:
     if before is None:
         data.pop("start_method", None)
     return data
-

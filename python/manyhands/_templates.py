@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-
 from multiprocessing import spawn, util
 
 from ._codebook import is_reference

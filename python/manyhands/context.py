@@ -1,20 +1,19 @@
 """Start methods by name, and what depends on them, as in `multiprocessing.context`.
 
 Processes and workers start by one of four methods. `template`, the default: a clean process forks
-them. `fork`: this process does. `spawn` and `forkserver`: as the standard library does it. The default
-is what `set_start_method` has set, else the environment variable MANYHANDS_START_METHOD, else
-`template`.
+them. `fork`: this process does. `spawn` and `forkserver`: as the standard library does it. The
+default is what `set_start_method` has set, else the environment variable MANYHANDS_START_METHOD,
+else `template`.
 
-A context is a method with the whole API bound to it: `get_context("fork").Lock()`. It is a context of
-the standard library's too, so that a library that asks for one of those takes ours. Each name is
-loaded when it is first used.
+A context is a method with the whole API bound to it: `get_context("fork").Lock()`. It is a context
+of the standard library's too, so that a library that asks for one of those takes ours. Each name
+is loaded when it is first used.
 
 Refuses: to start anything; a context only passes its method on.
 """
 
 from __future__ import annotations
 
-import multiprocessing.context as _standard
 from multiprocessing.context import (
     AuthenticationError,
     BufferTooShort,
@@ -25,11 +24,24 @@ from multiprocessing.context import (
 
 from . import _default, process
 from ._api import Api
-from ._options import METHODS, check_method
+from ._options import check_method
+from ._processes import (
+    ForkProcess,
+    ForkServerProcess,
+    Process,
+    SpawnProcess,
+    TemplateProcess,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal, NoReturn, overload
+    from typing import Any, Literal, overload
+
+    class _StandardContext:
+        """Nothing: all that users see of it is in `Api` and below."""
+
+else:
+    from multiprocessing.context import BaseContext as _StandardContext
 
 __all__ = [
     "AuthenticationError",
@@ -51,73 +63,7 @@ __all__ = [
 ]
 
 
-class TemplateProcess(process.BaseProcess):
-    """A process that the program's template forks."""
-
-    _start_method = "template"
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name
-        from .popen_template import Popen
-
-        return Popen(process_obj)
-
-
-class ForkProcess(process.BaseProcess):
-    """A process that this one forks."""
-
-    _start_method = "fork"
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name
-        from .popen_fork import Popen
-
-        return Popen(process_obj)
-
-
-class SpawnProcess(process.BaseProcess):
-    """A process that is executed, and imports the program's main file."""
-
-    _start_method = "spawn"
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name
-        from .popen_spawn_posix import Popen
-
-        return Popen(process_obj)
-
-    @staticmethod
-    def _after_fork() -> None:
-        """Nothing: it was not forked."""
-
-
-class ForkServerProcess(process.BaseProcess):
-    """A process that the standard library's fork server forks."""
-
-    _start_method = "forkserver"
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name
-        from .popen_forkserver import Popen
-
-        return Popen(process_obj)
-
-
-class Process(process.BaseProcess):
-    __doc__ = process.BaseProcess.__doc__
-
-    _start_method = None
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name
-        return _default_context.get_context().Process._Popen(process_obj)
-
-    @staticmethod
-    def _after_fork() -> None:
-        _default_context.get_context().Process._after_fork()
-
-
-class Context(Api, _standard.BaseContext):
+class Context(Api, _StandardContext):
     """A start method, with what depends on it under the names of `multiprocessing`.
 
     Args:
@@ -136,13 +82,12 @@ class Context(Api, _standard.BaseContext):
     Process: type[process.BaseProcess]
 
     def __new__(cls, method: Any = None) -> Context:  # noqa: PYI034 - it is one of the subclasses
+        """The one context of that method."""
         if cls is not Context:
-            return super().__new__(cls)
+            made: Context = super().__new__(cls)
+            return made
         check_method(method)
         return _concrete[method]
-
-    def __init__(self, method: Any = None) -> None:
-        pass
 
     @property
     def method(self) -> str:
@@ -153,11 +98,19 @@ class Context(Api, _standard.BaseContext):
         """This context, or the one of another method."""
         return self if method is None else Context(method)
 
-    def get_start_method(self, allow_none: bool = False) -> str:  # noqa: ARG002 - multiprocessing's
+    if TYPE_CHECKING:
+
+        @overload
+        def get_start_method(self, allow_none: Literal[False] = False) -> str: ...
+
+        @overload
+        def get_start_method(self, allow_none: bool) -> str | None: ...
+
+    def get_start_method(self, allow_none: bool = False) -> str | None:  # noqa: ARG002 - the same
         """The name of the start method."""
         return self._name
 
-    def set_start_method(self, method: str | None, force: bool = False) -> NoReturn:  # noqa: ARG002
+    def set_start_method(self, method: str | None, force: bool = False) -> None:  # noqa: ARG002
         """Raise ValueError: a context keeps its method, `manyhands.set_start_method` sets one."""
         raise ValueError(
             "cannot set the start method of a context: get_context() gives another one"
@@ -205,7 +158,7 @@ class ForkServerContext(Context):
 
 
 class DefaultContext(Context):
-    """The context whose method is the program's default: its methods are the package's functions."""
+    """The context of the program's default method: its methods are the package's functions."""
 
     Process = Process
 
@@ -279,7 +232,7 @@ _concrete: dict[str, Context] = {
     "spawn": SpawnContext(),
     "forkserver": ForkServerContext(),
 }
-_default_context = DefaultContext()
+_default_context: DefaultContext = DefaultContext()
 
 
 def _the_default_context() -> DefaultContext:

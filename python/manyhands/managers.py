@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import multiprocessing.managers as _standard
 
-from .context import _default_context
+from ._processes import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = [*_standard.__all__]
+__all__ = list(_standard.__all__)
+
+
+class _Default:
+    """What a manager asks of a context: here, the program's default one."""
+
+    Process = Process
 
 
 class BaseManager(_standard.BaseManager):
@@ -30,7 +36,8 @@ class BaseManager(_standard.BaseManager):
         ctx: Any = None,
         **options: Any,
     ) -> None:
-        super().__init__(address, authkey, serializer, ctx or _default_context.get_context(), **options)
+        chosen: Any = ctx or _Default()
+        super().__init__(address, authkey, serializer, chosen, **options)
 
 
 class SyncManager(_standard.SyncManager, BaseManager):
@@ -48,8 +55,8 @@ class SharedMemoryManager(_standard.SharedMemoryManager):
         ctx: Any = None,
         **options: Any,
     ) -> None:
-        ctx = ctx or _default_context.get_context()
-        super().__init__(address, authkey, serializer, ctx, **options)
+        chosen: Any = ctx or _Default()
+        super().__init__(address, authkey, serializer, chosen, **options)
 
 
 def __getattr__(name: str) -> Any:

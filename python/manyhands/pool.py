@@ -5,16 +5,13 @@ Refuses: to hold anything of its own.
 
 from __future__ import annotations
 
-from multiprocessing.pool import CLOSE, RUN, TERMINATE
-
 from ._local import ThreadPool
 from ._native import AsyncResult, ResultIterator
 from ._pool import Pool
-from .errors import PicklingError, RemoteTraceback
+from .errors import PicklingError
 
 __all__ = ["Pool", "ThreadPool"]
 
 ApplyResult = MapResult = AsyncResult
 IMapIterator = IMapUnorderedIterator = ResultIterator
 MaybeEncodingError = PicklingError
-

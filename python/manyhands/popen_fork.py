@@ -1,6 +1,6 @@
 """Processes by `fork`: a copy of this one, with the interpreter's hooks before and after.
 
-The fork is the binding's: `os.fork` warns in a program with threads, and engines like ours have some.
+The fork is the binding's: `os.fork` warns in a program with threads, and ours has one of its own.
 What is unsound about it stays unsound; that is why it is not the default.
 
 Refuses: to pickle anything; the child has it all.

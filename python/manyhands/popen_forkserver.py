@@ -10,7 +10,6 @@ Refuses: to run a server of its own; the one of `multiprocessing` serves both.
 from __future__ import annotations
 
 import os
-
 from multiprocessing import forkserver
 from multiprocessing.popen_forkserver import _DupFd
 

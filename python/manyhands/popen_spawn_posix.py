@@ -9,7 +9,6 @@ Refuses: to send `__main__` by value; `template` does that.
 from __future__ import annotations
 
 import os
-
 from multiprocessing import resource_tracker, spawn
 from multiprocessing.popen_spawn_posix import _DupFd
 
@@ -36,7 +35,7 @@ class Popen(_Popen):
         return fd
 
     def _launch(self, process: Any) -> None:
-        tracker = resource_tracker.getfd()
+        tracker: Any = resource_tracker.getfd()
         lifeline, held = os.pipe()
         reader, writer = os.pipe()
         try:

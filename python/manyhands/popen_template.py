@@ -1,8 +1,8 @@
 """Processes by `template`: a clean process forks them; `__main__` travels by value, as for a pool.
 
 The template is told one message: a snapshot of this process (directory, environment, `sys.path`,
-arguments, ...), the pieces of code that the process object needs, and the object itself. Nothing of the
-program's main file is imported or run in the child, so no guard is needed.
+arguments, ...), the pieces of code that the process object needs, and the object itself. Nothing
+of the program's main file is imported or run in the child, so no guard is needed.
 
 A template that is killed takes no process with it, but only it can tell how one ends: the exit code
 of a process that lives on is then not known (`UNKNOWN`).
@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import os
 from _pickle import dumps
-
 from multiprocessing import context as _context
 from multiprocessing import util
 from multiprocessing.reduction import ForkingPickler
 
 from . import _code, _handles, _preparation, _snapshot, _templates
 from ._child import DupFd
-from ._popen import UNKNOWN, close_all
+from ._popen import UNKNOWN
 from ._popen import Popen as _Popen
 
 TYPE_CHECKING = False
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._native import Collector
+
+_util: Any = util  # its internals have no types
 
 __all__ = ["Popen"]
 
@@ -80,7 +81,8 @@ class Popen(_Popen):
             return len(blobs) - 1
 
         shipper = _code.Shipper(register, needed.append)
-        _context.set_spawning_popen(self)
+        spawning: Any = self
+        _context.set_spawning_popen(spawning)
         try:
             world = bytes(ForkingPickler.dumps(_handles.passport(self)))
             body = shipper.dumps(process, "process")
@@ -104,9 +106,9 @@ class Popen(_Popen):
 
 def _standard_state() -> dict[str, Any]:
     """What `multiprocessing.spawn.prepare` is told in the child, beside the snapshot."""
-    state: dict[str, Any] = {"log_to_stderr": util._log_to_stderr}
-    if util._logger is not None:
-        state["log_level"] = util._logger.getEffectiveLevel()
+    state: dict[str, Any] = {"log_to_stderr": _util._log_to_stderr}
+    if _util._logger is not None:
+        state["log_level"] = _util._logger.getEffectiveLevel()
     method = _context._default_context.get_start_method(allow_none=True)
     if method is not None:
         state["start_method"] = method

@@ -4,7 +4,7 @@ A process of ours is one of the standard library's: `multiprocessing.current_pro
 object as ours, `active_children()` lists both kinds, daemon rules and names hold across. What is
 added: `env=`, `outlive=`, and `interrupt` on every Python.
 
-Names that are not here are the standard library's (`_cleanup`, `_children`, `AuthenticationString`).
+Names that are not here are the standard library's (`_cleanup`, `_children`, ...).
 
 Refuses: to know how a process is started; its class in `context` does.
 """
@@ -46,6 +46,7 @@ class BaseProcess(_standard.BaseProcess):
     0
     """
 
+    _start_method: Any = None
     _env: dict[str, str] | None = None
     _outlive = False
     _inherited_method: str | None = None
@@ -69,21 +70,22 @@ class BaseProcess(_standard.BaseProcess):
 
     def start(self) -> None:
         """Start the process; once, and in the process that made this object."""
-        method: str | None = getattr(self, "_start_method", None)
-        self._inherited_method = method or _default.chosen()
+        self._inherited_method = self._start_method or _default.chosen()
         super().start()
 
     def interrupt(self) -> None:
         """Send SIGINT: the process raises `KeyboardInterrupt`, so that `finally` blocks run."""
-        self._check_closed()
-        self._popen.interrupt()
+        own: Any = self
+        own._check_closed()
+        own._popen.interrupt()
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         """Be that process: called in the child, by whatever started it."""
         _default.choose(self._inherited_method)
         # The standard library's default method is none of ours to set.
         self._start_method = None
-        code: int = super()._bootstrap(_arrival.take_lifeline(parent_sentinel))
+        standard: Any = super()
+        code: int = standard._bootstrap(_arrival.take_lifeline(parent_sentinel))
         return code
 
 

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = [*_standard.__all__]
+__all__ = list(_standard.__all__)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """CPython's multiprocessing tests, shown another package in the place of `multiprocessing`.
 
-The tests say `multiprocessing.Queue`, `multiprocessing.connection.wait`, ... Here that name leads to a
-view: each attribute is the package's if it has one, else the standard library's, and is noted as
-borrowed then. So a name that was only passed through cannot count as ours.
+The tests say `multiprocessing.Queue`, `multiprocessing.connection.wait`, ... Here that name leads
+to a view: each attribute is the package's if it has one, else the standard library's, and is noted
+as borrowed then. So a name that was only passed through cannot count as ours.
 
 Left out: tests of managers and of dummy threads (the standard library's own, whatever the package),
 and tests of CPython's internals, which no user can see.

@@ -11,11 +11,11 @@ EXPECTED = {
     "WithProcessesTestQueue.test_queue_feeder_donot_stop_onexc": AT_THE_CALL,
     "WithProcessesTestQueue.test_queue_feeder_on_queue_feeder_error": AT_THE_CALL,
     "TestStartMethod.test_mixed_startmethod": (
-        "our objects travel under every start method; the test wants those of a fork context refused"
+        "our objects travel under every start method; the test wants those of a fork refused"
     ),
     "TestSimpleQueue.test_closed": "a SimpleQueue has no pipe whose ends could be looked at",
     "WithProcessesTestPool.test_map_no_failfast": (
-        "`map` raises the first failure at once and cancels what no worker has begun; the test wants "
+        "`map` raises the first failure at once and cancels what has not begun; the test wants "
         "everything to run. It passes when the second worker is up in time"
     ),
     "WithProcessesTestPoolWorkerErrors.test_unpickleable_result": (

@@ -1,8 +1,9 @@
 """Run CPython's own multiprocessing tests on manyhands: `python run.py METHOD [-k PATTERN] [-v]`.
 
-The interpreter must have the standard library's `test` package. `--package multiprocessing` gives the
-reference. The status is 0 if nothing failed but what `differences.py` lists; `--json` writes what
-happened. The last line is `N passed, N failed, N skipped`, where expected failures count as skipped.
+The interpreter must have the standard library's `test` package. `--package multiprocessing` gives
+the reference. The status is 0 if nothing failed but what `differences.py` lists; `--json` writes
+what happened. The last line is `N passed, N failed, N skipped`, where expected failures count as
+skipped.
 """
 
 from __future__ import annotations

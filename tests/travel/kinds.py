@@ -1,13 +1,15 @@
-"""Every kind of shared object that there is: how it is made, changed in one process, seen in another.
+"""Every kind of shared object: how it is made, changed in one process, seen in another.
 
-`touch` changes an object, `touched` says whether it was changed. Both are given the object itself, so
-that a copy is found out: what a child does to a copy cannot be seen in the parent.
+`touch` changes an object, `touched` says whether it was changed. Both are given the object itself,
+so that a copy is found out: what a child does to a copy cannot be seen in the parent.
 """
 
 from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +47,21 @@ def set_x(obj):
     obj.x = 7
 
 
+def set_text(obj):
+    obj.value = b"abc"
+
+
+def take(lock):
+    lock.acquire()
+    lent.append(lock)
+
+
+def taken(lock):
+    return not lock.acquire(False)
+
+
+lent = []
+
 KINDS = [
     Kind("RawValue", lambda: sharedctypes.RawValue("i"), set_value, lambda o: o.value == 7),
     Kind("RawArray", lambda: sharedctypes.RawArray("d", 3), set_first, lambda o: o[0] == 7),
@@ -55,6 +72,19 @@ KINDS = [
         lambda o: set_first(o[1]),
         lambda o: o[1][0] == 7,
     ),
+    Kind("Value", lambda: manyhands.Value("i"), set_value, lambda o: o.value == 7),
+    Kind("ValueOfShort", lambda: manyhands.Value("h"), set_value, lambda o: o.value == 7),
+    Kind("Struct", lambda: manyhands.Value(Point), set_x, lambda o: o.x == 7),
+    Kind("Array", lambda: manyhands.Array("d", 3), set_first, lambda o: o[0] == 7),
+    Kind("String", lambda: manyhands.Array("c", 3), set_text, lambda o: o.value == b"abc"),
+    Kind("Lock", manyhands.Lock, take, taken),
+    Kind("Semaphore", manyhands.Semaphore, take, lambda o: o.get_value() == 0),
+    Kind("Event", manyhands.Event, lambda o: o.set(), lambda o: o.is_set()),
+    Kind("Atomic", manyhands.Atomic, lambda o: o.add(7), lambda o: o.load() == 7),
+    Kind("Barrier", lambda: manyhands.Barrier(2), lambda o: o.abort(), lambda o: o.broken),
+    Kind("Queue", manyhands.Queue, lambda o: o.put([7]), lambda o: o.qsize() > 0),
+    Kind("SimpleQueue", manyhands.SimpleQueue, lambda o: o.put(7), lambda o: not o.empty()),
+    Kind("JoinableQueue", manyhands.JoinableQueue, lambda o: o.put(7), lambda o: o.qsize() > 0),
 ]
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -113,3 +143,54 @@ def hand_on(method, value):
     process = found.get_context(method).Process(target=set_value, args=(value,))
     process.start()
     process.join()
+
+
+kept = {}
+
+
+def keep(objects):
+    kept.update(objects)
+
+
+def touch_kept():
+    for name, obj in kept.items():
+        BY_NAME[name].touch(obj)
+
+
+def kept_value():
+    return kept["RawValue"].value
+
+
+def value_of(value):
+    return value.value
+
+
+def same(value):
+    return value
+
+
+def make_large():
+    return sharedctypes.RawArray("b", 4 << 20)
+
+
+def make_large_and_drop(_):
+    make_large()
+
+
+def die_with(value):
+    kept["dying"] = value
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def serve(name, there, back):
+    while (item := there.get()) is not None:
+        BY_NAME[name].touch(item["it"])
+        back.put([item["it"]])
+
+
+def put_and_die(queue):
+    queue.put(sharedctypes.RawValue("i", 5))
+    inner = manyhands.Queue()
+    inner.put("inside")
+    queue.put(inner)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Shared objects as arguments of processes, ours and the standard library's, and over a user's fork."""
+"""Shared objects as arguments of processes, ours and the standard library's, and over a fork."""
 
 from __future__ import annotations
 

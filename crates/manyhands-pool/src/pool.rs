@@ -153,8 +153,7 @@ impl Pool {
         self.0.lock().require(call, code);
     }
 
-    /// Keeps the blocks that an item names until it has ended. `index` counts the items of the call: it is one of
-    /// those that are pushed next.
+    /// Keeps the blocks that an item, to be pushed next as the call's `index`-th, names until it has ended.
     pub fn keep(&self, call: CallId, index: u64, luggage: Luggage) {
         let mut state = self.0.lock();
         match state.calls.get_mut(&call.0) {

@@ -109,6 +109,17 @@ impl<'py> Encoded<'py> {
         }
     }
 
+    /// The tag and the bytes behind it, where these lie together already.
+    #[inline]
+    pub(crate) fn tagged(&self) -> Option<(u8, &[u8])> {
+        match self {
+            Self::Text(text) => Some((STR, text.to_str().unwrap_or_default().as_bytes())),
+            Self::Bytes(bytes) => Some((BYTES, bytes.as_bytes())),
+            Self::Pickle(bytes) => Some((PICKLE, bytes.as_bytes())),
+            _ => None,
+        }
+    }
+
     /// The encoding as a record of its own.
     #[inline]
     pub(crate) fn to_record(&self) -> Vec<u8> {
@@ -150,8 +161,27 @@ pub(crate) fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py
         },
         BYTES => Ok(PyBytes::new(py, rest).into_any()),
         TUPLE => decode_tuple(py, rest),
-        PICKLE => unpickle(py, rest),
+        PICKLE => unpickle(&PyBytes::new(py, rest)),
         _ => Err(damaged(py)),
+    }
+}
+
+/// Whether what follows a tag is better read into a `bytes` object, for [`decode_payload`].
+#[inline]
+pub(crate) fn has_payload(tag: u8) -> bool {
+    matches!(tag, BYTES | PICKLE)
+}
+
+/// The value of what follows a tag.
+#[inline]
+pub(crate) fn decode_payload<'py>(
+    tag: u8,
+    payload: Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match tag {
+        BYTES => Ok(payload.into_any()),
+        PICKLE => unpickle(&payload),
+        _ => Err(damaged(payload.py())),
     }
 }
 
@@ -187,10 +217,10 @@ pub(crate) fn own<'py>(
     Ok(found.bind(py).clone())
 }
 
-fn unpickle<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+fn unpickle<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let loads = own(py, &LOADS, "manyhands._pickling", "loads")?;
-    ffi::call(&loads, &[PyBytes::new(py, bytes).as_any()])
+    let loads = own(bytes.py(), &LOADS, "manyhands._pickling", "loads")?;
+    ffi::call(&loads, &[bytes.as_any()])
 }
 
 /// What plain pickle may be trusted with, as `manyhands._pickling.care` says it.

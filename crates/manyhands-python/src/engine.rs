@@ -54,8 +54,7 @@ impl Engine {
     #[new]
     fn new(
         py: Python<'_>,
-        workers: usize,
-        cores: usize,
+        workers: (usize, usize),
         max_tasks: Option<u64>,
         template: Option<Command>,
         start: Vec<u8>,
@@ -71,6 +70,7 @@ impl Engine {
             }),
             None => Launcher::Host,
         };
+        let (workers, cores) = workers;
         let config = Config { workers, max_tasks, cores, world: Some(world::home(py)?) };
         let start = Start { blob: start, fds: Vec::new() };
         Ok(Self { pool: Arc::new(Pool::new(config, launcher, start)?) })

@@ -107,6 +107,19 @@ pub(crate) fn duplicate(fd: i32) -> std::io::Result<std::os::fd::OwnedFd> {
     unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
 }
 
+/// The low 64 bits of an int of any size.
+#[inline]
+pub(crate) fn wrapped_int(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    // SAFETY: the GIL is held; `value` is an int (the caller has checked).
+    let bits = unsafe { ffi::PyLong_AsUnsignedLongLongMask(value.as_ptr()) };
+    if bits == u64::MAX
+        && let Some(error) = PyErr::take(value.py())
+    {
+        return Err(error);
+    }
+    Ok(bits)
+}
+
 /// Calls `function` when the interpreter has ended, after everything of Python's.
 pub(crate) fn at_exit(_py: Python<'_>, function: extern "C" fn()) -> PyResult<()> {
     // SAFETY: the GIL is held; the function is one of this crate, whose library is never unloaded, and calls no
@@ -115,6 +128,168 @@ pub(crate) fn at_exit(_py: Python<'_>, function: extern "C" fn()) -> PyResult<()
         0 => Ok(()),
         _ => Err(pyo3::exceptions::PyRuntimeError::new_err("no room for one more exit function")),
     }
+}
+
+/// What a lock does when it is free, or to be given back, without anything else to care for.
+pub(crate) trait Quick {
+    /// Takes it, if that needs neither a wait nor a word to the caller.
+    fn acquire_quickly(&self) -> bool;
+    /// Gives it back, if the caller may.
+    fn release_quickly(&self) -> bool;
+}
+
+/// Gives a class the methods `acquire` and `release`, and `with`, by the cheapest calling convention. What is not
+/// quick is done by the methods `_acquire` and `_release`, which take the same arguments.
+pub(crate) fn install_quick<T>(py: Python<'_>, with: bool) -> PyResult<()>
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    let class = py.get_type::<T>();
+    let (take, give) = (acquire_raw::<T>, release_raw::<T>);
+    add_method(&class, c"acquire", c"acquire($self, /, block=True, timeout=None)\n--\n\n", take)?;
+    add_method(&class, c"release", c"release($self, /)\n--\n\n", give)?;
+    if with {
+        add_method(&class, c"__enter__", c"__enter__($self, /)\n--\n\n", take)?;
+        let text = c"__exit__($self, kind=None, value=None, traceback=None, /)\n--\n\n";
+        add_method(&class, c"__exit__", text, exit_raw::<T>)?;
+    }
+    Ok(())
+}
+
+type Fast = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
+/// Adds a method to a class of ours; its text begins with its signature, as CPython reads it.
+fn add_method(
+    class: &Bound<'_, pyo3::types::PyType>,
+    name: &'static std::ffi::CStr,
+    text: &'static std::ffi::CStr,
+    function: Fast,
+) -> PyResult<()> {
+    let definition = ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: text.as_ptr(),
+    };
+    // The descriptor refers to it as long as the class lives, which is for ever.
+    let definition = Box::leak(Box::new(definition));
+    // SAFETY: the GIL is held (`class` is bound); the definition and what it refers to live for ever, and its
+    // function has the convention that its flags promise.
+    let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
+    // SAFETY: a new reference, or null with an exception set.
+    let descriptor = unsafe { Bound::from_owned_ptr_or_err(class.py(), descriptor) }?;
+    class.setattr(name.to_string_lossy(), descriptor)
+}
+
+/// The Rust side of a method's `self`.
+///
+/// # Safety
+///
+/// `slf` is a living object of the class `T` or of one that extends it, and outlives the result; the interpreter
+/// is attached.
+unsafe fn own<'a, T>(slf: *mut ffi::PyObject) -> &'a T
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync,
+{
+    // SAFETY: the caller's promise.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: the caller's promise.
+    let object = unsafe { pyo3::Borrowed::from_ptr(py, slf) };
+    // SAFETY: the caller's promise: the class is `T`.
+    let object = unsafe { object.cast_unchecked::<T>() };
+    let contents: *const T = object.get();
+    // SAFETY: the contents of a frozen object stay where they are as long as the object lives.
+    unsafe { &*contents }
+}
+
+/// The same method by name, the long way.
+///
+/// # Safety
+///
+/// As for a function that CPython calls by the fast convention.
+#[cold]
+unsafe fn slowly(
+    slf: *mut ffi::PyObject,
+    name: &'static str,
+    args: (*const *mut ffi::PyObject, ffi::Py_ssize_t, *mut ffi::PyObject),
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls us attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: `slf` is a living object, borrowed for this call.
+    let object = unsafe { pyo3::Borrowed::from_ptr(py, slf) };
+    match object.getattr(name) {
+        // SAFETY: `args` are what CPython gave us by the same convention.
+        Ok(method) => unsafe {
+            PyObject_Vectorcall(method.as_ptr(), args.0, args.1.unsigned_abs(), args.2)
+        },
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// # Safety
+///
+/// Called by CPython as the method that `install_quick` defines.
+unsafe extern "C" fn acquire_raw<T>(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    // SAFETY: the descriptor has checked that `slf` is a `T`.
+    if count == 0 && names.is_null() && unsafe { own::<T>(slf) }.acquire_quickly() {
+        // SAFETY: attached; `True` lives for ever.
+        return unsafe { ffi::Py_NewRef(ffi::Py_True()) };
+    }
+    // SAFETY: the arguments are CPython's.
+    unsafe { slowly(slf, "_acquire", (args, count, names)) }
+}
+
+/// # Safety
+///
+/// Called by CPython as the method that `install_quick` defines.
+unsafe extern "C" fn release_raw<T>(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    // SAFETY: the descriptor has checked that `slf` is a `T`.
+    if count == 0 && names.is_null() && unsafe { own::<T>(slf) }.release_quickly() {
+        // SAFETY: attached; `None` lives for ever.
+        return unsafe { ffi::Py_NewRef(ffi::Py_None()) };
+    }
+    // SAFETY: the arguments are CPython's.
+    unsafe { slowly(slf, "_release", (args, count, names)) }
+}
+
+/// # Safety
+///
+/// Called by CPython as the method that `install_quick` defines.
+unsafe extern "C" fn exit_raw<T>(
+    slf: *mut ffi::PyObject,
+    _args: *const *mut ffi::PyObject,
+    _count: ffi::Py_ssize_t,
+    _names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    // SAFETY: the caller's convention; no arguments.
+    unsafe { release_raw::<T>(slf, std::ptr::null(), 0, std::ptr::null_mut()) }
 }
 
 /// A `bytes` object that nobody has seen yet, and its room.

@@ -62,7 +62,7 @@ impl ProcessTemplate {
     fn ended(
         &self,
         py: Python<'_>,
-        id: u64,
+        name: u64,
         timeout: Option<f64>,
     ) -> PyResult<Option<(Option<i32>, Option<String>)>> {
         let deadline =
@@ -70,7 +70,7 @@ impl ProcessTemplate {
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
             let limit = left.map_or(SLICE, |left| left.min(SLICE));
-            let ended = self.detached(py, |processes| processes.ended(id, limit));
+            let ended = self.detached(py, |processes| processes.ended(name, limit));
             match ended {
                 Some(Ending::Told(status)) => return Ok(Some((Some(exit_code(status)), None))),
                 Some(Ending::Untold(reason)) => return Ok(Some((None, Some(reason)))),
@@ -81,8 +81,8 @@ impl ProcessTemplate {
     }
 
     /// Nobody will ask for this process again.
-    fn forget(&self, id: u64) {
-        self.processes.forget(id);
+    fn forget(&self, name: u64) {
+        self.processes.forget(name);
     }
 }
 

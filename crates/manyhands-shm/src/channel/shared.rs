@@ -66,8 +66,9 @@ pub const fn handle_of(name: u64) -> Handle {
 pub struct InWorld(Arc<World>);
 
 impl Liveness for InWorld {
+    /// A thread of a process that has exited gives nothing back either.
     fn is_alive(&self, owner: Owner) -> bool {
-        self.0.is_alive(owner)
+        self.0.internal().is_alive(owner)
     }
 
     #[inline]
@@ -127,7 +128,6 @@ impl InBlock<'_> {
 
     /// The address of a word.
     #[inline]
-    #[expect(clippy::cast_ptr_alignment, reason = "asserted right before")]
     fn word_at(&self, at: u64) -> *mut u64 {
         assert!(at.is_multiple_of(WORD as u64), "between two words of a chunk");
         self.at(at, WORD).cast()
@@ -201,7 +201,10 @@ pub struct Channel {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = self.words().len();
-        f.debug_struct("Channel").field("block", &self.block.handle()).field("len", &len).finish()
+        f.debug_struct("Channel")
+            .field("block", &self.block.handle())
+            .field("len", &len)
+            .finish_non_exhaustive()
     }
 }
 

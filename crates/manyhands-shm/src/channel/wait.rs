@@ -13,7 +13,7 @@ use super::head::Head;
 use super::tail::Tail;
 use super::words::{BROKEN, DROPPED, SHUT, Words};
 use crate::atomic::Ordering;
-use crate::sync::{Bell, Deadline, Wait, spin_until};
+use crate::sync::{Bell, Deadline, SLICE, Wait, spin_until};
 
 /// How long the words are watched before a sleep.
 const SPIN: Duration = Duration::from_micros(40);
@@ -29,12 +29,29 @@ impl Words {
         watch(&self.head.not_full, || self.has_room(len) || self.has(SHUT | BROKEN), limit)
     }
 
+    /// Waits until something is taken, or nobody may put any more: where memory is short, and not the
+    /// limits. Only a channel with limits tells of each get.
+    pub fn wait_for_get(&self, limit: Option<Duration>) -> Wait<()> {
+        let ticket = self.head.not_full.ticket();
+        if self.is_empty() || self.has(SHUT | BROKEN) {
+            return Wait::Ready(());
+        }
+        // The memory may be somebody else's, who tells us nothing.
+        let slice = Deadline::after(limit).slice(Some(SLICE));
+        match self.head.not_full.wait(ticket, slice, Duration::ZERO) {
+            Wait::TimedOut if slice != limit => Wait::Ready(()),
+            ended => ended,
+        }
+    }
+
     /// Waits until no task is left unfinished.
     pub fn wait_all_done(&self, limit: Option<Duration>) -> Wait<()> {
         watch(&self.tasks.all_done, || self.unfinished() == 0 || self.has(BROKEN), limit)
     }
 
-    fn has_room(&self, len: u64) -> bool {
+    /// Whether there is room for an item of so many bytes, as far as the limits go.
+    #[must_use]
+    pub fn has_room(&self, len: u64) -> bool {
         let limits = self.limits();
         if limits.items.is_some_and(|most| self.len() >= most) {
             return false;

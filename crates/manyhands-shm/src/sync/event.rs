@@ -178,13 +178,13 @@ mod tests {
     fn a_flag_that_goes_down_at_once_was_seen() {
         let event = Event::new();
         std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| event.wait(event.look(), PATIENCE));
+            let seen = scope.spawn(|| event.wait(event.look(), PATIENCE));
             while event.word.word.load(Ordering::Relaxed) & SLEEPERS == 0 {
                 std::thread::yield_now();
             }
             event.set();
             event.clear();
-            assert_eq!(waiter.join().unwrap(), Wait::Ready(()));
+            assert_eq!(seen.join().unwrap(), Wait::Ready(()));
         });
     }
 

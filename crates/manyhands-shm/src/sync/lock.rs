@@ -115,10 +115,9 @@ impl Lock {
     pub fn holder(&self, world: &impl Liveness, me: Taker) -> Holder {
         match self.mutex.owner() {
             _ if self.is_mine(me) => Holder::Me,
-            None => Holder::Nobody,
             Some(owner) if owner == me.owner() => Holder::OtherThread,
             Some(owner) if world.is_alive(owner) => Holder::OtherProcess,
-            Some(_) => Holder::Nobody,
+            Some(_) | None => Holder::Nobody,
         }
     }
 

@@ -26,6 +26,8 @@ mod lock;
 mod mutex;
 mod number;
 mod owner;
+#[cfg(not(loom))]
+mod plain;
 mod rlock;
 mod semaphore;
 mod taker;
@@ -41,6 +43,8 @@ pub use lock::{Holder, Lock};
 pub use mutex::{Locked, RawMutex};
 pub use number::{Bits, Number};
 pub use owner::{Gone, Liveness, Owner};
+#[cfg(not(loom))]
+pub use plain::{LOCK, RLOCK, register_kinds};
 pub use rlock::RLock;
 pub use semaphore::{Semaphore, TooMany};
 pub use taker::Taker;

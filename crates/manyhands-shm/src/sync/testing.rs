@@ -1,4 +1,5 @@
 //! Processes for the unit tests of this module: some are dead.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any test function")]
 
 use core::time::Duration;
 use std::collections::HashSet;

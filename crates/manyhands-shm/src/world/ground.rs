@@ -26,6 +26,9 @@ const GRAIN: usize = 64 << 10;
 const HEADER: usize = size_of::<Header>().next_multiple_of(GRAIN);
 /// Address space of the roster.
 const ROSTER: usize = Owner::SLOTS as usize * size_of::<Slot>();
+/// How long a child is expected after it was to be forked: it has to run a few instructions, and a
+/// machine may stand still for a while.
+const PATIENCE_MS: u64 = 30_000;
 /// So many names for each page of data: more blocks than that are refused.
 const NAMES_PER_PAGE: usize = 8;
 /// And no more names than that.
@@ -91,6 +94,7 @@ impl Ground {
         let header = ground.header();
         header.pages.put(plan.pages as u64);
         header.budget.put(budget);
+        header.patience.put(PATIENCE_MS);
         header.reserved.put(Self::FIXED);
         header.version.put(VERSION);
         header.id.put(manyhands_os::room::random_number().max(1));

@@ -1,6 +1,7 @@
 //! The world of a tree of processes, as one of them sees it.
 
 use core::ptr::NonNull;
+use core::time::Duration;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -169,6 +170,13 @@ impl World {
     /// is not.
     pub(super) fn is_seated(&self) -> bool {
         self.ground.seated_pid(self.me()) == Some(own_pid())
+    }
+
+    /// Changes for how long a forked child is expected before its place and its holds are taken back;
+    /// 30 s at first.
+    pub fn set_patience(&self, patience: Duration) {
+        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.ground.header().patience.commit(millis.min(1 << 40));
     }
 
     /// Takes the world's lock. After the private one, if both are needed.

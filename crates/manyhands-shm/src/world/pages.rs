@@ -277,6 +277,12 @@ impl Inside<'_> {
         header.bins[Heat::Warm as usize][bin].get().checked_sub(1)
     }
 
+    /// For tests: the heat of the free run that begins at a page.
+    #[cfg(test)]
+    pub(super) fn heat_at(&self, page: u32) -> Option<Heat> {
+        [Heat::Warm, Heat::Cold].into_iter().find(|heat| self.tag(page) == tag_of(*heat))
+    }
+
     pub(super) fn tag(&self, page: u32) -> u64 {
         self.ground.page(page).word.get() & TAG
     }

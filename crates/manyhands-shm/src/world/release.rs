@@ -40,8 +40,8 @@ impl Hold {
     fn let_go(&self) {
         let world = &self.world;
         let mut local = world.local.enter();
-        if local.outside.is_some() {
-            // The sweep ends it when this process is gone.
+        if local.outside.is_some() || world.ground.has_left(world.me()) {
+            // The sweep ends it when this process is gone: until then a lock that it owns shows who does.
             return;
         }
         let inside = world.enter();

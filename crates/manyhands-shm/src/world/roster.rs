@@ -35,9 +35,6 @@ use super::words::{NAMESPACES, Slot, Word};
 use crate::atomic::Ordering;
 use crate::sync::{Gone, Owner};
 
-/// How long a child is expected after it was to be forked: it has to run a few instructions, and a
-/// machine may stand still for a while.
-const EXPECTED_MS: u64 = 30_000;
 /// The namespace of those that found no place in the list.
 const ELSEWHERE: u64 = NAMESPACES as u64 + 1;
 
@@ -140,7 +137,8 @@ impl Ground {
 
     /// Takes a slot for a child that is about to be forked.
     pub(super) fn expect_child(&self) -> io::Result<Owner> {
-        self.take_slot(Seat::Expected, monotonic_ns() / 1_000_000 + EXPECTED_MS)
+        let until = monotonic_ns() / 1_000_000 + self.header().patience.get();
+        self.take_slot(Seat::Expected, until)
     }
 
     fn take_slot(&self, seat: Seat, rest: u64) -> io::Result<Owner> {
@@ -236,12 +234,36 @@ impl Ground {
         self.slot(owner.slot()).change(seen, new)
     }
 
+    /// For tests: takes a slot for some other process.
+    #[cfg(test)]
+    pub(super) fn take_seat_as(&self, pid: u64, namespace: u64) -> io::Result<Owner> {
+        let rest =
+            1 << (START_SHIFT - REST_SHIFT) | namespace << (NAMESPACE_SHIFT - REST_SHIFT) | pid;
+        self.take_slot(Seat::Live, rest)
+    }
+
+    /// For tests: every child that is expected is late.
+    #[cfg(test)]
+    pub(super) fn forget_the_expected(&self) {
+        for index in 0..Owner::SLOTS {
+            let (slot, seen) = (self.slot(index), self.slot(index).read());
+            if seen.seat() == Seat::Expected {
+                slot.change(seen, State::new(Seat::Expected, seen.generation(), 0));
+            }
+        }
+    }
+
     /// This process exits: from now on nobody says of it that it died.
     pub(super) fn leave(&self, owner: Owner) {
         if let Some(seen) = self.seated(owner).filter(|seen| seen.seat() == Seat::Live) {
             let new = State::new(Seat::Left, owner.generation(), seen.rest());
             self.slot(owner.slot()).change(seen, new);
         }
+    }
+
+    /// Whether this process has said that it exits.
+    pub(super) fn has_left(&self, owner: Owner) -> bool {
+        self.seated(owner).is_some_and(|seen| seen.seat() == Seat::Left)
     }
 
     /// The owner in a slot, whatever became of its process; `None` of a free one.

@@ -26,6 +26,7 @@ impl World {
         if self.local.enter().outside.is_some() {
             return;
         }
+        self.ground.relieve(self.me());
         for owner in (0..Owner::SLOTS).filter_map(|index| self.ground.owner_at(index)) {
             if let Some(how) = self.ground.begin_burial(owner, self.me()) {
                 self.bury(owner, how);

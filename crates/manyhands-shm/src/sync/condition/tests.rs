@@ -1,7 +1,5 @@
 //! Units of the condition: who is chosen, how often, and what the dead leave.
 
-use std::sync::atomic::{AtomicU32 as Count, Ordering as Std};
-
 use super::*;
 use crate::sync::testing::{Cemetery, PATIENCE, SHORT};
 
@@ -117,7 +115,7 @@ fn seats_of_the_dead_are_used_again() {
 #[test]
 fn as_many_go_on_as_are_notified() {
     let (condition, all) = (Condition::new(), Cemetery::default());
-    let through = Count::new(0);
+    let through = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for slot in 0..4 {
             let (condition, through, world) = (&condition, &through, all.process(slot));
@@ -125,7 +123,7 @@ fn as_many_go_on_as_are_notified() {
                 for _ in 0..200 {
                     let place = condition.enrol(&world).unwrap();
                     assert_eq!(condition.wait(&place, &world, PATIENCE), Wait::Ready(()));
-                    through.fetch_add(1, Std::Relaxed);
+                    through.fetch_add(1, Ordering::Relaxed);
                     assert_eq!(condition.leave(place), Left::Notified);
                 }
             });
@@ -134,9 +132,9 @@ fn as_many_go_on_as_are_notified() {
         let mut notified = 0;
         while notified < 800 {
             notified += condition.notify(&world, 1 + notified % 3);
-            assert!(through.load(Std::Relaxed) <= notified);
+            assert!(through.load(Ordering::Relaxed) <= notified);
             std::thread::yield_now();
         }
     });
-    assert_eq!(through.load(Std::Relaxed), 800);
+    assert_eq!(through.load(Ordering::Relaxed), 800);
 }

@@ -1,8 +1,11 @@
 //! Units of the semaphore: counts, bounds, limits, and what comes back from the dead.
 
-use std::sync::atomic::{AtomicBool, Ordering as Std};
+use core::time::Duration;
 
-use super::*;
+use super::{Semaphore, TooMany};
+use crate::atomic::{AtomicU32, Ordering};
+use crate::sync::Wait;
+
 use crate::sync::testing::{Cemetery, PATIENCE, SHORT};
 
 #[test]
@@ -94,13 +97,13 @@ fn more_processes_than_seats_are_served() {
 #[test]
 fn threads_take_turns_in_any_way() {
     let (semaphore, all) = (Semaphore::new(2, 2), Cemetery::default());
-    let stop = AtomicBool::new(false);
+    let stop = AtomicU32::new(0);
     std::thread::scope(|scope| {
         let workers = (0..4).map(|number| {
             let (semaphore, stop, world) = (&semaphore, &stop, all.process(number));
             scope.spawn(move || {
                 let mut turns = 0;
-                while turns < 5_000 && !stop.load(Std::Relaxed) {
+                while turns < 5_000 && stop.load(Ordering::Relaxed) == 0 {
                     if number % 2 == 0 {
                         assert_eq!(semaphore.acquire(&world, PATIENCE), Wait::Ready(()));
                         assert_eq!(semaphore.release(), Ok(()));
@@ -113,7 +116,7 @@ fn threads_take_turns_in_any_way() {
             })
         });
         let failed = workers.collect::<Vec<_>>().into_iter().any(|one| one.join().is_err());
-        stop.store(true, Std::Relaxed);
+        stop.store(1, Ordering::Relaxed);
         assert!(!failed);
     });
     assert_eq!(semaphore.value(), 2);
