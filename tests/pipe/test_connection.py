@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+import support
 from manyhands.connection import Connection, Pipe
 
 MEGABYTE = 1 << 20
@@ -243,20 +244,23 @@ def test_an_interrupted_recv_of_a_large_message_goes_on(pipe):
     def ring(*_):
         raise InterruptedError
 
-    old = signal.signal(signal.SIGALRM, ring)
+    old = signal.signal(signal.SIGUSR1, ring)
     found = None
     try:
         thread = in_thread(a.send_bytes, message)
         for _ in range(4):
+            timer = threading.Timer(0.0005, os.kill, (os.getpid(), signal.SIGUSR1))
+            timer.start()
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.0003)
                 found = b.recv_bytes()
             except InterruptedError:
                 continue
             break
+        support.wait_until(lambda: not timer.is_alive(), "the timer has run")
+    except InterruptedError:
+        pass
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
+        signal.signal(signal.SIGUSR1, old)
     assert (found or b.recv_bytes()) == message
     thread.join()
 

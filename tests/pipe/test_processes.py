@@ -14,7 +14,7 @@ import support
 from pipe_tasks import echo
 from manyhands.connection import Pipe
 
-KILLS = 20
+KILLS = 60
 
 
 def fork(function, *args):
