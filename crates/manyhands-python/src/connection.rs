@@ -20,7 +20,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::connection_receive::Partial;
+use crate::connection_receive::Kept;
 use crate::waiting::{SLICE, seconds};
 use crate::{exit, ffi, world};
 
@@ -42,8 +42,8 @@ pub(crate) struct PipeEnd {
     half: Half,
     readable: AtomicU32,
     writable: bool,
-    /// What an interrupted `recv` has of a large message.
-    pub(crate) partial: Mutex<Option<Partial>>,
+    /// What an interrupted `recv` has of a message.
+    pub(crate) kept: Mutex<Option<Kept>>,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -89,7 +89,7 @@ impl PipeEnd {
             end: Mutex::new(Some(Arc::new(end))),
             readable: AtomicU32::new(readable.into()),
             writable,
-            partial: Mutex::new(None),
+            kept: Mutex::new(None),
         })
     }
 
@@ -162,7 +162,7 @@ impl PipeEnd {
     /// Closes this copy of the end.
     pub(crate) fn close(&self) {
         let end = locked(&self.end).take();
-        drop(locked(&self.partial).take());
+        drop(locked(&self.kept).take());
         drop(end);
     }
 
@@ -171,7 +171,7 @@ impl PipeEnd {
     fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let end = self.end()?;
         self.check_readable()?;
-        if end.has_message() || locked(&self.partial).is_some() {
+        if end.has_message() || locked(&self.kept).is_some() {
             return Ok(true);
         }
         let limit = seconds(timeout);

@@ -3,8 +3,9 @@
 //! The bytes are copied out, and the message is gone, before anything is made of them: what cannot be unpickled
 //! is one error, and the next message is the next one. A large message is copied to where it stays.
 //!
-//! When a signal handler raises in the middle of a large message, what came of it is kept (`Partial`), and the
-//! next call goes on with it, unless another copy of this end has read on.
+//! When a signal handler raises in the middle of a message, what came of it is kept (`Kept`), and the next call
+//! goes on with it, unless another copy of this end has read on. When it raises as the message is complete, the
+//! message is kept.
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -25,15 +26,18 @@ use crate::ffi;
 /// Up to this the bytes of a message that are not wanted as bytes stay on the stack.
 const SHORT: usize = 256;
 
-/// A large message of which a part has come.
+/// What an interrupted call has of a message.
 #[derive(Debug)]
-pub(crate) struct Partial {
-    at: Suspended,
-    bytes: ffi::NewBytes,
+pub(crate) enum Kept {
+    /// A part of a large one.
+    Part(Suspended, ffi::NewBytes),
+    /// All of it, with its label.
+    Whole(u8, Content),
 }
 
 /// The bytes of a message.
-enum Content {
+#[derive(Debug)]
+pub(crate) enum Content {
     Short([u8; SHORT], usize),
     Long(ffi::NewBytes),
 }
@@ -47,6 +51,18 @@ struct Message<'py> {
 enum Payload<'py> {
     Short([u8; SHORT], usize),
     Long(Bound<'py, PyBytes>),
+}
+
+/// How a call begins.
+enum Begun<'e> {
+    Whole(u8, Content),
+    Reception(Receiving<'e>, Option<ffi::NewBytes>),
+}
+
+impl<'py> Message<'py> {
+    fn new(py: Python<'py>, label: u8, content: Content) -> Self {
+        Self { label, bytes: content.finish(py) }
+    }
 }
 
 impl Payload<'_> {
@@ -121,21 +137,24 @@ impl PipeEnd {
         end: &Arc<End>,
         most: Option<usize>,
     ) -> PyResult<Message<'py>> {
-        let (mut receiving, mut kept) = self.begin(py, end)?;
+        let (mut receiving, mut part) = match self.begin(py, end)? {
+            Begun::Whole(label, content) => return Ok(Message::new(py, label, content)),
+            Begun::Reception(receiving, part) => (receiving, part),
+        };
         loop {
             let arrival = self.arrive(py, end, &mut receiving)?;
             if arrival.label == RAW && most.is_some_and(|most| arrival.len > most) {
                 leave(py, end, receiving);
                 return Err(self.refuse_length());
             }
-            let mut content = match kept.take() {
+            let mut content = match part.take() {
                 Some(bytes) => Content::Long(bytes),
                 None => Content::new(py, arrival)?,
             };
             match self.read(py, end, &mut receiving, &mut content) {
                 Ok(Read::Done(())) => {
                     leave(py, end, receiving);
-                    return Ok(Message { label: arrival.label, bytes: content.finish(py) });
+                    return self.complete(py, arrival, content);
                 }
                 Ok(Read::Lost) => {}
                 Ok(ended) => return Err(failure(&ended)),
@@ -147,25 +166,45 @@ impl PipeEnd {
         }
     }
 
-    /// A new reception, or the one that an earlier call could not finish.
-    fn begin<'e>(
+    /// The message is complete. A signal that came while a large one was copied would raise as soon as we
+    /// return, and the message would be lost: it is kept then.
+    fn complete<'py>(
         &self,
-        py: Python<'_>,
-        end: &'e Arc<End>,
-    ) -> PyResult<(Receiving<'e>, Option<ffi::NewBytes>)> {
-        while let Some(partial) = locked(&self.partial).take() {
-            match detached(py, || end.resume(&partial.at, WAIT)) {
-                Wait::Ready(Some(receiving)) => return Ok((receiving, Some(partial.bytes))),
+        py: Python<'py>,
+        arrival: Arrival,
+        content: Content,
+    ) -> PyResult<Message<'py>> {
+        if arrival.len > SMALL
+            && let Err(error) = py.check_signals()
+        {
+            *locked(&self.kept) = Some(Kept::Whole(arrival.label, content));
+            return Err(error);
+        }
+        Ok(Message::new(py, arrival.label, content))
+    }
+
+    /// A new reception, or what an earlier call could not finish.
+    fn begin<'e>(&self, py: Python<'_>, end: &'e Arc<End>) -> PyResult<Begun<'e>> {
+        loop {
+            let (at, bytes) = match locked(&self.kept).take() {
+                None => break,
+                Some(Kept::Whole(label, content)) => return Ok(Begun::Whole(label, content)),
+                Some(Kept::Part(at, bytes)) => (at, bytes),
+            };
+            match detached(py, || end.resume(&at, WAIT)) {
+                Wait::Ready(Some(receiving)) => {
+                    return Ok(Begun::Reception(receiving, Some(bytes)));
+                }
                 Wait::Ready(None) => break,
                 Wait::TimedOut | Wait::Interrupted => {
-                    *locked(&self.partial) = Some(partial);
+                    *locked(&self.kept) = Some(Kept::Part(at, bytes));
                     self.pause(py)?;
                 }
             }
         }
         let receiving = end.receive();
         receiving
-            .map(|receiving| (receiving, None))
+            .map(|receiving| Begun::Reception(receiving, None))
             .ok_or_else(|| PyOSError::new_err("connection is write-only"))
     }
 
@@ -212,7 +251,7 @@ impl PipeEnd {
 
     fn keep(&self, receiving: Receiving<'_>, content: Content) {
         if let (Some(at), Content::Long(bytes)) = (receiving.suspend(), content) {
-            *locked(&self.partial) = Some(Partial { at, bytes });
+            *locked(&self.kept) = Some(Kept::Part(at, bytes));
         }
     }
 }
