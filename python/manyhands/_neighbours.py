@@ -3,7 +3,7 @@
 Manager proxies, connections and sockets need the key with which processes of one program recognise
 each other: it comes with the snapshot that starts a worker, or ahead of the first argument that may
 need it. Named memory needs the parent's resource tracker, found through `/proc`: one of the
-worker's own would unlink the memory at the worker's end; where none is found the worker does not track.
+worker's own would unlink the memory at the worker's end; where none is found it does not track.
 Locks, queues and connections among `initargs` need what `multiprocessing` gives to a child that is
 being started: a `Parcel` stands for the child.
 

@@ -163,7 +163,7 @@ impl Synchronized {
     }
 
     #[setter]
-    fn set_value<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<()> {
+    fn set_value(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Some((number, block, lock)) = &self.quick {
             let (lock, bits) = (lock.get(), number.bits(value)?);
             if lock.acquire_quickly() {

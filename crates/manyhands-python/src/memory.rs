@@ -46,7 +46,8 @@ impl Memory {
     }
 
     /// Refuses: the plain pickling of a ctypes object would copy it.
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
         py.import("manyhands._handles")?.getattr("refuse")?.call1(("shared ctypes",))
     }
 }
