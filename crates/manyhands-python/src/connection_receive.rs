@@ -3,13 +3,13 @@
 //! The bytes are copied out, and the message is gone, before anything is made of them: what cannot be unpickled
 //! is one error, and the next message is the next one. A large message is copied to where it stays.
 //!
-//! When a signal handler raises in the middle of a large message, what came of it is kept (`Partial`), and the
-//! next call goes on with it, unless another copy of this end has read on.
+//! When a signal handler raises in the middle of a message, what came of it is kept (`Kept`), and the next call
+//! goes on with it, unless another copy of this end has read on. When it raises as the message is complete, the
+//! message is kept.
 
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use manyhands_shm::pipe::{Arrival, End, Read, Receiving, Suspended};
+use manyhands_shm::pipe::{Arrival, End, Read, Receiving};
 use manyhands_shm::sync::Wait;
 use manyhands_shm::world::Handle;
 use pyo3::exceptions::{PyEOFError, PyOSError, PyValueError};
@@ -18,25 +18,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::codec::{decode, own};
-use crate::connection::{NOW, PipeEnd, SMALL, WAIT, bad_descriptor, detached, locked};
-use crate::connection_send::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
+use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
+use crate::connection_state::{NOW, SMALL, State, WAIT, bad_descriptor, detached, locked};
 use crate::ffi;
-
-/// Up to this the bytes of a message that are not wanted as bytes stay on the stack.
-const SHORT: usize = 256;
-
-/// A large message of which a part has come.
-#[derive(Debug)]
-pub(crate) struct Partial {
-    at: Suspended,
-    bytes: ffi::NewBytes,
-}
-
-/// The bytes of a message.
-enum Content {
-    Short([u8; SHORT], usize),
-    Long(ffi::NewBytes),
-}
 
 /// A message.
 struct Message<'py> {
@@ -44,21 +28,19 @@ struct Message<'py> {
     bytes: Payload<'py>,
 }
 
-enum Payload<'py> {
-    Short([u8; SHORT], usize),
-    Long(Bound<'py, PyBytes>),
+/// How a call begins.
+enum Begun<'e> {
+    Whole(u8, ffi::NewBytes),
+    Reception(Receiving<'e>, Option<ffi::NewBytes>),
 }
 
-impl Payload<'_> {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Short(bytes, len) => &bytes[..*len],
-            Self::Long(bytes) => bytes.as_bytes(),
-        }
+impl<'py> Message<'py> {
+    fn new(py: Python<'py>, label: u8, content: Content) -> Self {
+        Self { label, bytes: content.finish(py) }
     }
 }
 
-impl PipeEnd {
+impl State {
     /// Receives a picklable object.
     pub(crate) fn take_value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let end = self.end()?;
@@ -86,12 +68,9 @@ impl PipeEnd {
     }
 
     /// Receives a message into a writable bytes-like object; returns how many bytes it had.
-    pub(crate) fn take_bytes_into(
-        &self,
-        py: Python<'_>,
-        buf: &Bound<'_, PyAny>,
-        offset: isize,
-    ) -> PyResult<usize> {
+    pub(crate) fn take_bytes_into(&self, buf: &Bound<'_, PyAny>, offset: isize) -> PyResult<usize> {
+        static TOO_SHORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = buf.py();
         let end = self.end()?;
         self.check_readable()?;
         let mut view = ffi::View::writable(buf)?;
@@ -107,13 +86,12 @@ impl PipeEnd {
         if view.put(offset, content) {
             return Ok(content.len());
         }
-        static TOO_SHORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let class = own(py, &TOO_SHORT, "multiprocessing", "BufferTooShort")?;
         Err(PyErr::from_value(class.call1((bytes,))?))
     }
 }
 
-impl PipeEnd {
+impl State {
     /// The next message; longer ones than `most` are refused, and stay.
     fn fetch<'py>(
         &self,
@@ -121,21 +99,26 @@ impl PipeEnd {
         end: &Arc<End>,
         most: Option<usize>,
     ) -> PyResult<Message<'py>> {
-        let (mut receiving, mut kept) = self.begin(py, end)?;
+        let (mut receiving, mut part) = match self.begin(py, end)? {
+            Begun::Whole(label, bytes) => {
+                return Ok(Message::new(py, label, Content::Long(bytes)));
+            }
+            Begun::Reception(receiving, part) => (receiving, part),
+        };
         loop {
             let arrival = self.arrive(py, end, &mut receiving)?;
             if arrival.label == RAW && most.is_some_and(|most| arrival.len > most) {
                 leave(py, end, receiving);
                 return Err(self.refuse_length());
             }
-            let mut content = match kept.take() {
+            let mut content = match part.take() {
                 Some(bytes) => Content::Long(bytes),
                 None => Content::new(py, arrival)?,
             };
             match self.read(py, end, &mut receiving, &mut content) {
                 Ok(Read::Done(())) => {
                     leave(py, end, receiving);
-                    return Ok(Message { label: arrival.label, bytes: content.finish(py) });
+                    return self.complete(py, arrival, content);
                 }
                 Ok(Read::Lost) => {}
                 Ok(ended) => return Err(failure(&ended)),
@@ -147,25 +130,48 @@ impl PipeEnd {
         }
     }
 
-    /// A new reception, or the one that an earlier call could not finish.
-    fn begin<'e>(
+    /// The message is complete. A signal that came while a large one was copied would raise as soon as we
+    /// return, and the message would be lost: it is kept then.
+    fn complete<'py>(
         &self,
-        py: Python<'_>,
-        end: &'e Arc<End>,
-    ) -> PyResult<(Receiving<'e>, Option<ffi::NewBytes>)> {
-        while let Some(partial) = locked(&self.partial).take() {
-            match detached(py, || end.resume(&partial.at, WAIT)) {
-                Wait::Ready(Some(receiving)) => return Ok((receiving, Some(partial.bytes))),
+        py: Python<'py>,
+        arrival: Arrival,
+        content: Content,
+    ) -> PyResult<Message<'py>> {
+        if arrival.len <= SMALL {
+            return Ok(Message::new(py, arrival.label, content));
+        }
+        match (py.check_signals(), content) {
+            (Err(error), Content::Long(bytes)) => {
+                *locked(&self.kept) = Some(Kept::Whole(arrival.label, bytes));
+                Err(error)
+            }
+            (_, content) => Ok(Message::new(py, arrival.label, content)),
+        }
+    }
+
+    /// A new reception, or what an earlier call could not finish.
+    fn begin<'e>(&self, py: Python<'_>, end: &'e Arc<End>) -> PyResult<Begun<'e>> {
+        loop {
+            let (at, bytes) = match locked(&self.kept).take() {
+                None => break,
+                Some(Kept::Whole(label, bytes)) => return Ok(Begun::Whole(label, bytes)),
+                Some(Kept::Part(at, bytes)) => (at, bytes),
+            };
+            match detached(py, || end.resume(&at, WAIT)) {
+                Wait::Ready(Some(receiving)) => {
+                    return Ok(Begun::Reception(receiving, Some(bytes)));
+                }
                 Wait::Ready(None) => break,
                 Wait::TimedOut | Wait::Interrupted => {
-                    *locked(&self.partial) = Some(partial);
+                    *locked(&self.kept) = Some(Kept::Part(at, bytes));
                     self.pause(py)?;
                 }
             }
         }
         let receiving = end.receive();
         receiving
-            .map(|receiving| (receiving, None))
+            .map(|receiving| Begun::Reception(receiving, None))
             .ok_or_else(|| PyOSError::new_err("connection is write-only"))
     }
 
@@ -212,7 +218,7 @@ impl PipeEnd {
 
     fn keep(&self, receiving: Receiving<'_>, content: Content) {
         if let (Some(at), Content::Long(bytes)) = (receiving.suspend(), content) {
-            *locked(&self.partial) = Some(Partial { at, bytes });
+            *locked(&self.kept) = Some(Kept::Part(at, bytes));
         }
     }
 }
@@ -221,42 +227,6 @@ impl PipeEnd {
 fn leave(py: Python<'_>, end: &End, receiving: Receiving<'_>) {
     if end.is_exact() {
         detached(py, || drop(receiving));
-    }
-}
-
-impl Content {
-    fn new(py: Python<'_>, arrival: Arrival) -> PyResult<Self> {
-        let as_bytes = matches!(arrival.label, RAW | BYTES);
-        if arrival.len <= SHORT && !as_bytes {
-            return Ok(Self::Short([0; SHORT], arrival.len));
-        }
-        Ok(Self::Long(ffi::NewBytes::new(py, arrival.len)?))
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Short(_, len) => *len,
-            Self::Long(bytes) => bytes.len(),
-        }
-    }
-
-    fn fill<T>(&mut self, fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> T) -> T {
-        match self {
-            Self::Short(bytes, len) => {
-                let mut room = bytes.map(MaybeUninit::new);
-                let outcome = fill(&mut room[..*len]);
-                *bytes = ffi::filled(room);
-                outcome
-            }
-            Self::Long(bytes) => fill(bytes.room()),
-        }
-    }
-
-    fn finish(self, py: Python<'_>) -> Payload<'_> {
-        match self {
-            Self::Short(bytes, len) => Payload::Short(bytes, len),
-            Self::Long(bytes) => Payload::Long(bytes.finish(py)),
-        }
     }
 }
 
