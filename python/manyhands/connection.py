@@ -59,9 +59,10 @@ class Connection(PipeEnd, metaclass=_ConnectionType):
     Two threads or processes that use one end at once each get and send whole messages.
     """
 
-    def __new__(
+    def __new__(  # noqa: PYI034 - of the standard library's class, if it is made of a descriptor
         cls, handle: PipeSeed | int, readable: bool = True, writable: bool = True
     ) -> Connection:
+        """Make a connection of an end, or one of the standard library's of a descriptor."""
         if isinstance(handle, PipeSeed):
             return super().__new__(cls, handle, readable, writable)
         made: Any = _standard.Connection(handle, readable, writable)
@@ -70,15 +71,14 @@ class Connection(PipeEnd, metaclass=_ConnectionType):
     def __reduce__(self) -> tuple[Any, ...]:
         _handles.assert_travelling(self)
         descriptor = reduction.DupFd(self._descriptor())
-        return _handles.reduce(
-            self, _rebuild, descriptor, self._first, self.readable, self.writable
-        )
+        modes = (self.readable, self.writable)
+        return _handles.reduce(self, _rebuild, descriptor, self._first, modes)
 
 
 def _rebuild(
-    world: int, handle: int, descriptor: Any, first: bool, readable: bool, writable: bool
+    world: int, handle: int, descriptor: Any, first: bool, modes: tuple[bool, bool]
 ) -> Connection:
-    return Connection(adopt_pipe(world, handle, descriptor.detach(), first), readable, writable)
+    return Connection(adopt_pipe(world, handle, descriptor.detach(), first), *modes)
 
 
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - multiprocessing's name

@@ -1,4 +1,4 @@
-"""What `multiprocessing` and the library start once for the whole process is there before a test looks."""
+"""What is started once for the whole process is there before a test looks."""
 
 from __future__ import annotations
 

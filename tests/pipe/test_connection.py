@@ -13,6 +13,7 @@ import time
 
 import pytest
 import support
+
 from manyhands.connection import Connection, Pipe
 
 MEGABYTE = 1 << 20

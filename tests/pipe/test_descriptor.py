@@ -12,6 +12,7 @@ from multiprocessing import reduction
 from multiprocessing.connection import wait
 
 import pytest
+
 from manyhands.connection import Pipe
 
 

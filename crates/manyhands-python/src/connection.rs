@@ -10,22 +10,16 @@
 //! thread is seen.
 
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Mutex;
 
-use manyhands_shm::atomic::{AtomicU32, Ordering};
 use manyhands_shm::pipe::{End, Half, NoPipe, Read};
-use manyhands_shm::world::Block;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::connection_receive::Kept;
+use crate::connection_state::{State, bad_descriptor, detached, locked};
 use crate::waiting::{SLICE, seconds};
-use crate::{exit, ffi, world};
-
-/// Up to this a message is copied while attached.
-pub(crate) const SMALL: usize = 8 << 10;
+use crate::{ffi, world};
 
 /// A new end on its way into its Python object.
 #[pyclass(frozen, module = "manyhands._native")]
@@ -35,20 +29,7 @@ pub(crate) struct PipeSeed(Mutex<Option<End>>);
 /// One end of a pipe.
 #[pyclass(subclass, frozen, module = "manyhands._native")]
 #[derive(Debug)]
-pub(crate) struct PipeEnd {
-    end: Mutex<Option<Arc<End>>>,
-    /// Kept after `close`, as long as the object lives: it may be on its way to a child.
-    block: Block,
-    half: Half,
-    readable: AtomicU32,
-    writable: bool,
-    /// What an interrupted `recv` has of a message.
-    pub(crate) kept: Mutex<Option<Kept>>,
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(crate) struct PipeEnd(State);
 
 /// A new pipe.
 #[pyfunction]
@@ -83,19 +64,12 @@ impl PipeEnd {
         let Some(end) = locked(&seed.0).take() else {
             return Err(PyValueError::new_err("this end of a pipe has its object already"));
         };
-        Ok(Self {
-            block: end.block().clone(),
-            half: end.half(),
-            end: Mutex::new(Some(Arc::new(end))),
-            readable: AtomicU32::new(readable.into()),
-            writable,
-            kept: Mutex::new(None),
-        })
+        Ok(Self(State::new(end, readable, writable)))
     }
 
     /// Sends a picklable object.
     fn send(&self, obj: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.put_value(obj)
+        self.0.put_value(obj)
     }
 
     /// Sends the bytes of a bytes-like object.
@@ -106,12 +80,12 @@ impl PipeEnd {
         offset: isize,
         size: Option<isize>,
     ) -> PyResult<()> {
-        self.put_bytes(buf, offset, size)
+        self.0.put_bytes(buf, offset, size)
     }
 
     /// Receives a picklable object.
     fn recv<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.take_value(py)
+        self.0.take_value(py)
     }
 
     /// Receives a message as bytes.
@@ -121,36 +95,36 @@ impl PipeEnd {
         py: Python<'py>,
         maxlength: Option<isize>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        self.take_bytes(py, maxlength)
+        self.0.take_bytes(py, maxlength)
     }
 
     /// Receives a message into a writable bytes-like object; returns how many bytes it had.
     #[pyo3(signature = (buf, offset=0))]
     fn recv_bytes_into(&self, buf: &Bound<'_, PyAny>, offset: isize) -> PyResult<usize> {
-        self.take_bytes_into(buf.py(), buf, offset)
+        self.0.take_bytes_into(buf, offset)
     }
 
     /// True if the connection is closed.
     #[getter]
     fn closed(&self) -> bool {
-        locked(&self.end).is_none()
+        self.0.is_closed()
     }
 
     /// True if the connection is readable.
     #[getter]
     fn readable(&self) -> bool {
-        self.readable.load(Ordering::Relaxed) != 0
+        self.0.is_readable()
     }
 
     /// True if the connection is writable.
     #[getter]
     fn writable(&self) -> bool {
-        self.writable
+        self.0.writable
     }
 
     /// The number of the descriptor, which is readable from now on while there is a message.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
-        let end = self.end()?;
+        let end = self.0.end()?;
         if end.is_exact() {
             end.share_socket();
         } else {
@@ -160,18 +134,16 @@ impl PipeEnd {
     }
 
     /// Closes this copy of the end.
-    pub(crate) fn close(&self) {
-        let end = locked(&self.end).take();
-        drop(locked(&self.kept).take());
-        drop(end);
+    fn close(&self) {
+        self.0.close();
     }
 
     /// Whether there is something to receive, or the end, within `timeout` seconds (`None`: however long it takes).
     #[pyo3(signature = (timeout=Some(0.0)))]
     fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let end = self.end()?;
-        self.check_readable()?;
-        if end.has_message() || locked(&self.kept).is_some() {
+        let end = self.0.end()?;
+        self.0.check_readable()?;
+        if end.has_message() || locked(&self.0.kept).is_some() {
             return Ok(true);
         }
         let limit = seconds(timeout);
@@ -181,7 +153,7 @@ impl PipeEnd {
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
             match detached(py, || end.poll(Some(slice))) {
                 Read::TimedOut if left.is_some_and(|left| left <= slice) => return Ok(false),
-                Read::TimedOut | Read::Interrupted => self.pause(py)?,
+                Read::TimedOut | Read::Interrupted => self.0.pause(py)?,
                 Read::Broken => return Err(bad_descriptor()),
                 _ => return Ok(true),
             }
@@ -194,76 +166,22 @@ impl PipeEnd {
 
     #[pyo3(signature = (*_args))]
     fn __exit__(&self, _args: &Bound<'_, PyAny>) {
-        self.close();
+        self.0.close();
     }
 
     /// The name of its block, for other processes: id of the world, and handle.
     fn _handle(&self) -> (u64, u64) {
-        world::name(&self.block)
+        world::name(&self.0.block)
     }
 
     /// The number of the descriptor, for whoever copies it into another process.
     fn _descriptor(&self) -> PyResult<i32> {
-        Ok(self.end()?.socket().as_raw_fd())
+        Ok(self.0.end()?.socket().as_raw_fd())
     }
 
     /// Whether it is the first end of its pipe.
     #[getter]
     fn _first(&self) -> bool {
-        self.half == Half::First
+        self.0.half == Half::First
     }
 }
-
-impl PipeEnd {
-    pub(crate) fn end(&self) -> PyResult<Arc<End>> {
-        locked(&self.end).clone().ok_or_else(|| PyOSError::new_err("handle is closed"))
-    }
-
-    pub(crate) fn check_readable(&self) -> PyResult<()> {
-        if self.readable() {
-            return Ok(());
-        }
-        Err(PyOSError::new_err("connection is write-only"))
-    }
-
-    pub(crate) fn check_writable(&self) -> PyResult<()> {
-        if self.writable {
-            return Ok(());
-        }
-        Err(PyOSError::new_err("connection is read-only"))
-    }
-
-    /// Between two slices of a wait: signal handlers run, and a `close` by another thread ends it.
-    pub(crate) fn pause(&self, py: Python<'_>) -> PyResult<()> {
-        py.check_signals()?;
-        self.end().map(drop)
-    }
-
-    /// As `multiprocessing` does with a message that is longer than allowed.
-    pub(crate) fn refuse_length(&self) -> PyErr {
-        if self.writable {
-            self.readable.store(0, Ordering::Relaxed);
-        } else {
-            self.close();
-        }
-        PyOSError::new_err("bad message length")
-    }
-}
-
-/// Something that may take time, without the interpreter.
-pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
-    py.detach(|| {
-        let outcome = work();
-        exit::stay_out();
-        outcome
-    })
-}
-
-pub(crate) fn bad_descriptor() -> PyErr {
-    std::io::Error::from_raw_os_error(9).into()
-}
-
-/// One slice of a wait.
-pub(crate) const WAIT: Option<Duration> = Some(SLICE);
-/// No wait.
-pub(crate) const NOW: Option<Duration> = Some(Duration::ZERO);

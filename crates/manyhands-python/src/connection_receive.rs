@@ -7,10 +7,9 @@
 //! goes on with it, unless another copy of this end has read on. When it raises as the message is complete, the
 //! message is kept.
 
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use manyhands_shm::pipe::{Arrival, End, Read, Receiving, Suspended};
+use manyhands_shm::pipe::{Arrival, End, Read, Receiving};
 use manyhands_shm::sync::Wait;
 use manyhands_shm::world::Handle;
 use pyo3::exceptions::{PyEOFError, PyOSError, PyValueError};
@@ -19,28 +18,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::codec::{decode, own};
-use crate::connection::{NOW, PipeEnd, SMALL, WAIT, bad_descriptor, detached, locked};
-use crate::connection_send::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
+use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
+use crate::connection_state::{NOW, SMALL, State, WAIT, bad_descriptor, detached, locked};
 use crate::ffi;
-
-/// Up to this the bytes of a message that are not wanted as bytes stay on the stack.
-const SHORT: usize = 256;
-
-/// What an interrupted call has of a message.
-#[derive(Debug)]
-pub(crate) enum Kept {
-    /// A part of a large one.
-    Part(Suspended, ffi::NewBytes),
-    /// All of it, with its label.
-    Whole(u8, Content),
-}
-
-/// The bytes of a message.
-#[derive(Debug)]
-pub(crate) enum Content {
-    Short([u8; SHORT], usize),
-    Long(ffi::NewBytes),
-}
 
 /// A message.
 struct Message<'py> {
@@ -48,14 +28,9 @@ struct Message<'py> {
     bytes: Payload<'py>,
 }
 
-enum Payload<'py> {
-    Short([u8; SHORT], usize),
-    Long(Bound<'py, PyBytes>),
-}
-
 /// How a call begins.
 enum Begun<'e> {
-    Whole(u8, Content),
+    Whole(u8, ffi::NewBytes),
     Reception(Receiving<'e>, Option<ffi::NewBytes>),
 }
 
@@ -65,16 +40,7 @@ impl<'py> Message<'py> {
     }
 }
 
-impl Payload<'_> {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Short(bytes, len) => &bytes[..*len],
-            Self::Long(bytes) => bytes.as_bytes(),
-        }
-    }
-}
-
-impl PipeEnd {
+impl State {
     /// Receives a picklable object.
     pub(crate) fn take_value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let end = self.end()?;
@@ -102,12 +68,9 @@ impl PipeEnd {
     }
 
     /// Receives a message into a writable bytes-like object; returns how many bytes it had.
-    pub(crate) fn take_bytes_into(
-        &self,
-        py: Python<'_>,
-        buf: &Bound<'_, PyAny>,
-        offset: isize,
-    ) -> PyResult<usize> {
+    pub(crate) fn take_bytes_into(&self, buf: &Bound<'_, PyAny>, offset: isize) -> PyResult<usize> {
+        static TOO_SHORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = buf.py();
         let end = self.end()?;
         self.check_readable()?;
         let mut view = ffi::View::writable(buf)?;
@@ -123,13 +86,12 @@ impl PipeEnd {
         if view.put(offset, content) {
             return Ok(content.len());
         }
-        static TOO_SHORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let class = own(py, &TOO_SHORT, "multiprocessing", "BufferTooShort")?;
         Err(PyErr::from_value(class.call1((bytes,))?))
     }
 }
 
-impl PipeEnd {
+impl State {
     /// The next message; longer ones than `most` are refused, and stay.
     fn fetch<'py>(
         &self,
@@ -138,7 +100,9 @@ impl PipeEnd {
         most: Option<usize>,
     ) -> PyResult<Message<'py>> {
         let (mut receiving, mut part) = match self.begin(py, end)? {
-            Begun::Whole(label, content) => return Ok(Message::new(py, label, content)),
+            Begun::Whole(label, bytes) => {
+                return Ok(Message::new(py, label, Content::Long(bytes)));
+            }
             Begun::Reception(receiving, part) => (receiving, part),
         };
         loop {
@@ -174,13 +138,16 @@ impl PipeEnd {
         arrival: Arrival,
         content: Content,
     ) -> PyResult<Message<'py>> {
-        if arrival.len > SMALL
-            && let Err(error) = py.check_signals()
-        {
-            *locked(&self.kept) = Some(Kept::Whole(arrival.label, content));
-            return Err(error);
+        if arrival.len <= SMALL {
+            return Ok(Message::new(py, arrival.label, content));
         }
-        Ok(Message::new(py, arrival.label, content))
+        match (py.check_signals(), content) {
+            (Err(error), Content::Long(bytes)) => {
+                *locked(&self.kept) = Some(Kept::Whole(arrival.label, bytes));
+                Err(error)
+            }
+            (_, content) => Ok(Message::new(py, arrival.label, content)),
+        }
     }
 
     /// A new reception, or what an earlier call could not finish.
@@ -188,7 +155,7 @@ impl PipeEnd {
         loop {
             let (at, bytes) = match locked(&self.kept).take() {
                 None => break,
-                Some(Kept::Whole(label, content)) => return Ok(Begun::Whole(label, content)),
+                Some(Kept::Whole(label, bytes)) => return Ok(Begun::Whole(label, bytes)),
                 Some(Kept::Part(at, bytes)) => (at, bytes),
             };
             match detached(py, || end.resume(&at, WAIT)) {
@@ -260,42 +227,6 @@ impl PipeEnd {
 fn leave(py: Python<'_>, end: &End, receiving: Receiving<'_>) {
     if end.is_exact() {
         detached(py, || drop(receiving));
-    }
-}
-
-impl Content {
-    fn new(py: Python<'_>, arrival: Arrival) -> PyResult<Self> {
-        let as_bytes = matches!(arrival.label, RAW | BYTES);
-        if arrival.len <= SHORT && !as_bytes {
-            return Ok(Self::Short([0; SHORT], arrival.len));
-        }
-        Ok(Self::Long(ffi::NewBytes::new(py, arrival.len)?))
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Short(_, len) => *len,
-            Self::Long(bytes) => bytes.len(),
-        }
-    }
-
-    fn fill<T>(&mut self, fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> T) -> T {
-        match self {
-            Self::Short(bytes, len) => {
-                let mut room = bytes.map(MaybeUninit::new);
-                let outcome = fill(&mut room[..*len]);
-                *bytes = ffi::filled(room);
-                outcome
-            }
-            Self::Long(bytes) => fill(bytes.room()),
-        }
-    }
-
-    fn finish(self, py: Python<'_>) -> Payload<'_> {
-        match self {
-            Self::Short(bytes, len) => Payload::Short(bytes, len),
-            Self::Long(bytes) => Payload::Long(bytes.finish(py)),
-        }
     }
 }
 

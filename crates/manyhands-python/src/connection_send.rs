@@ -1,13 +1,5 @@
 //! `send` and `send_bytes`: values into a pipe.
 //!
-//! ```text
-//! RAW       `send_bytes`: what `recv` unpickles
-//! VALUE     a small value by its tag (`codec.rs`)
-//! TEXT      the UTF-8 of a str      BYTES  a bytes
-//! PICKLE    a pickle of multiprocessing's ForkingPickler
-//! PINNED    as PICKLE, behind a count (u32) and the handles of blocks that the message keeps alive
-//! ```
-//!
 //! What cannot be pickled is the caller's error, and nothing has been sent then.
 
 use std::sync::Arc;
@@ -20,21 +12,15 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
 use crate::codec::{Encoded, own};
-use crate::connection::{NOW, PipeEnd, SMALL, WAIT, detached};
+use crate::connection_content::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
+use crate::connection_state::{NOW, SMALL, State, WAIT, detached};
 use crate::ffi;
 use crate::travel::Collecting;
-
-pub(crate) const RAW: u8 = 0;
-pub(crate) const VALUE: u8 = 1;
-pub(crate) const TEXT: u8 = 2;
-pub(crate) const BYTES: u8 = 3;
-pub(crate) const PICKLE: u8 = 4;
-pub(crate) const PINNED: u8 = 5;
 
 /// A value whose encoding is not longer is made on the stack.
 const SHORT: usize = 64;
 
-impl PipeEnd {
+impl State {
     /// Sends a picklable object.
     pub(crate) fn put_value(&self, obj: &Bound<'_, PyAny>) -> PyResult<()> {
         let end = self.end()?;
@@ -88,7 +74,7 @@ fn cut(bytes: &[u8], offset: isize, size: Option<isize>) -> PyResult<&[u8]> {
     rest.get(..size).map_or_else(|| wrong("buffer length < offset + size"), Ok)
 }
 
-impl PipeEnd {
+impl State {
     fn send_pickled(&self, end: &Arc<End>, obj: &Bound<'_, PyAny>) -> PyResult<()> {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = obj.py();

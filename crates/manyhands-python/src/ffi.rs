@@ -370,9 +370,10 @@ impl View {
         if self.0.len_bytes() == 0 {
             return &[];
         }
+        let (place, len) = (self.0.buf_ptr().cast::<u8>(), self.0.len_bytes());
         // SAFETY: the exporter keeps that many bytes there while the buffer is held, and it is contiguous. Another
         // thread may write them meanwhile, as with every buffer of Python's: then what is copied is a mixture.
-        unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast(), self.0.len_bytes()) }
+        unsafe { std::slice::from_raw_parts(place, len) }
     }
 
     /// Writes `content` at `offset`; `false` and nothing if it does not fit.

@@ -9,8 +9,10 @@
 
 mod codec;
 mod connection;
+mod connection_content;
 mod connection_receive;
 mod connection_send;
+mod connection_state;
 mod engine;
 mod exit;
 mod feed;

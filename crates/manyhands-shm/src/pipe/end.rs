@@ -17,15 +17,15 @@ use std::sync::Arc;
 
 use manyhands_os::doorbell;
 
-use super::bell::{Arrived, Ear};
+use super::bell::Arrived;
 use super::receiving::{Read, Receiving, Suspended};
 use super::ring::Ring;
 use super::sending::{Parcel, Sending};
 use super::socket::Socket;
 use super::watch::Watch;
-use super::wire::Wire;
+use super::way::{Live, Way};
 use super::words::Words;
-use crate::sync::{Liveness, Owner, Wait};
+use crate::sync::Wait;
 use crate::world::{Block, Fill, NoMemory, Plain, World};
 
 /// Bytes of one direction's ring: more than a socket or a kernel's pipe holds.
@@ -64,41 +64,6 @@ impl Half {
     /// The direction on which it receives.
     const fn incoming(self) -> usize {
         1 - self.outgoing()
-    }
-}
-
-/// Who lives, as the locks of a pipe ask: a process that has left gives nothing back any more.
-#[derive(Debug)]
-pub(super) struct Live(Arc<World>);
-
-impl Liveness for Live {
-    fn is_alive(&self, owner: Owner) -> bool {
-        self.0.internal().is_alive(owner)
-    }
-
-    #[inline]
-    fn me(&self) -> Owner {
-        self.0.me()
-    }
-}
-
-/// One direction, as one end sees it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Way<'a> {
-    pub(super) words: &'a Words,
-    pub(super) ring: Ring,
-    pub(super) socket: &'a Socket,
-    pub(super) live: &'a Live,
-    pub(super) watch: &'a Watch,
-}
-
-impl<'a> Way<'a> {
-    pub(super) fn is_open(&self) -> bool {
-        self.socket.is_open()
-    }
-
-    pub(super) const fn ear(&self) -> Ear<'a, Socket, Live> {
-        Ear { wire: self.socket, live: self.live }
     }
 }
 

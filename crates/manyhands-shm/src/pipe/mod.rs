@@ -9,6 +9,7 @@
 //! | [`Sending`] (`sending.rs`) | one message on its way into the ring |
 //! | [`Receiving`] (`receiving.rs`) | one message on its way out |
 //! | [`End`] (`end.rs`) | one end: a socket (`socket.rs`), and its part of the shared block |
+//! | `way.rs` | one direction, as one end sees it |
 //! | `watch.rs` | how long the ring is watched before a sleep |
 //!
 //! Messages stand whole in the ring, or, when they are large, in pieces that follow each other; then
@@ -30,6 +31,8 @@ mod sending;
 mod socket;
 #[cfg(not(loom))]
 mod watch;
+#[cfg(not(loom))]
+mod way;
 mod wire;
 mod words;
 
@@ -44,5 +47,4 @@ pub use wire::{First, Heard, Rung, Wire};
 pub use words::Words;
 
 #[cfg(all(test, not(loom)))]
-#[expect(unsafe_code, reason = "reads what was filled")]
 mod tests;

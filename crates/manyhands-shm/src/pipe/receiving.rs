@@ -18,9 +18,9 @@ use core::time::Duration;
 use std::time::Instant;
 
 use super::bell::Arrived;
-use super::end::Way;
 use super::ring::{HEADER, Header, Kind};
 use super::watch::SOON;
+use super::way::Way;
 use crate::sync::{Deadline, Wait, spin_until};
 
 /// What has come.

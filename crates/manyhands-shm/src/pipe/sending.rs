@@ -14,8 +14,8 @@
 use core::time::Duration;
 
 use super::bell::{Announced, Published};
-use super::end::Way;
 use super::ring::{HEADER, Header, Kind, LONGEST};
+use super::way::Way;
 use crate::sync::{Deadline, OWNED_SLICE, Wait};
 
 /// Up to this a message is one record.

@@ -1,4 +1,6 @@
 //! Both ends of a pipe in one process: messages against a model, large ones, the descriptor, the end.
+#![expect(unsafe_code, reason = "reads what was filled")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any test function")]
 
 use core::mem::MaybeUninit;
 use core::time::Duration;
