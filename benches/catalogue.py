@@ -7,6 +7,7 @@ import imap
 import map as map_bench
 import metg
 import parse_stdlib
+import pipes
 import roundtrip
 import sha256
 import spinning
@@ -27,5 +28,6 @@ MODULES = (
     spinning,
     idle,
     sync,
+    pipes,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)
