@@ -8,6 +8,7 @@ import map as map_bench
 import metg
 import parse_stdlib
 import pipes
+import queues
 import roundtrip
 import sha256
 import spinning
@@ -29,5 +30,6 @@ MODULES = (
     idle,
     sync,
     pipes,
+    queues,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)

@@ -1,7 +1,7 @@
 """Forked children of a test: what they run, how they end, and that none is left.
 
-A child runs one function and leaves by `os._exit`: 0 after it returned, 1 (with a traceback) after it
-raised. Nothing here measures time; limits only turn a hang into a failure.
+A child runs one function and leaves by `os._exit`: 0 after it returned, 1 (with a traceback) after
+it raised. Nothing here measures time; limits only turn a hang into a failure.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ definition along, for readers that lack the name. One rule:
 > The reader's own `__main__` comes first. A definition that came with an item is used where the
 > name is absent, or still holds what an earlier item brought.
 
-Thus the program gets its own classes back (`isinstance`, `except`, the members of enums), a forked or
-spawned child uses those that it has, and a child that has none gets them with the first item, and a
-newer one when the writer has changed it. A definition is serialised once for each writer, as for a
-pool (`_codebook`), but its bytes are part of every item that needs it: where many items go to
-children of the template, a class in a module of its own makes them smaller.
+Thus the program gets its own classes back (`isinstance`, `except`, the members of enums), a forked
+or spawned child uses those that it has, and a child that has none gets them with the first item,
+and a newer one when the writer has changed it. A definition is serialised once for each writer, as
+for a pool (`_codebook`), but its bytes are part of every item that needs it: a class in a module of
+its own makes such items smaller.
 
 This module refuses to ship anything that can be imported, and to watch who reads.
 """

@@ -20,7 +20,7 @@ class QueueBase(Generic[_T]):
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
     @classmethod
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
-    def _create(self, items: int | None, bytes: int | None) -> None: ...
+    def _create(self, max_items: int | None, max_bytes: int | None) -> None: ...
     def _take(self, hold: QueueHold) -> None: ...
     def _hold(self) -> QueueHold: ...
     @property
@@ -28,7 +28,7 @@ class QueueBase(Generic[_T]):
     @property
     def _limits(self) -> tuple[int | None, int | None]: ...
     def put(self, obj: _T, block: bool = True, timeout: float | None = None) -> None:
-        """Put a value into the queue. When this returns, it is there, whatever becomes of this process.
+        """Put a value into the queue. When this returns, it is there, and survives this process.
 
         Args:
             obj: what is put. It is pickled now: what cannot be pickled raises here.
@@ -39,8 +39,8 @@ class QueueBase(Generic[_T]):
             queue.Full: if there was no room for it, in time or at all.
             ShutDown: if the queue is shut down.
             ValueError: if this process has closed the queue.
-            MemoryError: if the item would pass `max_bytes` and the queue has no `maxsize`, or can never
-                fit; without shared memory for it.
+            MemoryError: if the item would pass `max_bytes` and the queue has no `maxsize`, or can
+                never fit; without shared memory for it.
             manyhands.PicklingError: names what in `obj` cannot be pickled.
         """
 
@@ -52,8 +52,8 @@ class QueueBase(Generic[_T]):
     ) -> None:
         """Put all values of an iterable, in their order; much faster than one by one.
 
-        Others may put between them. What came before an error is in the queue: its attribute `count`
-        says how many these are.
+        Others may put between them. What came before an error is in the queue: its attribute
+        `count` says how many these are.
 
         >>> from manyhands.queues import Queue
         >>> queue = Queue()
@@ -96,8 +96,8 @@ class QueueBase(Generic[_T]):
             timeout: wait at most so many seconds. None: without limit.
 
         Raises:
-            Exception: as `get`. If a value cannot be rebuilt, the attribute `items` of the exception
-                has the others.
+            Exception: as `get`. If a value cannot be rebuilt, the attribute `items` of the
+                exception has the others.
         """
 
     def qsize(self) -> int:
@@ -114,7 +114,7 @@ class QueueBase(Generic[_T]):
         """Whether there are as many items as `maxsize` says, or bytes as `max_bytes` says."""
 
     def close(self) -> None:
-        """Say that this process uses the queue no more: `put` and `get` raise ValueError from now on.
+        """Say that this process uses the queue no more: `put` and `get` raise ValueError.
 
         Other processes are not affected: see `shutdown`.
         """
@@ -122,7 +122,7 @@ class QueueBase(Generic[_T]):
     def shutdown(self, immediate: bool = False) -> None:
         """Say for all processes that nobody puts any more: `put` raises ShutDown from now on.
 
-        `get` goes on until the queue is empty, then it raises ShutDown, and `for item in queue` ends.
+        `get` goes on until the queue is empty, then raises ShutDown, and `for item in queue` ends.
 
         Args:
             immediate: throw away what is in the queue. Such items count as done for `join`.
@@ -152,7 +152,7 @@ class SimpleQueueBase(Generic[_T]):
     def _take(self, hold: QueueHold) -> None: ...
     def _hold(self) -> QueueHold: ...
     def put(self, obj: _T) -> None:
-        """Put a value into the queue. When this returns, it is there, whatever becomes of this process.
+        """Put a value into the queue. When this returns, it is there, and survives this process.
 
         Raises:
             OSError: if this process has closed the queue.

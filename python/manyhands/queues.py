@@ -1,13 +1,13 @@
-"""`Queue`, `JoinableQueue` and `SimpleQueue` in shared memory, as `multiprocessing.queues` has them.
+"""`Queue`, `JoinableQueue` and `SimpleQueue` in shared memory, as in `multiprocessing.queues`.
 
 There is no feeder thread: when `put` returns, the item is in the queue, and stays there whatever
-becomes of the process that put it. So a process can be joined before its queue was emptied, `qsize`,
-`empty` and `full` are exact, and `put` of something that cannot be pickled raises at the call. An item
-that a process has begun to take when it is killed is still there for the others; one that was taken
-is gone.
+becomes of the process that put it. So a process can be joined before its queue was emptied,
+`qsize`, `empty` and `full` are exact, and `put` of something that cannot be pickled raises at the
+call. An item that a process has begun to take when it is killed is still there for the others; one
+that was taken is gone.
 
-Added to `multiprocessing`: `put_many` and `get_many`; `shutdown`, as `queue.Queue` has it since Python
-3.13, which ends `for item in queue` everywhere; `max_bytes`.
+Added to `multiprocessing`: `put_many` and `get_many`; `shutdown`, as `queue.Queue` has it since
+Python 3.13, which ends `for item in queue` everywhere; `max_bytes`.
 
 What lives in `__main__` arrives as the reader's own where it has that name, otherwise it comes
 along with the item (`_by_item`). Other objects of manyhands may be items too, queues among them.

@@ -8,8 +8,8 @@ share, and what it said. Then the history is held against what a queue may do:
   has ended;
 - a count, an Empty and a Full must hold at one moment between begin and end of the operation.
 
-For the last: at each moment at most so many items can be in the queue as puts have begun and gets have
-ended, and at least so many as puts have ended and gets have begun.
+For the last: at each moment at most so many items can be in the queue as puts have begun and gets
+have ended, and at least so many as puts have ended and gets have begun.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ def test_a_history_is_one_of_a_queue(family, maxsize, steps):
     for number in range(PROCESSES):
         family.start(act, queue, results, go, number, steps)
     go.put_many([None] * PROCESSES)
-    history = sum((results.get(timeout=120) for _ in range(PROCESSES)), [])
+    parts = [results.get(timeout=120) for _ in range(PROCESSES)]
+    history = [entry for part in parts for entry in part]
     family.join()
     left = queue.get_many(block=False) if not queue.empty() else []
     check_counts(history, maxsize)

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::Refused;
@@ -160,7 +160,11 @@ impl State {
         let key = self.next_key;
         let worker = Worker::new(key, seat, self.config.max_tasks)?;
         self.next_key += 1;
-        self.launches.order(key, seat, Arc::clone(&worker.lane));
+        let lane = Arc::clone(&worker.lane);
+        match self.start_pause() {
+            Duration::ZERO => self.launches.order(key, seat, lane),
+            pause => self.launches.retry(key, seat, lane, Instant::now() + pause),
+        }
         Ok(worker)
     }
 

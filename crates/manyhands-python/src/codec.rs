@@ -174,10 +174,7 @@ pub(crate) fn has_payload(tag: u8) -> bool {
 
 /// The value of what follows a tag.
 #[inline]
-pub(crate) fn decode_payload<'py>(
-    tag: u8,
-    payload: Bound<'py, PyBytes>,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn decode_payload(tag: u8, payload: Bound<'_, PyBytes>) -> PyResult<Bound<'_, PyAny>> {
     match tag {
         BYTES => Ok(payload.into_any()),
         PICKLE => unpickle(&payload),

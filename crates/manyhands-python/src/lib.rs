@@ -105,6 +105,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        manyhands_shm::sync::register_kinds();
         crate::ffi::install_quick::<Lock>(py, true)?;
         crate::ffi::install_quick::<RLock>(py, true)?;
         crate::ffi::install_quick::<Semaphore>(py, false)

@@ -143,8 +143,13 @@ impl QueueBase {
     }
 
     /// Makes the channel, for a new queue.
-    fn _create(&self, py: Python<'_>, items: Option<u64>, bytes: Option<u64>) -> PyResult<()> {
-        self.0.create(py, Limits { items, bytes })
+    fn _create(
+        &self,
+        py: Python<'_>,
+        max_items: Option<u64>,
+        max_bytes: Option<u64>,
+    ) -> PyResult<()> {
+        self.0.create(py, Limits { items: max_items, bytes: max_bytes })
     }
 
     /// Takes over a channel that exists.

@@ -17,7 +17,7 @@ type Outcome = Result<(), Refused<NoMemory>>;
 
 /// Items of one call that are put under one lock.
 const PIECE_ITEMS: usize = 256;
-const PIECE_BYTES: usize = LARGE as usize;
+const PIECE_BYTES: usize = 32 << 10;
 
 /// Puts one value.
 #[inline]

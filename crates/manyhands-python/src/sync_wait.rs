@@ -49,7 +49,6 @@ pub(crate) fn block_of<T>(
     }
     let block = world::alloc(py, size_of::<T>(), manyhands_shm::world::Fill::Zero)?;
     if kind != 0 {
-        manyhands_shm::sync::register_kinds();
         block.set_kind(kind);
     }
     Ok(block)

@@ -190,19 +190,19 @@ mod tests {
 
     #[test]
     fn two_flags_are_a_conversation() {
-        let (ping, pong) = (Event::new(), Event::new());
+        let (call, answer) = (Event::new(), Event::new());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..10_000 {
-                    assert_eq!(ping.wait(ping.look(), PATIENCE), Wait::Ready(()));
-                    ping.clear();
-                    pong.set();
+                    assert_eq!(call.wait(call.look(), PATIENCE), Wait::Ready(()));
+                    call.clear();
+                    answer.set();
                 }
             });
             for _ in 0..10_000 {
-                ping.set();
-                assert_eq!(pong.wait(pong.look(), PATIENCE), Wait::Ready(()));
-                pong.clear();
+                call.set();
+                assert_eq!(answer.wait(answer.look(), PATIENCE), Wait::Ready(()));
+                answer.clear();
             }
         });
     }
