@@ -24,7 +24,7 @@ pub(crate) const VALUE: u8 = 1;
 pub(crate) const TEXT: u8 = 2;
 pub(crate) const BYTES: u8 = 3;
 pub(crate) const PICKLE: u8 = 4;
-pub(crate) const PINNED: u8 = 5;
+pub(crate) use manyhands_shm::pipe::PINNED;
 
 /// Up to this the bytes of a message that are not wanted as bytes stay on the stack.
 const SHORT: usize = 128;

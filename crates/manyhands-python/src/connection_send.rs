@@ -92,43 +92,69 @@ impl State {
         let pins = Pins::new(end, &met)?;
         let head = pins.head();
         let parcel = Parcel { label: PINNED, parts: [&head, pickle.as_bytes()] };
-        self.transmit(py, end, parcel)?;
-        pins.leave();
-        Ok(())
+        let outcome = self.deliver(py, end, parcel);
+        // What is in the ring, even in part, is unpinned by whoever clears the ring.
+        if outcome.as_ref().map_or_else(|failed| failed.begun, |()| true) {
+            pins.leave();
+        }
+        Ok(outcome?)
     }
 
     fn transmit(&self, py: Python<'_>, end: &Arc<End>, parcel: Parcel<'_>) -> PyResult<()> {
+        Ok(self.deliver(py, end, parcel)?)
+    }
+
+    fn deliver(&self, py: Python<'_>, end: &Arc<End>, parcel: Parcel<'_>) -> Result<(), Failed> {
         let Some(mut sending) = end.send(parcel) else {
-            return Err(PyOSError::new_err("connection is read-only"));
+            return Err(Failed {
+                error: PyOSError::new_err("connection is read-only"),
+                begun: false,
+            });
         };
         if parcel.len() <= SMALL {
             match sending.advance(NOW) {
                 Sent::Done => return Ok(()),
                 Sent::TimedOut | Sent::Interrupted => {}
-                failed => return Err(failure(failed)),
+                failed => return Err(failure(failed, &sending)),
             }
         }
-        self.transmit_slowly(py, sending)
+        self.deliver_slowly(py, sending)
     }
 
     #[cold]
-    fn transmit_slowly(&self, py: Python<'_>, mut sending: Sending<'_>) -> PyResult<()> {
+    fn deliver_slowly(&self, py: Python<'_>, mut sending: Sending<'_>) -> Result<(), Failed> {
         loop {
             match detached(py, || sending.advance(WAIT)) {
                 Sent::Done => return Ok(()),
-                Sent::TimedOut | Sent::Interrupted => self.pause(py)?,
-                failed => return Err(failure(failed)),
+                Sent::TimedOut | Sent::Interrupted => {
+                    let begun = sending.is_begun();
+                    self.pause(py).map_err(|error| Failed { error, begun })?;
+                }
+                failed => return Err(failure(failed, &sending)),
             }
         }
     }
 }
 
+/// A message that was not sent, and whether some of it is in the ring.
+struct Failed {
+    error: PyErr,
+    begun: bool,
+}
+
+impl From<Failed> for PyErr {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 #[cold]
-fn failure(sent: Sent) -> PyErr {
-    match sent {
+fn failure(sent: Sent, sending: &Sending<'_>) -> Failed {
+    let error = match sent {
         Sent::TooLong => PyValueError::new_err("the message is longer than 256 TiB"),
         _ => PyBrokenPipeError::new_err((32, "Broken pipe")),
-    }
+    };
+    Failed { error, begun: sending.is_begun() }
 }
 
 /// Blocks that a message keeps alive until it has been received.

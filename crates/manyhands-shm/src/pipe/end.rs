@@ -19,6 +19,7 @@ use manyhands_os::doorbell;
 
 use super::bell::Arrived;
 use super::receiving::{Read, Receiving, Suspended};
+use super::remains;
 use super::ring::Ring;
 use super::sending::{Parcel, Sending};
 use super::socket::Socket;
@@ -94,7 +95,9 @@ impl End {
     /// When there is no memory or no descriptor left.
     pub fn pair(world: &Arc<World>, duplex: bool) -> Result<(Self, Self), NoPipe> {
         let len = RINGS + if duplex { 2 * RING } else { RING };
+        remains::watch(clear);
         let block = world.alloc(len, Fill::Zero).map_err(NoPipe::Memory)?;
+        block.set_kind(remains::KIND);
         let (first, second) = doorbell::pair().map_err(NoPipe::Socket)?;
         let make = |socket, half| Self::new(block.clone(), socket, half);
         Ok((make(first, Half::First), make(second, Half::Second)))
@@ -103,6 +106,7 @@ impl End {
     /// An end whose descriptor and block came from another process. `None`: the block is no pipe's.
     #[must_use]
     pub fn adopt(block: Block, socket: OwnedFd, half: Half) -> Option<Self> {
+        remains::watch(clear);
         let is_pipe = [RINGS + RING, RINGS + 2 * RING].contains(&block.len());
         is_pipe.then(|| Self::new(block, socket, half))
     }
@@ -195,17 +199,30 @@ impl End {
 
     #[inline]
     fn way(&self, index: usize) -> Option<Way<'_>> {
-        let at = RINGS + index * RING;
-        if at + RING > self.block.len() {
-            return None;
-        }
-        let base = self.block.as_ptr().wrapping_add(at);
-        // SAFETY: the ring lies inside the block (checked above), which is mapped as long as `self` lives and
-        // aligned to 64 bytes; nobody makes references to its bytes.
-        let ring = unsafe { Ring::new(base, RING as u64) };
-        let words = &self.block.get::<Header>().0[index];
+        let (words, ring) = direction(&self.block, index)?;
         let (socket, live, watch) = (self.wire(), &self.live, &self.watch);
         Some(Way { words, ring, socket, live, watch })
+    }
+}
+
+/// The words and the ring of one direction, if the pipe has it.
+#[inline]
+fn direction(block: &Block, index: usize) -> Option<(&Words, Ring)> {
+    let at = RINGS + index * RING;
+    if at + RING > block.len() {
+        return None;
+    }
+    let base = block.as_ptr().wrapping_add(at);
+    // SAFETY: the ring lies inside the block (checked above) and is aligned to 64 bytes; whoever uses it has the
+    // block, so that it is mapped; nobody makes references to its bytes.
+    let ring = unsafe { Ring::new(base, RING as u64) };
+    Some((&block.get::<Header>().0[index], ring))
+}
+
+/// Nobody holds the pipe any more.
+fn clear(block: &Block) {
+    for (words, ring) in (0..2).filter_map(|index| direction(block, index)) {
+        remains::unpin_all(block, words, &ring);
     }
 }
 

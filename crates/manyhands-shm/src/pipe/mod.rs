@@ -9,6 +9,7 @@
 //! | [`Sending`] (`sending.rs`) | one message on its way into the ring |
 //! | [`Receiving`] (`receiving.rs`) | one message on its way out |
 //! | [`End`] (`end.rs`) | one end: a socket (`socket.rs`), and its part of the shared block |
+//! | `remains.rs` | what becomes of messages that nobody received |
 //! | `way.rs` | one direction, as one end sees it |
 //! | `watch.rs` | how long the ring is watched before a sleep |
 //!
@@ -23,6 +24,8 @@ mod bell;
 mod end;
 #[cfg(not(loom))]
 mod receiving;
+#[cfg(not(loom))]
+mod remains;
 #[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
@@ -41,6 +44,8 @@ pub use bell::{Announced, Arrived, Ear, Marks, Published};
 pub use end::{End, Half, NoPipe};
 #[cfg(not(loom))]
 pub use receiving::{Arrival, Read, Receiving, Suspended};
+#[cfg(not(loom))]
+pub use remains::PINNED;
 #[cfg(not(loom))]
 pub use sending::{Parcel, Sending, Sent};
 pub use wire::{First, Heard, Rung, Wire};

@@ -164,6 +164,12 @@ impl Ring {
         unsafe { self.base.cast_const().copy_to_nonoverlapping(target, second.len()) };
     }
 
+    /// Bytes that were made with a value, and that [`Ring::get`] has filled since.
+    pub(super) fn filled<const N: usize>(bytes: [MaybeUninit<u8>; N]) -> [u8; N] {
+        // SAFETY: each had a value before, and `get` only puts another one in its place.
+        bytes.map(|byte| unsafe { byte.assume_init() })
+    }
+
     /// How many of `len` bytes from `at` on lie before the ring's end.
     fn before_end(&self, at: u64, len: usize) -> usize {
         len.min(self.offset(self.capacity - 1) + 1 - self.offset(at))

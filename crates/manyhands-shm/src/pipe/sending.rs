@@ -109,6 +109,12 @@ impl<'a> Sending<'a> {
         }
     }
 
+    /// Whether some of it, or all, is in the ring already.
+    #[must_use]
+    pub const fn is_begun(&self) -> bool {
+        self.begun
+    }
+
     fn lock(&mut self, limit: Option<Duration>) -> Result<(), Sent> {
         if self.parcel.len() as u64 > LONGEST {
             return Err(Sent::TooLong);
@@ -135,6 +141,7 @@ impl<'a> Sending<'a> {
         let tail = self.way.words.tail();
         self.way.ring.put_header(tail, Header { marked: is_marked(announced), ..header });
         self.put(tail + HEADER, len);
+        self.begun = true;
         self.publish(tail + header.size(), announced)
     }
 

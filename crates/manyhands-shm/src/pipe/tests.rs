@@ -10,9 +10,9 @@ use std::sync::{Arc, OnceLock};
 use manyhands_os::doorbell::{self, Heard, Listen};
 use proptest::prelude::*;
 
-use super::{Arrival, End, Parcel, Read, Sent};
+use super::{Arrival, End, PINNED, Parcel, Read, Sent};
 use crate::sync::Wait;
-use crate::world::World;
+use crate::world::{Fill, World};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
@@ -224,6 +224,24 @@ fn the_descriptor_tells_the_truth_once_it_was_asked_for() {
         }
         assert_eq!(receive(&b, NOW), Read::TimedOut);
     }
+}
+
+#[test]
+fn messages_that_nobody_received_pin_nothing_for_ever() {
+    let (a, b) = pair();
+    let pinned = world().alloc(100, Fill::Zero).unwrap();
+    let handle = pinned.handle();
+    let mut bytes = 1_u32.to_le_bytes().to_vec();
+    bytes.extend(handle.0.to_le_bytes());
+    assert!(world().pin(handle));
+    assert_eq!(send(&a, PINNED, &bytes, NOW), Sent::Done);
+    bytes.extend(content(1, 50 * KIB));
+    assert!(world().pin(handle));
+    assert_eq!(send(&a, PINNED, &bytes, NOW), Sent::Done);
+    drop(pinned);
+    assert!(world().adopt(handle).is_some());
+    drop((a, b));
+    assert!(world().adopt(handle).is_none());
 }
 
 /// What an end is asked to do.
