@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-RIVALS ?= loky joblib mpire pebble
+RIVALS ?= loky joblib mpire pebble faster-fifo
 PYTEST_ARGS ?=
 
 MAKEFLAGS += --no-print-directory

@@ -7,10 +7,12 @@ import imap
 import map as map_bench
 import metg
 import parse_stdlib
+import queues
 import roundtrip
 import sha256
 import spinning
 import startup
+import sync
 from harness import Subject
 
 MODULES = (
@@ -25,5 +27,7 @@ MODULES = (
     startup,
     spinning,
     idle,
+    sync,
+    queues,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)

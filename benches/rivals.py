@@ -224,10 +224,13 @@ ALL = (
     _rival("joblib", "joblib", "joblib", _open_joblib, _START_JOBLIB),
     _rival("mpire", "mpire", "mpire", _open_mpire, _START_MPIRE),
     _rival("pebble", "pebble", "pebble", _open_pebble, _START_PEBBLE),
+    _rival("faster-fifo", "faster-fifo", "faster_fifo", _not_offered, ""),
     _pool_rival("manyhands", "manyhands", "manyhands", None),
     _pool_rival("manyhands-fork", "manyhands fork", "manyhands", "fork"),
 )
 BY_NAME = {rival.name: rival for rival in ALL}
 OURS = ("manyhands", "manyhands-fork")
-# Every rival but the one that differs from `multiprocessing` in its start alone.
-USUAL = tuple(name for name in BY_NAME if name != "forkserver")
+# Every rival but the one that differs from `multiprocessing` in its start alone, and the one that
+# has queues alone.
+USUAL = tuple(name for name in BY_NAME if name not in ("forkserver", "faster-fifo"))
+QUEUES = ("multiprocessing", "faster-fifo", "manyhands")

@@ -177,13 +177,9 @@ def test_a_future_outlives_its_executor(tmp_path):
     assert [f.result(LIMIT) for f in futures] == [None, *(x * x for x in range(20))]
 
 
-class Argument:
-    pass
-
-
 def test_arguments_and_results_are_not_kept(tmp_path):
     with manyhands.Executor(1) as executor:
-        argument = Argument()
+        argument = tasks.Point(1, 2)
         future = executor.submit(tasks.identity, argument)
         kept = [weakref.ref(argument), weakref.ref(future.result(LIMIT)), weakref.ref(future)]
         del argument, future

@@ -119,7 +119,7 @@ def with_callbacks(
                 follower.finish(len(value) if returned else None)
             chosen = callback if returned else error_callback
             if chosen is not None:
-                chosen(value)
+                report(chosen, value)
         finally:
             arrived.release()
 

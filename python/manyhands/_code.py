@@ -53,8 +53,9 @@ class Shipper:
     """Serialises the code and the arguments of one call.
 
     `register(data, name, met)` gives the number of a blob (the same for the same bytes), and keeps
-    what was met while it was pickled as long as the blob (see `_handles`); `require(n)` says that the items handed out from now on need blob n, and all required before it, loaded in
-    that order in their worker. `codebook` is the pool's. `inherited` holds the globals that the
+    what was met while it was pickled as long as the blob (see `_handles`); `require(n)` says that
+    the items handed out from now on need blob n, and all required before it, loaded in that order
+    in their worker. `codebook` is the pool's. `inherited` holds the globals that the
     workers have already because they were forked from this process; they are not sent as long as
     they are the same objects.
 
@@ -260,9 +261,7 @@ class Shipper:
         self._book.definitions[name] = made
         return made
 
-    def _pickle_definitions(
-        self, group: list[Definition]
-    ) -> tuple[CodePickler, bytes, Collector]:
+    def _pickle_definitions(self, group: list[Definition]) -> tuple[CodePickler, bytes, Collector]:
         bindings = [Binding(d.name, d.value) for d in group]
         made: list[CodePickler] = []
         maker = self._maker(CodePickler, made, [d.name for d in group])
@@ -331,9 +330,7 @@ class Shipper:
         self._book.unsent[d.name] = (reason, number)
         return number
 
-    def _set_names(
-        self, data: bytes, names: Sequence[str], met: Collector | None = None
-    ) -> int:
+    def _set_names(self, data: bytes, names: Sequence[str], met: Collector | None = None) -> int:
         """Register a blob that sets these names."""
         self._mind_neighbours(data)
         if any(name in self._book.current for name in names):

@@ -197,6 +197,8 @@ class Executor(concurrent.futures.Executor):
             self.shutdown()
         except KeyboardInterrupt:
             self.kill_workers()
+            # Code that completes futures while the interpreter ends would change its exit status.
+            self._account.wait()
             raise
 
     def __del__(self) -> None:

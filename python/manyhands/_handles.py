@@ -10,8 +10,8 @@ shared memory of a family of processes, and the name of a block in it. Three thi
 3. A pool's arguments, results and code: the pool keeps what they name.
 
 In 2 and 3 somebody *collects* while the item is pickled (`Collector`, or natively). Where none of
-the three is the case, pickling an object of ours raises `RuntimeError`, as in `multiprocessing`: the
-bytes could outlive the object, or come to a stranger.
+the three is the case, pickling an object of ours raises `RuntimeError`, as in `multiprocessing`:
+the bytes could outlive the object, or come to a stranger.
 
 Refuses: to copy what an object holds, and to know what kinds of objects there are.
 """
@@ -28,7 +28,7 @@ from ._native import Collector
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, NoReturn, Protocol, TypeVar
 
     T = TypeVar("T")
 
@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         def _handle(self) -> tuple[int, int]: ...
 
 
-__all__ = ["Collector", "Passport", "assert_travelling", "leave", "passport", "reduce", "spawning", "watch_exit"]
+__all__ = [
+    "Collector",
+    "Passport",
+    "assert_travelling",
+    "leave",
+    "passport",
+    "reduce",
+    "spawning",
+    "watch_exit",
+]
 
 _LAST = -1_000_000  # the priority of the finalizer that runs after all others
 
@@ -56,7 +65,7 @@ def reduce(obj: Handled, adopt: Callable[..., T], *extra: Any) -> tuple[Any, ...
         return adopt, (world, handle, *extra)
     popen = spawning()
     if popen is None:
-        raise RuntimeError(_refusal(obj))
+        refuse(type(obj).__name__)
     carrier = passport(popen)
     carrier.keep(obj)
     return _arrive, (carrier, adopt, world, handle, extra)
@@ -65,12 +74,13 @@ def reduce(obj: Handled, adopt: Callable[..., T], *extra: Any) -> tuple[Any, ...
 def assert_travelling(obj: object) -> None:
     """Raise RuntimeError unless something carries what is being pickled now."""
     if not _native.collecting() and spawning() is None:
-        raise RuntimeError(_refusal(obj))
+        refuse(type(obj).__name__)
 
 
-def _refusal(obj: object) -> str:
-    return (
-        f"{type(obj).__name__} objects should only be shared between processes through "
+def refuse(kind: str) -> NoReturn:
+    """Raise RuntimeError: nothing carries an object of that kind now."""
+    raise RuntimeError(
+        f"{kind} objects should only be shared between processes through "
         "inheritance: hand it to a child as an argument of a Process, or to workers as an argument "
         "or among the initargs of a manyhands pool, or put it into a queue or pipe of manyhands. "
         "It cannot be pickled on its own, nor by multiprocessing's pools, queues and managers"
@@ -134,7 +144,7 @@ def _enter(worlds: list[tuple[int, Any]], tracker: Any) -> None:
         if world not in known:
             _native.attach_world(fd.detach())
     if tracker is not None:
-        take_tracker(tracker.detach())
+        _take_tracker(tracker)
 
 
 def _tracker_fd() -> int | None:
@@ -143,15 +153,13 @@ def _tracker_fd() -> int | None:
     return None if module is None else module._resource_tracker._fd  # noqa: SLF001 - no other way
 
 
-def take_tracker(fd: int) -> None:
-    """Use the resource tracker behind `fd` from now on, if this process has none."""
+def _take_tracker(fd: Any) -> None:
+    """Use the resource tracker of the parent from now on, if this process has none."""
     from multiprocessing import resource_tracker
 
-    own: Any = resource_tracker._resource_tracker  # type: ignore[attr-defined]  # noqa: SLF001
-    if own._fd is None:
-        own._fd = fd
-    elif own._fd != fd:
-        os.close(fd)
+    own: Any = resource_tracker._resource_tracker  # noqa: SLF001
+    if own._fd is None:  # noqa: SLF001 - as the standard library's own children do it
+        own._fd = fd.detach()  # noqa: SLF001
 
 
 # The end of a process

@@ -6,14 +6,32 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_pipe import PipeEnd as PipeEnd
+from ._native_pipe import PipeSeed as PipeSeed
+from ._native_pipe import adopt_pipe as adopt_pipe
+from ._native_pipe import new_pipe as new_pipe
 from ._native_process import ProcessTemplate as ProcessTemplate
 from ._native_process import end_on_hangup as end_on_hangup
 from ._native_process import end_with_creator as end_with_creator
 from ._native_process import is_main_thread as is_main_thread
 from ._native_process import spawn_member_of_group as spawn_member_of_group
 from ._native_process import wait_dead as wait_dead
+from ._native_queue import QueueBase as QueueBase
+from ._native_queue import QueueHold as QueueHold
+from ._native_queue import QueueIterator as QueueIterator
+from ._native_queue import SimpleQueueBase as SimpleQueueBase
+from ._native_queue import adopt_queue as adopt_queue
+from ._native_sync import Atomic as Atomic
+from ._native_sync import Barrier as Barrier
+from ._native_sync import BoundedSemaphore as BoundedSemaphore
+from ._native_sync import Condition as Condition
+from ._native_sync import Event as Event
+from ._native_sync import Lock as Lock
+from ._native_sync import RLock as RLock
+from ._native_sync import Semaphore as Semaphore
 from ._native_world import Collector as Collector
 from ._native_world import Memory as Memory
+from ._native_world import Synchronized as Synchronized
 from ._native_world import attach_world as attach_world
 from ._native_world import collect as collect
 from ._native_world import collecting as collecting
@@ -24,15 +42,32 @@ from ._native_world import sweep as sweep
 
 __all__ = [
     "AsyncResult",
+    "Atomic",
+    "Barrier",
+    "BoundedSemaphore",
     "Collector",
+    "Condition",
     "Engine",
+    "Event",
     "Launches",
+    "Lock",
     "Memory",
+    "PipeEnd",
+    "PipeSeed",
     "ProcessTemplate",
+    "QueueBase",
+    "QueueHold",
+    "QueueIterator",
+    "RLock",
     "ResultIterator",
+    "Semaphore",
+    "SimpleQueueBase",
     "Stream",
+    "Synchronized",
     "Task",
     "WorkerEnd",
+    "adopt_pipe",
+    "adopt_queue",
     "attach_world",
     "collect",
     "collecting",
@@ -49,6 +84,7 @@ __all__ = [
     "lead_group",
     "leave",
     "leave_interpreter",
+    "new_pipe",
     "run_process_template",
     "run_template",
     "run_worker",
@@ -228,8 +264,7 @@ class Engine:
 
     def __new__(
         cls,
-        workers: int,
-        cores: int,
+        workers: tuple[int, int],
         max_tasks: int | None,
         template: tuple[str, list[str], list[tuple[str, str]]] | None,
         start: bytes,

@@ -1,12 +1,14 @@
 # The part of the native module that knows the world: the shared memory of a family of processes.
 # `_native.pyi` hands these names on; there is no module of this name when the program runs.
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
 
 __all__ = [
     "Collector",
     "Memory",
+    "Synchronized",
     "attach_world",
     "collect",
     "collecting",
@@ -73,3 +75,33 @@ class Memory:
     def _handle(self) -> tuple[int, int]: ...
     @staticmethod
     def _adopt(world: int, handle: int) -> Memory: ...
+    def __reduce__(self) -> Any: ...
+
+@final
+class Synchronized:
+    """A value with the lock that guards it; `manyhands.Value` makes it."""
+
+    value: Any
+    """The value, read and written with the lock held."""
+
+    def __new__(cls, obj: Any, lock: Any = None, ctx: Any = None) -> Self: ...
+    def get_obj(self) -> Any:
+        """The ctypes object, to be used without the lock."""
+
+    def get_lock(self) -> Any:
+        """The lock."""
+
+    @property
+    def acquire(self) -> Callable[..., bool]:
+        """The lock's `acquire`."""
+
+    @property
+    def release(self) -> Callable[[], None]:
+        """The lock's `release`."""
+
+    @property
+    def _obj(self) -> Any: ...
+    @property
+    def _lock(self) -> Any: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(self, *args: object) -> Any: ...

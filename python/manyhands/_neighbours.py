@@ -1,10 +1,11 @@
 """What the standard library's own objects need in a worker of ours.
 
-| object | needs | how it gets it |
-| --- | --- | --- |
-| manager proxies, connections, sockets | the key with which processes of one program recognise each other | with the snapshot that starts a worker, or ahead of the first argument that may need it |
-| named shared memory | the parent's resource tracker: one of the worker's own would unlink the memory at the worker's end | its descriptor, found through `/proc`; where that fails, the worker does not track at all |
-| locks, queues, connections among `initargs` | what `multiprocessing` gives to a child that is being started | a `Parcel` stands for the child |
+Manager proxies, connections and sockets need the key with which processes of one program recognise
+each other: it comes with the snapshot that starts a worker, or ahead of the first argument that may
+need it. Named memory needs the parent's resource tracker, found through `/proc`: one of the
+worker's own would unlink the memory at the worker's end; where none is found it does not track.
+Locks, queues and connections among `initargs` need what `multiprocessing` gives to a child that is
+being started: a `Parcel` stands for the child.
 
 Refuses: to import `multiprocessing` where nothing of it is used.
 """
@@ -63,10 +64,10 @@ def use_tracker(address: Address | None) -> bool:
     """Use the tracker that is to be found there, if this process has none; whether it has one."""
     from multiprocessing import resource_tracker
 
-    own: Any = resource_tracker._resource_tracker  # type: ignore[attr-defined]  # noqa: SLF001
-    if own._fd is None and address is not None:
-        own._fd = _reopen(*address)
-    return own._fd is not None
+    own: Any = resource_tracker._resource_tracker  # noqa: SLF001
+    if own._fd is None and address is not None:  # noqa: SLF001 - as above
+        own._fd = _reopen(*address)  # noqa: SLF001
+    return own._fd is not None  # noqa: SLF001
 
 
 def _reopen(pid: int, fd: int) -> int | None:
@@ -196,7 +197,10 @@ class Parcel:
         self.fds.append(os.dup(fd))
         return len(self.fds) - 1
 
-    DupFd = staticmethod(lambda place: Given(place))
+    @staticmethod
+    def DupFd(place: int) -> Given:  # noqa: N802 - multiprocessing's name
+        """What the descriptor with that place is in the worker."""
+        return Given(place)
 
     def reducers(self) -> dict[type, Any]:
         """How locks of the standard library go to a worker that inherits them."""
@@ -223,7 +227,7 @@ class Parcel:
 
 
 def stand_in() -> None:
-    """Let `multiprocessing` see the parcel that is being packed as a child that is being started."""
+    """Let `multiprocessing` see the parcel that is being packed as a child that it starts."""
     context = sys.modules.get("multiprocessing.context")
     if _packing.parcel is not None and context is not None:
         context.set_spawning_popen(_packing.parcel)

@@ -1,7 +1,8 @@
 """Values as bytes, both ways: the table of reducers, results, and decoding.
 
 Plain `pickle.dumps(value, 5)` is what the engine tries first, and nearly always enough. Its bytes
-must not be used when it raised, when `care()` says so, or when they contain `SUSPECT`; then the slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
+must not be used when it raised, when `care()` says so, or when they contain `SUSPECT`; then the
+slow path is taken: `Shipper.dumps` (in `_code`) for what goes to a worker,
 `dumps_result` for what a worker sends back.
 
 The slow path's table starts from that of multiprocessing's `ForkingPickler`, in which torch and
@@ -45,7 +46,7 @@ They are part of `__main__` and of `__mp_main__`: the other side may not have th
 # the same of them or refuses. `multiprocessing.connection` is not among them: plain pickle copies a
 # Connection with the number of its file descriptor, which means nothing elsewhere.
 _HARMLESS = frozenset({"builtins", "functools", "array", "socket", "multiprocessing.heap"})
-# Where the reducers of our own shared ctypes objects are; see `care`.
+# Where the reducer of our own shared ctypes objects is: plain pickle refuses those by itself.
 _OWN_CTYPES = "manyhands.sharedctypes"
 # Reducers of ForkingPickler that are worse than pickle's or ours: they need multiprocessing to be
 # imported where they arrive, or fail for private methods.
@@ -75,13 +76,10 @@ def needs_forking_pickler() -> bool:
 def care() -> int:
     """What plain pickle may be trusted with.
 
-    0: with everything. 1: with what does not mention `_ctypes` or named memory: of those it would
-    make a copy, or start a tracker. 2: with nothing; see `needs_forking_pickler`.
+    0: with everything. 1: with what does not mention named memory, which would start a tracker
+    where it arrives. 2: with nothing; see `needs_forking_pickler`.
     """
-    if needs_forking_pickler():
-        return 2
-    modules = sys.modules
-    return int("manyhands.sharedctypes" in modules or "multiprocessing.shared_memory" in modules)
+    return 2 if needs_forking_pickler() else int("multiprocessing.shared_memory" in sys.modules)
 
 
 def reducers(*, rare: bool = False) -> dict[type, Any]:

@@ -137,8 +137,7 @@ class Crew:
         snapshot = _snapshot.take(environ, options.preload)
         by_template = options.method == "template"
         self.engine = Engine(
-            options.workers,
-            options.cores,
+            (options.workers, options.cores),
             options.max_tasks,
             _template_command(environ) if by_template else None,
             snapshot,

@@ -29,6 +29,8 @@ __all__ = [
     "InitializerError",
     "LargeGlobalWarning",
     "LaunchError",
+    "OwnerDied",
+    "OwnerDiedWarning",
     "PicklingError",
     "ProcessError",
     "RemoteError",
@@ -328,6 +330,17 @@ class RemoteError(_Record, ProcessError):
 
 class LargeGlobalWarning(RuntimeWarning):
     """A function drags more than 16 MB of global data to every worker."""
+
+
+class OwnerDied(ProcessError):
+    """The process that held a lock has died: what the lock protects may be half done.
+
+    Raised where the lock was made with `on_death="raise"`; the lock has not been taken.
+    """
+
+
+class OwnerDiedWarning(RuntimeWarning):
+    """The process that held a lock, which has been taken now, has died."""
 
 
 def _worker(number: int | None, pid: int | None) -> str:

@@ -1,8 +1,8 @@
 """Named shared memory: the standard library's, with one tracker for the whole program.
 
 `SharedMemory` and `ShareableList` are those of `multiprocessing.shared_memory`, with two changes.
-`track=` is there on every Python (the standard library has it from 3.13 on). And where such an object
-arrives in another process, that one uses the resource tracker of the process it came from: a
+`track=` is there on every Python (the standard library has it from 3.13 on). And where such an
+object arrives in another process, that one uses the resource tracker of the process it came from: a
 tracker of its own would unlink the memory when this process ends, while others still use it.
 
 Refuses: to be anonymous. Memory without a name, which nobody can leave behind, is what `RawArray`

@@ -1,13 +1,12 @@
 """Shared values and arrays: ctypes objects in anonymous shared memory, with a lock or without.
 
-The names, arguments and behaviour are those of `multiprocessing.sharedctypes`. The memory is part of
-the program's world: no file, no descriptor of its own, gone with the last process that holds it.
+The names, arguments and behaviour are those of `multiprocessing.sharedctypes`. The memory is part
+of the program's world: no file, no descriptor of its own, gone with the last process that holds it.
 An object is an ordinary instance of its ctypes type, which lies in that memory.
 
-| made by | is | guarded |
-| --- | --- | --- |
-| `RawValue`, `RawArray`, `copy`, `Value` and `Array` with `lock=False` | the ctypes object | no |
-| `Value`, `Array`, `synchronized` | a wrapper with `get_obj`, `get_lock`, `acquire`, `release` | yes: each access takes the lock, which is an RLock |
+`RawValue`, `RawArray`, `copy`, and `Value` and `Array` with `lock=False`, give the ctypes object.
+`Value`, `Array` and `synchronized` give a wrapper with `get_obj`, `get_lock`, `acquire` and
+`release`, whose accesses take a lock: an RLock, if none is given.
 
 `v.value += 1` is a read and a write, which take the lock one after the other: hold it over both,
 with `with v.get_lock():`, or use `manyhands.Atomic`.
@@ -18,12 +17,13 @@ Refuses: to share what a pointer points to; only the object's own bytes are shar
 from __future__ import annotations
 
 import ctypes
+from abc import ABCMeta
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from . import _handles
-from ._native import Memory
+from ._native import Memory, Synchronized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +106,7 @@ def copy(obj: Any) -> Any:
 
 def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
     """A wrapper for a ctypes object whose accesses take `lock`, or a new RLock."""
-    if isinstance(obj, SynchronizedBase):
+    if isinstance(obj, (SynchronizedBase, Synchronized)):
         raise AssertionError("object already synchronized")  # noqa: TRY004 - as multiprocessing
     return _wrapper_of(type(obj))(obj, lock, ctx)
 
@@ -119,18 +119,27 @@ def _guarded(obj: Any, lock: Any, ctx: Any) -> Any:
     if lock is False:
         return obj
     if lock in (True, None):
-        lock = _new_lock(ctx)
+        lock = new_lock(ctx)
     if not hasattr(lock, "acquire"):
         raise AttributeError(f"{lock!r} has no method 'acquire'")
     return synchronized(obj, lock, ctx)
 
 
-def _new_lock(ctx: Any) -> Any:
+def new_lock(ctx: Any) -> Any:
+    """A new RLock, of the context's class."""
     if ctx is not None:
         return ctx.RLock()
     from .synchronize import RLock
 
     return RLock()
+
+
+def letter_of(obj: Any) -> str:
+    """The letter of a simple ctypes object of one of the types above, else an empty text."""
+    return _LETTERS.get(type(obj), "")
+
+
+_LETTERS: dict[Kind, str] = {kind: kind._type_ for kind in typecode_to_type.values()}
 
 
 # In memory
@@ -144,7 +153,7 @@ def _place(kind: Kind, memory: Memory) -> Any:
     """An object of that type, in this memory, which it keeps alive."""
     ForkingPickler.register(kind, reduce_ctype)
     obj = kind.from_address(memory.address)
-    obj._wrapper = memory
+    obj._wrapper = memory  # noqa: SLF001 - where CPython keeps it, too
     return obj
 
 
@@ -181,12 +190,12 @@ def _kind_of(described: Any) -> Kind:
 # Wrappers
 
 
-class SynchronizedBase:
+class SynchronizedBase(metaclass=ABCMeta):  # noqa: B024 - for the native class that it counts in
     """A ctypes object with the lock that guards it."""
 
     def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
         self._obj = obj
-        self._lock = _new_lock(ctx) if lock is None else lock
+        self._lock = new_lock(ctx) if lock is None else lock
         self.acquire: Callable[..., bool] = self._lock.acquire
         self.release: Callable[[], None] = self._lock.release
 
@@ -202,8 +211,7 @@ class SynchronizedBase:
         self._lock.__exit__(kind, error, trace)
 
     def __reduce__(self) -> Any:
-        _handles.assert_travelling(self)
-        return _rebuild, (reduce_ctype(self._obj), self._lock)
+        return reduce_guarded(self)
 
     def get_obj(self) -> Any:
         """The ctypes object, to be used without the lock."""
@@ -215,6 +223,12 @@ class SynchronizedBase:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} wrapper for {self._obj}>"
+
+
+def reduce_guarded(wrapper: Any) -> Any:
+    """How a wrapper is pickled: what it holds, and its lock."""
+    _handles.assert_travelling(wrapper)
+    return _rebuild, (reduce_ctype(wrapper.get_obj()), wrapper.get_lock())
 
 
 def _rebuild(reduced: tuple[Any, ...], lock: Any) -> Any:
@@ -240,10 +254,7 @@ def _guarded_property(name: str) -> property:
     return property(get, set_)
 
 
-class Synchronized(SynchronizedBase):
-    """A value with the lock that guards it."""
-
-    value = _guarded_property("value")
+SynchronizedBase.register(Synchronized)
 
 
 class SynchronizedArray(SynchronizedBase):
@@ -279,7 +290,7 @@ class SynchronizedString(SynchronizedArray):
 class_cache: WeakKeyDictionary[Kind, type[SynchronizedBase]] = WeakKeyDictionary()
 
 
-def _wrapper_of(kind: Kind) -> type[SynchronizedBase]:
+def _wrapper_of(kind: Kind) -> Any:
     if issubclass(kind, ctypes._SimpleCData):  # noqa: SLF001 - the public name of all simple types
         return Synchronized
     if issubclass(kind, ctypes.Array):

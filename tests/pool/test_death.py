@@ -185,8 +185,10 @@ def test_death_of_an_idle_worker_costs_nothing(make_pool, tmp_path):
 
 def test_death_right_after_the_result(pool):
     # The result is published before the worker dies: it must not be lost.
-    for _ in range(20):
-        assert pool.apply(tasks.die_after_return, (5,)) == 5
+    for _ in range(8):
+        pid = pool.apply(tasks.die_after_return)
+        # Until it is dead the next item could be given to it, and be lost rightly.
+        wait_until(lambda pid=pid: gone(pid), "the worker does not die")
 
 
 def test_death_while_a_large_result_is_encoded(pool):

@@ -214,6 +214,7 @@ def use():
         pool.apply_async(square, (1,), callback=square).get()
         list(pool.imap(square, range(100)))
 
+use()  # the shared memory of the process stays
 before = facts()
 for _ in range(5):
     use()

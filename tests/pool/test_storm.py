@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 import support
@@ -45,7 +46,7 @@ class Killer:
             template = self._random.randrange(20) == 0
             pause = 0.25 if template else self._random.uniform(0.0, 0.02)
             workers = {pid for _, pid in self._workers.pids() if pid is not None}
-            victims = sorted(support.descendants(os.getpid()) if template else workers)
+            victims = sorted(templates() | workers if template else workers)
             if victims:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._random.choice(victims), signal.SIGKILL)
@@ -54,6 +55,18 @@ class Killer:
     @property
     def done(self):
         return not self._left
+
+
+def templates():
+    """The templates among the descendants: the standard library's helpers are none of ours."""
+    return {pid for pid in support.descendants(os.getpid()) if b"_template" in command(pid)}
+
+
+def command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def is_lost(error):

@@ -9,6 +9,7 @@
 //! | [`budget`] | how much memory this process may use |
 //! | [`clock`] | the monotonic clock |
 //! | [`cpu`] | how many cores this process may use |
+//! | [`doorbell`] | a stream socket that rings, and tells when the other side is gone |
 //! | [`event`] | eventfd: waking a thread that polls |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
@@ -19,7 +20,7 @@
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
-//! | [`room`] | how much memory and address space there is; random numbers |
+//! | [`room`] | how much memory the machine has, and address space the process; random numbers |
 //! | [`signals`] | the signal mask of a thread, ignored signals |
 //! | [`socket`] | messages that carry descriptors |
 //! | [`stdio`] | redirecting the three standard descriptors |
@@ -30,6 +31,7 @@
 pub mod budget;
 pub mod clock;
 pub mod cpu;
+pub mod doorbell;
 pub mod event;
 pub mod fork;
 pub mod futex;

@@ -46,7 +46,7 @@ impl Mark {
 
     /// Whether `other`, in the same pid namespace, lives, as far as this process, which is `self`, can
     /// know.
-    pub fn sees_alive(&self, other: &Self) -> bool {
+    pub fn sees_alive(self, other: Self) -> bool {
         if other == self {
             return true;
         }
@@ -61,7 +61,7 @@ impl Mark {
     }
 
     /// Whether the number of `other` belongs to a process that started at another time.
-    fn sees_another(&self, other: &Self) -> bool {
+    fn sees_another(self, other: Self) -> bool {
         if self.start == 0 || other.start == 0 {
             return false;
         }
@@ -101,8 +101,8 @@ mod tests {
     fn this_process_lives() {
         let me = Mark::of_self();
         assert!(me.start > 0 && own_namespace() > 0);
-        assert!(me.sees_alive(&me));
-        assert!(me.sees_alive(&Mark { start: 0, ..me }));
+        assert!(me.sees_alive(me));
+        assert!(me.sees_alive(Mark { start: 0, ..me }));
     }
 
     #[test]
@@ -110,19 +110,19 @@ mod tests {
         let me = Mark::of_self();
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let other = started(&child.id().to_string()).unwrap();
-        assert!(me.sees_alive(&other));
+        assert!(me.sees_alive(other));
         child.kill().unwrap();
         let pidfd = PidFd::open(other.pid).unwrap();
         crate::poll::poll(&[std::os::fd::AsFd::as_fd(&pidfd)], None).unwrap();
-        assert!(!me.sees_alive(&other), "a zombie");
+        assert!(!me.sees_alive(other), "a zombie");
         child.wait().unwrap();
-        assert!(!me.sees_alive(&other), "reaped");
+        assert!(!me.sees_alive(other), "reaped");
     }
 
     #[test]
     fn a_number_that_was_given_out_again_is_someone_else() {
         let me = Mark::of_self();
-        assert!(!me.sees_alive(&Mark { start: me.start ^ 2, ..me }));
+        assert!(!me.sees_alive(Mark { start: me.start ^ 2, ..me }));
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         let me = Mark::of_self();
         let thread = std::thread::spawn(|| rustix::thread::gettid().as_raw_nonzero().get());
         let pid = thread.join().unwrap();
-        assert!(!me.sees_alive(&Mark { pid, start: 0 }));
-        assert!(!me.sees_alive(&Mark { pid: (1 << 22) - 1, start: 0 }));
+        assert!(!me.sees_alive(Mark { pid, start: 0 }));
+        assert!(!me.sees_alive(Mark { pid: (1 << 22) - 1, start: 0 }));
     }
 }

@@ -173,7 +173,7 @@ impl Status {
 #[expect(clippy::struct_excessive_bools, reason = "facts that hold independently of each other")]
 pub(crate) struct Call {
     pub(crate) spec: CallSpec,
-    /// Code that a worker must have before it gets an item, in order.
+    /// Code that a worker must have before it gets the function's, in order.
     pub(crate) codes: Vec<u64>,
     pub(crate) fed: u64,
     pub(crate) settled: u64,
@@ -198,19 +198,20 @@ pub(crate) struct Call {
 
 #[derive(Debug)]
 enum Waiting {
-    Indexed(BTreeMap<u64, Run>),
+    /// The run whose turn it is apart from the others: with one item, or in order, there are no others.
+    Indexed(Option<Run>, BTreeMap<u64, Run>),
     Arrived(VecDeque<Run>),
 }
 
 impl Call {
     pub(crate) fn new(spec: CallSpec) -> Self {
         let waiting = match spec.order {
-            Order::Index => Waiting::Indexed(BTreeMap::new()),
+            Order::Index => Waiting::Indexed(None, BTreeMap::new()),
             Order::Arrival => Waiting::Arrived(VecDeque::new()),
         };
         Self {
             spec,
-            codes: vec![spec.function],
+            codes: Vec::new(),
             fed: 0,
             settled: 0,
             sealed: false,
@@ -238,6 +239,11 @@ impl Call {
             bytes_in_flight: self.bytes_in_flight,
             bytes_waiting: self.bytes_waiting,
         }
+    }
+
+    /// The function's code, after all that it needs.
+    pub(crate) fn all_codes(&self) -> impl Iterator<Item = u64> {
+        self.codes.iter().copied().chain([self.spec.function])
     }
 
     pub(crate) fn complete(&self) -> bool {
@@ -270,7 +276,8 @@ impl Call {
         }
         self.bytes_waiting += run.bytes();
         match &mut self.waiting {
-            Waiting::Indexed(runs) => drop(runs.insert(run.first, run)),
+            Waiting::Indexed(next, _) if run.first == self.taken => *next = Some(run),
+            Waiting::Indexed(_, runs) => drop(runs.insert(run.first, run)),
             Waiting::Arrived(runs) => runs.push_back(run),
         }
         ended
@@ -290,21 +297,21 @@ impl Call {
     /// Whether `take` would return something.
     pub(crate) fn has_run(&self) -> bool {
         match &self.waiting {
-            Waiting::Indexed(runs) => {
-                runs.first_key_value().is_some_and(|(at, _)| *at == self.taken)
-            }
+            Waiting::Indexed(next, _) => next.is_some(),
             Waiting::Arrived(runs) => !runs.is_empty(),
         }
     }
 
     pub(crate) fn take(&mut self) -> Option<Run> {
-        if !self.has_run() {
-            return None;
-        }
         let run = match &mut self.waiting {
-            Waiting::Indexed(runs) => runs.pop_first().map(|(_, run)| run),
-            Waiting::Arrived(runs) => runs.pop_front(),
-        }?;
+            Waiting::Indexed(next, runs) => {
+                let run = next.take()?;
+                let turn = self.taken + u64::from(run.count);
+                *next = runs.remove(&turn);
+                run
+            }
+            Waiting::Arrived(runs) => runs.pop_front()?,
+        };
         self.taken += u64::from(run.count);
         self.bytes_waiting -= run.bytes();
         Some(run)
@@ -320,19 +327,18 @@ impl Call {
         self.abandoned = true;
         self.bytes_waiting = 0;
         let runs: Vec<Run> = match &mut self.waiting {
-            Waiting::Indexed(runs) => std::mem::take(runs).into_values().collect(),
+            Waiting::Indexed(next, runs) => {
+                next.take().into_iter().chain(std::mem::take(runs).into_values()).collect()
+            }
             Waiting::Arrived(runs) => std::mem::take(runs).into(),
         };
         runs.into_iter().flat_map(|run| run.luggage).collect()
     }
 
-    /// The code of a call that ends, and the holds that end with it.
-    pub(crate) fn into_parts(self) -> (Vec<u64>, Luggage) {
+    /// The holds of a call that ends.
+    pub(crate) fn into_luggage(self) -> Luggage {
         let kept = self.luggage.into_values().flatten();
-        (
-            self.codes,
-            kept.chain(self.first_failure.into_iter().flat_map(|run| run.luggage)).collect(),
-        )
+        kept.chain(self.first_failure.into_iter().flat_map(|run| run.luggage)).collect()
     }
 }
 

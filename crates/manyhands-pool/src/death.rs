@@ -19,8 +19,12 @@ use crate::call::{Body, CallId, Death, Failure, Fault, InitFailure, Run};
 use crate::state::{Phase, State};
 use crate::worker_seat::{Notice, REPORT_WAIT, What, Worker};
 
-/// Starts that may fail in a row before the pool gives up.
-const FAILED_STARTS: u32 = 3;
+/// Launches that may fail in a row before the pool gives up, if no worker works.
+const FAILED_LAUNCHES: u32 = 3;
+/// The same for workers that end before they have looked at their lane: somebody may be killing them.
+const FAILED_STARTS: u32 = 12;
+/// From the third failed start in a row on, each waits so much longer than the one before, up to 20 times.
+const START_PAUSE: Duration = Duration::from_millis(50);
 /// How long a worker that was asked to end may take.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// How long an interrupted item may take to give up.
@@ -121,7 +125,7 @@ impl State {
         let users: Vec<_> = self
             .calls
             .iter()
-            .filter(|(_, call)| call.codes.contains(&code))
+            .filter(|(_, call)| call.all_codes().any(|needed| needed == code))
             .map(|(id, _)| CallId(*id))
             .collect();
         for id in users {
@@ -132,14 +136,25 @@ impl State {
         }
     }
 
-    /// Counts starts that failed in a row; too many of them fail the pool.
+    /// Whether a worker is alive that has been at work: then workers can be started here.
+    fn has_proven_worker(&self) -> bool {
+        let works = |worker: &Worker| worker.notice.is_none() && worker.has_started();
+        self.seats.iter().any(|seat| works(&seat.worker))
+    }
+
+    /// How long the next start has to wait.
+    pub(crate) fn start_pause(&self) -> Duration {
+        START_PAUSE * self.failed_starts.saturating_sub(2).min(20)
+    }
+
+    /// Counts starts that failed in a row; too many of them fail a pool in which nobody works.
     fn count_start(&mut self, went_well: bool, death: &Death) {
         if went_well || self.phase == Phase::Terminated {
             self.failed_starts = 0;
             return;
         }
         self.failed_starts += 1;
-        if self.failed_starts >= FAILED_STARTS {
+        if self.failed_starts >= FAILED_STARTS && !self.has_proven_worker() {
             self.fail_pool(InitFailure::Launch(format!(
                 "{FAILED_STARTS} workers in a row ended before they could run anything{}",
                 death.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
@@ -150,10 +165,10 @@ impl State {
     /// A launcher could not make a worker: tries again a little later, and gives up in the end.
     pub(crate) fn launch_failed(&mut self, key: u64, message: &str) {
         self.failed_starts += 1;
-        if self.failed_starts >= FAILED_STARTS {
+        if self.failed_starts >= FAILED_LAUNCHES && !self.has_proven_worker() {
             return self.fail_pool(InitFailure::Launch(message.to_owned()));
         }
-        let wait = Duration::from_millis(50) * self.failed_starts;
+        let wait = START_PAUSE * self.failed_starts.min(20);
         if let Some(lane) = self.worker_mut(key).map(|worker| Arc::clone(&worker.lane)) {
             let seat =
                 self.seats.iter().find(|seat| seat.worker.key == key).map_or(0, |seat| seat.id);

@@ -181,13 +181,13 @@ impl State {
         let Some(worker) = self.seats.get_mut(seat).map(|seat| &mut seat.worker) else {
             return Sent::Nothing;
         };
-        for id in &call.codes {
-            if worker.codes.contains(id) {
+        for id in call.all_codes() {
+            if worker.codes.contains(&id) {
                 continue;
             }
-            let Some(code) = self.codes.get(id) else { continue };
-            match worker.control(What::Code(*id), wire::CODE, *id, &code.bytes) {
-                Ok(()) => drop(worker.codes.insert(*id)),
+            let Some(code) = self.codes.get(&id) else { continue };
+            match worker.control(What::Code(id), wire::CODE, id, &code.bytes) {
+                Ok(()) => drop(worker.codes.insert(id)),
                 Err(refused) => return refusal_of(refused, worker, parcel),
             }
         }

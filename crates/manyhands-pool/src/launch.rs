@@ -118,7 +118,8 @@ impl LaunchQueue {
     }
 
     pub(crate) fn has_host_work(&self) -> bool {
-        let due = !self.orders.is_empty() || self.retry_at().is_some_and(|at| at <= Instant::now());
-        self.by_host && (!self.host_dead.is_empty() || (due && !self.held))
+        let due =
+            || !self.orders.is_empty() || self.retry_at().is_some_and(|at| at <= Instant::now());
+        self.by_host && (!self.host_dead.is_empty() || (!self.held && due()))
     }
 }

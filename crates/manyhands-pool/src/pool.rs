@@ -62,6 +62,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            launching: Condvar::new(),
             hub,
             doors: Mutex::new(Some(doors)),
             start: Mutex::new(start),
@@ -125,13 +126,34 @@ impl Pool {
         }
     }
 
+    /// Opens a call of one item, whose record is fed at once.
+    ///
+    /// # Errors
+    /// [`PushError::Closed`] once the pool was closed.
+    pub fn submit(
+        &self,
+        spec: CallSpec,
+        required: &[u64],
+        record: Vec<u8>,
+    ) -> Result<CallId, PushError> {
+        let mut state = self.0.lock();
+        if state.phase != Phase::Open {
+            return Err(PushError::Closed);
+        }
+        let call = state.open_call(spec);
+        for code in required {
+            state.require(call, *code);
+        }
+        self.feed_last(&mut state, call, 1, record);
+        Ok(call)
+    }
+
     /// Says that workers need this code before the call's next items.
     pub fn require(&self, call: CallId, code: u64) {
         self.0.lock().require(call, code);
     }
 
-    /// Keeps the blocks that an item names until it has ended. `index` counts the items of the call: it is one of
-    /// those that are pushed next.
+    /// Keeps the blocks that an item, to be pushed next as the call's `index`-th, names until it has ended.
     pub fn keep(&self, call: CallId, index: u64, luggage: Luggage) {
         let mut state = self.0.lock();
         match state.calls.get_mut(&call.0) {
@@ -155,11 +177,13 @@ impl Pool {
 
     /// Feeds the last items of a call.
     pub fn push_last(&self, call: CallId, count: u32, records: Vec<u8>) {
-        let mut state = self.0.lock();
-        let first = state.calls.get(&call.0).map_or(0, |call| call.fed);
-        if let Some(open) = state.calls.get_mut(&call.0) {
-            open.sealed = true;
-        }
+        self.feed_last(&mut self.0.lock(), call, count, records);
+    }
+
+    fn feed_last(&self, state: &mut State, call: CallId, count: u32, records: Vec<u8>) {
+        let Some(open) = state.calls.get_mut(&call.0) else { return };
+        open.sealed = true;
+        let first = open.fed;
         state.accept(Parcel { call, first, count, records, start: 0, spoiled: None });
         if state.take_nudge() {
             self.0.call_supervisor();
@@ -223,6 +247,20 @@ impl Pool {
         let mut state = self.0.lock();
         self.0.refresh(&mut state);
         state.calls.get_mut(&call.0).and_then(crate::call::Call::take)
+    }
+
+    /// The result of a call of one item, if it is there; then the call is let go of.
+    #[must_use]
+    pub fn take_only(&self, call: CallId) -> Option<Run> {
+        let mut state = self.0.lock();
+        self.0.refresh(&mut state);
+        let open = state.calls.get_mut(&call.0)?;
+        let run = open.take()?;
+        state.abandon(call);
+        let dropped = std::mem::take(&mut state.dropped);
+        drop(state);
+        drop(dropped);
+        Some(run)
     }
 
     /// The first failure of a call that stops on failure; once.

@@ -16,6 +16,8 @@ use crate::template::Template;
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) changed: Condvar,
+    /// Where the thread that launches workers waits for orders.
+    pub(crate) launching: Condvar,
     pub(crate) hub: Arc<Hub>,
     /// None once the last worker has gone.
     pub(crate) doors: Mutex<Option<Doors>>,

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::Refused;
@@ -87,7 +87,7 @@ pub(crate) struct State {
     /// Items that no lane has room for, oldest first.
     pub(crate) queue: VecDeque<Parcel>,
     pub(crate) queued_items: u64,
-    pub(crate) codes: HashMap<u64, Code>,
+    pub(crate) codes: FxHashMap<u64, Code>,
     code_ids: HashMap<Arc<[u8]>, u64>,
     next_code: u64,
     /// Codes without a user, oldest first: kept for the next call, up to a limit.
@@ -127,7 +127,7 @@ impl State {
             next_key: 0,
             queue: VecDeque::new(),
             queued_items: 0,
-            codes: HashMap::new(),
+            codes: FxHashMap::default(),
             code_ids: HashMap::new(),
             next_code: 1,
             idle_codes: VecDeque::new(),
@@ -160,7 +160,11 @@ impl State {
         let key = self.next_key;
         let worker = Worker::new(key, seat, self.config.max_tasks)?;
         self.next_key += 1;
-        self.launches.order(key, seat, Arc::clone(&worker.lane));
+        let lane = Arc::clone(&worker.lane);
+        match self.start_pause() {
+            Duration::ZERO => self.launches.order(key, seat, lane),
+            pause => self.launches.retry(key, seat, lane, Instant::now() + pause),
+        }
         Ok(worker)
     }
 
@@ -231,9 +235,8 @@ impl State {
     /// Adds code that a worker must have before the call's next items.
     pub(crate) fn require(&mut self, id: CallId, code: u64) {
         let Some(call) = self.calls.get_mut(&id.0) else { return };
-        if !call.codes.contains(&code) {
-            let function = call.codes.len() - 1;
-            call.codes.insert(function, code);
+        if code != call.spec.function && !call.codes.contains(&code) {
+            call.codes.push(code);
             self.use_code(code);
         }
     }
@@ -291,8 +294,8 @@ impl State {
     pub(crate) fn reap_call(&mut self, id: CallId) {
         if self.calls.get(&id.0).is_some_and(|call| call.abandoned && call.complete()) {
             let Some(call) = self.calls.remove(&id.0) else { return };
-            let (codes, luggage) = call.into_parts();
-            self.dropped.extend(luggage);
+            let codes: Vec<u64> = call.all_codes().collect();
+            self.dropped.extend(call.into_luggage());
             for code in codes {
                 self.unuse_code(code);
             }

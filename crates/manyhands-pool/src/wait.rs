@@ -4,6 +4,7 @@
 //! workers wake directly, and reads all lanes when it wakes. The others are followers: they sleep on a
 //! condition variable, which the leader (or the supervisor) signals after it has read something. When the leader has
 //! what it wants, a follower takes its place. (The leader/followers pattern: Schmidt et al., 2000.)
+//! The thread that launches workers is none of them: it sleeps apart, so that no result wakes it.
 //!
 //! The leader says at how many replies of each lane it wants to be woken. For one result of cheap items it waits at
 //! first for as many as come in 50 microseconds, then for any: a wake costs more than such an item.
@@ -97,7 +98,11 @@ impl Shared {
             if left.is_some_and(|left| left.is_zero()) {
                 return Waited::TimedOut;
             }
-            if state.led || need == Need::Launches {
+            if need == Need::Launches {
+                state = wait_on(&self.launching, state, left);
+                continue;
+            }
+            if state.led {
                 state = self.follow(state, left);
                 continue;
             }
@@ -116,9 +121,7 @@ impl Shared {
         if state.seats.iter().any(|seat| seat.worker.replies.has_news()) {
             state.collect_all();
             state.after_collecting();
-            if state.followers > 0 {
-                self.changed.notify_all();
-            }
+            self.tell_followers(state);
         }
         if state.take_nudge() || !state.dropped.is_empty() {
             self.call_supervisor();
@@ -148,9 +151,7 @@ impl Shared {
         self.hub.set_parent_awake(true);
         let mut state = self.lock();
         state.led = false;
-        if state.followers > 0 {
-            self.changed.notify_all();
-        }
+        self.tell_followers(&state);
         (state, outcome)
     }
 
@@ -174,8 +175,15 @@ impl Shared {
         if state.led {
             let _slept = self.hub.leader().wake();
         }
+        self.tell_followers(state);
+    }
+
+    fn tell_followers(&self, state: &State) {
         if state.followers > 0 {
             self.changed.notify_all();
+        }
+        if state.launches.has_host_work() || (state.launches.by_host && state.is_over()) {
+            self.launching.notify_all();
         }
     }
 }

@@ -24,6 +24,8 @@ use crate::wire;
 const SPIN: Duration = Duration::from_micros(50);
 /// The same after it has woken the parent, which takes so long.
 const SPIN_AFTER_WAKING: Duration = Duration::from_micros(200);
+/// How long a worker without items waits before it calls for some: whoever feeds it is mostly about to.
+const PATIENCE: Duration = Duration::from_micros(100);
 /// Items that cost more than this are timed one by one.
 const CLOCK_NS: u64 = 2_000;
 const CLOCK_EVERY: u32 = 16;
@@ -165,15 +167,14 @@ fn wait_for_the_end(out: &Replier, tasks: &mut dyn Tasks) {
     }
 }
 
-/// Waits for work: calls for it, watches the bell for a moment, sleeps.
+/// Waits for work: watches the bell for a moment, sleeps; if nothing comes, calls for work and sleeps on.
 fn idle(out: &mut Replier, tasks: &mut dyn Tasks) {
     let lane = Arc::clone(out.runner.lane());
-    if out.end.hub.wants_attention() {
-        out.end.event.notify();
-    }
     let (hub, seat) = (Arc::clone(&out.end.hub), out.end.seat);
     let runner = &mut out.runner;
+    let event = &out.end.event;
     let mut signal = false;
+    let mut called = false;
     let mut watched = if std::mem::take(&mut out.woke) { SPIN_AFTER_WAKING } else { SPIN };
     tasks.release(&mut || {
         while !runner.has_work() && !signal {
@@ -186,9 +187,16 @@ fn idle(out: &mut Replier, tasks: &mut dyn Tasks) {
             runner.trim();
             lane.set_state(State::Idle);
             hub.set_awake(seat, false);
-            signal = lane.bell().park(|| runner.has_work(), Duration::ZERO, None)
-                == Unparked::Interrupted;
+            let patience = (!called).then_some(PATIENCE);
+            let outcome = lane.bell().park(|| runner.has_work(), Duration::ZERO, patience);
             hub.set_awake(seat, true);
+            signal = outcome == Unparked::Interrupted;
+            if outcome == Unparked::TimedOut {
+                called = true;
+                if hub.wants_attention() {
+                    event.notify();
+                }
+            }
         }
     });
     lane.set_state(State::Busy);

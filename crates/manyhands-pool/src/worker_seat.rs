@@ -6,13 +6,14 @@
 //!
 //! It decides nothing: dispatch, collect and death do.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use manyhands_os::process::{ExitStatus, PidFd};
 use manyhands_shm::lane::{Feeder, Heading, Lane, Recalled, Refused, Replies, State};
+use rustc_hash::FxHashSet;
 
 use crate::call::{CallId, Death};
 use crate::wire;
@@ -71,7 +72,7 @@ pub(crate) struct Worker {
     pub(crate) feeder: Feeder,
     pub(crate) replies: Replies,
     pub(crate) frames: VecDeque<Frame>,
-    pub(crate) codes: HashSet<u64>,
+    pub(crate) codes: FxHashSet<u64>,
     pub(crate) process: Option<Process>,
     /// Items that it may still be given.
     pub(crate) budget: Option<u64>,
@@ -126,7 +127,7 @@ impl Worker {
             replies: Replies::new(Arc::clone(&lane)),
             lane,
             frames: VecDeque::new(),
-            codes: HashSet::new(),
+            codes: FxHashSet::default(),
             process: None,
             budget,
             stopping: false,

@@ -109,6 +109,25 @@ impl<'py> Encoded<'py> {
         }
     }
 
+    /// The tag and the bytes behind it, where these lie together already.
+    #[inline]
+    pub(crate) fn tagged(&self) -> Option<(u8, &[u8])> {
+        match self {
+            Self::Text(text) => Some((STR, text.to_str().unwrap_or_default().as_bytes())),
+            Self::Bytes(bytes) => Some((BYTES, bytes.as_bytes())),
+            Self::Pickle(bytes) => Some((PICKLE, bytes.as_bytes())),
+            _ => None,
+        }
+    }
+
+    /// The encoding as a record of its own.
+    #[inline]
+    pub(crate) fn to_record(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len() + size_of::<u32>());
+        self.append_to(&mut out);
+        out
+    }
+
     /// Appends the encoding as a record.
     #[inline]
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
@@ -142,8 +161,24 @@ pub(crate) fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py
         },
         BYTES => Ok(PyBytes::new(py, rest).into_any()),
         TUPLE => decode_tuple(py, rest),
-        PICKLE => unpickle(py, rest),
+        PICKLE => unpickle(&PyBytes::new(py, rest)),
         _ => Err(damaged(py)),
+    }
+}
+
+/// Whether what follows a tag is better read into a `bytes` object, for [`decode_payload`].
+#[inline]
+pub(crate) fn has_payload(tag: u8) -> bool {
+    matches!(tag, BYTES | PICKLE)
+}
+
+/// The value of what follows a tag.
+#[inline]
+pub(crate) fn decode_payload(tag: u8, payload: Bound<'_, PyBytes>) -> PyResult<Bound<'_, PyAny>> {
+    match tag {
+        BYTES => Ok(payload.into_any()),
+        PICKLE => unpickle(&payload),
+        _ => Err(damaged(payload.py())),
     }
 }
 
@@ -179,14 +214,14 @@ pub(crate) fn own<'py>(
     Ok(found.bind(py).clone())
 }
 
-fn unpickle<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+fn unpickle<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let loads = own(py, &LOADS, "manyhands._pickling", "loads")?;
-    ffi::call(&loads, &[PyBytes::new(py, bytes).as_any()])
+    let loads = own(bytes.py(), &LOADS, "manyhands._pickling", "loads")?;
+    ffi::call(&loads, &[bytes.as_any()])
 }
 
 /// What plain pickle may be trusted with, as `manyhands._pickling.care` says it.
-const MIND_THE_WORDS: u8 = 1;
+const MIND_NAMED_MEMORY: u8 = 1;
 const NEVER: u8 = 2;
 
 /// Pickles what is not simple: the plain pickler first, `slow` for what it can't do rightly.
@@ -206,7 +241,7 @@ pub(crate) fn pickle<'py>(
         if let Ok(bytes) = ffi::call(&dumps, &[value, protocol])
             .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
             && (may_name_main || !mentions_main(bytes.as_bytes()))
-            && (care < MIND_THE_WORDS || !mentions_neighbours(bytes.as_bytes()))
+            && (care < MIND_NAMED_MEMORY || !mentions_named_memory(bytes.as_bytes()))
         {
             return Ok(Encoded::Pickle(bytes));
         }
@@ -219,13 +254,11 @@ fn mentions_main(bytes: &[u8]) -> bool {
     MAIN.get_or_init(|| Finder::new(b"_main__")).find(bytes).is_some()
 }
 
-/// Whether a pickle may hold what plain pickle copies though it is shared: named memory, shared ctypes objects.
-#[cold]
-fn mentions_neighbours(bytes: &[u8]) -> bool {
-    static WORDS: std::sync::OnceLock<[Finder<'static>; 2]> = std::sync::OnceLock::new();
-    let words = WORDS
-        .get_or_init(|| [Finder::new(b"multiprocessing.shared_memory"), Finder::new(b"_ctypes")]);
-    words.iter().any(|word| word.find(bytes).is_some())
+/// Whether a pickle may hold named memory, which would start a resource tracker where it is unpickled.
+fn mentions_named_memory(bytes: &[u8]) -> bool {
+    static WORD: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
+    let word = WORD.get_or_init(|| Finder::new(b"multiprocessing.shared_memory"));
+    word.find(bytes).is_some()
 }
 
 /// `callable(**words)` or `callable(*words)` for one item of `starmap`.

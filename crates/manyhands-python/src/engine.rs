@@ -54,8 +54,7 @@ impl Engine {
     #[new]
     fn new(
         py: Python<'_>,
-        workers: usize,
-        cores: usize,
+        workers: (usize, usize),
         max_tasks: Option<u64>,
         template: Option<Command>,
         start: Vec<u8>,
@@ -71,6 +70,7 @@ impl Engine {
             }),
             None => Launcher::Host,
         };
+        let (workers, cores) = workers;
         let config = Config { workers, max_tasks, cores, world: Some(world::home(py)?) };
         let start = Start { blob: start, fds: Vec::new() };
         Ok(Self { pool: Arc::new(Pool::new(config, launcher, start)?) })
@@ -173,18 +173,7 @@ impl Engine {
     ) -> PyResult<AsyncResult> {
         let py = slf.py();
         let pool = slf.get().ready(py)?;
-        let (call, mut encoder) = task.open(py, pool)?;
-        let payload = match encoder.encode(value, (pool, call), 0) {
-            Ok(payload) => payload,
-            Err(error) => {
-                pool.cancel(call);
-                pool.abandon(call);
-                return Err(error);
-            }
-        };
-        let mut records = Vec::with_capacity(payload.len() + 16);
-        payload.append_to(&mut records);
-        pool.push_last(call, 1, records);
+        let call = task.submit(pool, value)?;
         Ok(AsyncResult::of_one(slf.as_any(), (Arc::clone(pool), call), task))
     }
 

@@ -1,10 +1,15 @@
 //! The only unsafe code of the binding: calls for which PyO3's safe API is too slow or missing.
 #![expect(unsafe_code, reason = "CPython calls that PyO3 does not wrap under the limited API")]
 
+use std::mem::MaybeUninit;
 use std::os::raw::c_int;
+use std::ptr::NonNull;
 
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 // `PyObject_Vectorcall` is exported by every CPython since 3.9 and part of the stable ABI since 3.12,
 // with this signature; PyO3 hides it from limited-API builds that start below 3.12.
@@ -102,6 +107,19 @@ pub(crate) fn duplicate(fd: i32) -> std::io::Result<std::os::fd::OwnedFd> {
     unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
 }
 
+/// The low 64 bits of an int of any size.
+#[inline]
+pub(crate) fn wrapped_int(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    // SAFETY: the GIL is held; `value` is an int (the caller has checked).
+    let bits = unsafe { ffi::PyLong_AsUnsignedLongLongMask(value.as_ptr()) };
+    if bits == u64::MAX
+        && let Some(error) = PyErr::take(value.py())
+    {
+        return Err(error);
+    }
+    Ok(bits)
+}
+
 /// Calls `function` when the interpreter has ended, after everything of Python's.
 pub(crate) fn at_exit(_py: Python<'_>, function: extern "C" fn()) -> PyResult<()> {
     // SAFETY: the GIL is held; the function is one of this crate, whose library is never unloaded, and calls no
@@ -109,5 +127,264 @@ pub(crate) fn at_exit(_py: Python<'_>, function: extern "C" fn()) -> PyResult<()
     match unsafe { ffi::Py_AtExit(Some(function)) } {
         0 => Ok(()),
         _ => Err(pyo3::exceptions::PyRuntimeError::new_err("no room for one more exit function")),
+    }
+}
+
+/// What a lock does when it is free, or to be given back, without anything else to care for.
+pub(crate) trait Quick {
+    /// Takes it, if that needs neither a wait nor a word to the caller.
+    fn acquire_quickly(&self) -> bool;
+    /// Gives it back, if the caller may.
+    fn release_quickly(&self) -> bool;
+}
+
+/// Gives a class the methods `acquire` and `release`, and `with`, by the cheapest calling convention. What is not
+/// quick is done by the methods `_acquire` and `_release`, which take the same arguments.
+pub(crate) fn install_quick<T>(py: Python<'_>, with: bool) -> PyResult<()>
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    let class = py.get_type::<T>();
+    let (take, give) = (acquire_raw::<T>, release_raw::<T>);
+    add_method(&class, c"acquire", c"acquire($self, /, block=True, timeout=None)\n--\n\n", take)?;
+    add_method(&class, c"release", c"release($self, /)\n--\n\n", give)?;
+    if with {
+        add_method(&class, c"__enter__", c"__enter__($self, /)\n--\n\n", take)?;
+        let text = c"__exit__($self, kind=None, value=None, traceback=None, /)\n--\n\n";
+        add_method(&class, c"__exit__", text, exit_raw::<T>)?;
+    }
+    Ok(())
+}
+
+type Fast = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
+/// Adds a method to a class of ours; its text begins with its signature, as CPython reads it.
+fn add_method(
+    class: &Bound<'_, pyo3::types::PyType>,
+    name: &'static std::ffi::CStr,
+    text: &'static std::ffi::CStr,
+    function: Fast,
+) -> PyResult<()> {
+    let definition = ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: text.as_ptr(),
+    };
+    // The descriptor refers to it as long as the class lives, which is for ever.
+    let definition = Box::leak(Box::new(definition));
+    // SAFETY: the GIL is held (`class` is bound); the definition and what it refers to live for ever, and its
+    // function has the convention that its flags promise.
+    let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
+    // SAFETY: a new reference, or null with an exception set.
+    let descriptor = unsafe { Bound::from_owned_ptr_or_err(class.py(), descriptor) }?;
+    class.setattr(name.to_string_lossy(), descriptor)
+}
+
+/// The Rust side of a method's `self`.
+///
+/// # Safety
+///
+/// `slf` is a living object of the class `T` or of one that extends it, and outlives the result; the interpreter
+/// is attached.
+unsafe fn own<'a, T>(slf: *mut ffi::PyObject) -> &'a T
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync,
+{
+    // SAFETY: the caller's promise.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: the caller's promise.
+    let object = unsafe { pyo3::Borrowed::from_ptr(py, slf) };
+    // SAFETY: the caller's promise: the class is `T`.
+    let object = unsafe { object.cast_unchecked::<T>() };
+    let contents: *const T = object.get();
+    // SAFETY: the contents of a frozen object stay where they are as long as the object lives.
+    unsafe { &*contents }
+}
+
+/// The same method by name, the long way.
+///
+/// # Safety
+///
+/// As for a function that CPython calls by the fast convention.
+#[cold]
+unsafe fn slowly(
+    slf: *mut ffi::PyObject,
+    name: &'static str,
+    args: (*const *mut ffi::PyObject, ffi::Py_ssize_t, *mut ffi::PyObject),
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls us attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: `slf` is a living object, borrowed for this call.
+    let object = unsafe { pyo3::Borrowed::from_ptr(py, slf) };
+    match object.getattr(name) {
+        // SAFETY: `args` are what CPython gave us by the same convention.
+        Ok(method) => unsafe {
+            PyObject_Vectorcall(method.as_ptr(), args.0, args.1.unsigned_abs(), args.2)
+        },
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// # Safety
+///
+/// Called by CPython as the method that `install_quick` defines.
+unsafe extern "C" fn acquire_raw<T>(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    // SAFETY: the descriptor has checked that `slf` is a `T`.
+    if count == 0 && names.is_null() && unsafe { own::<T>(slf) }.acquire_quickly() {
+        // SAFETY: attached; `True` lives for ever.
+        return unsafe { ffi::Py_NewRef(ffi::Py_True()) };
+    }
+    // SAFETY: the arguments are CPython's.
+    unsafe { slowly(slf, "_acquire", (args, count, names)) }
+}
+
+/// # Safety
+///
+/// Called by CPython as the method that `install_quick` defines.
+unsafe extern "C" fn release_raw<T>(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    // SAFETY: the descriptor has checked that `slf` is a `T`.
+    if count == 0 && names.is_null() && unsafe { own::<T>(slf) }.release_quickly() {
+        // SAFETY: attached; `None` lives for ever.
+        return unsafe { ffi::Py_NewRef(ffi::Py_None()) };
+    }
+    // SAFETY: the arguments are CPython's.
+    unsafe { slowly(slf, "_release", (args, count, names)) }
+}
+
+/// # Safety
+///
+/// Called by CPython as the method that `install_quick` defines.
+unsafe extern "C" fn exit_raw<T>(
+    slf: *mut ffi::PyObject,
+    _args: *const *mut ffi::PyObject,
+    _count: ffi::Py_ssize_t,
+    _names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject
+where
+    T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Quick + Sync,
+{
+    // SAFETY: the caller's convention; no arguments.
+    unsafe { release_raw::<T>(slf, std::ptr::null(), 0, std::ptr::null_mut()) }
+}
+
+/// A `bytes` object that nobody has seen yet, and its room.
+#[derive(Debug)]
+pub(crate) struct NewBytes {
+    object: Py<PyBytes>,
+    room: NonNull<MaybeUninit<u8>>,
+    len: usize,
+}
+
+// SAFETY: `Py` may be sent, and the room is memory of the object, which belongs to no thread and is written through
+// `&mut` only.
+unsafe impl Send for NewBytes {}
+// SAFETY: `&NewBytes` gives nothing but the length.
+unsafe impl Sync for NewBytes {}
+
+impl NewBytes {
+    /// Room for `len` bytes, with any content.
+    pub(crate) fn new(py: Python<'_>, len: usize) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(len)?;
+        // SAFETY: the GIL is held; a null pointer asks for a new object with room of that size.
+        let made = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), size) };
+        // SAFETY: a new reference, or null with an exception set.
+        let object = unsafe { Bound::from_owned_ptr_or_err(py, made) }?.cast_into::<PyBytes>()?;
+        // SAFETY: it is a bytes object, whose buffer does not move.
+        let room = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
+        let room = NonNull::new(room.cast()).ok_or_else(|| PyErr::fetch(py))?;
+        Ok(Self { object: object.unbind(), room, len })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where the bytes go.
+    pub(crate) fn room(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: the object has `len` bytes from `room` on, lives as long as `self`, and is known to nobody else, so
+        // nobody reads it while it is written. (The one empty object has no bytes.)
+        unsafe { std::slice::from_raw_parts_mut(self.room.as_ptr(), self.len) }
+    }
+
+    /// The object, once all of its room is filled.
+    pub(crate) fn finish(self, py: Python<'_>) -> Bound<'_, PyBytes> {
+        self.object.into_bound(py)
+    }
+}
+
+/// Bytes all of which were made with a value.
+pub(crate) fn filled<const N: usize>(bytes: [MaybeUninit<u8>; N]) -> [u8; N] {
+    // SAFETY: the callers made each with a value, and filling them has only replaced it by another.
+    bytes.map(|byte| unsafe { byte.assume_init() })
+}
+
+/// The memory of a bytes-like object, contiguous, as long as the view lives.
+#[derive(Debug)]
+pub(crate) struct View(PyUntypedBuffer);
+
+impl View {
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyUntypedBuffer::get(object)?;
+        if !buffer.is_c_contiguous() {
+            return Err(PyBufferError::new_err(
+                "memoryview: underlying buffer is not C-contiguous",
+            ));
+        }
+        Ok(Self(buffer))
+    }
+
+    pub(crate) fn writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let view = Self::of(object)?;
+        if view.0.readonly() {
+            return Err(PyTypeError::new_err("cannot modify read-only memory"));
+        }
+        Ok(view)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.0.len_bytes() == 0 {
+            return &[];
+        }
+        let (place, len) = (self.0.buf_ptr().cast::<u8>(), self.0.len_bytes());
+        // SAFETY: the exporter keeps that many bytes there while the buffer is held, and it is contiguous. Another
+        // thread may write them meanwhile, as with every buffer of Python's: then what is copied is a mixture.
+        unsafe { std::slice::from_raw_parts(place, len) }
+    }
+
+    /// Writes `content` at `offset`; `false` and nothing if it does not fit.
+    pub(crate) fn put(&mut self, offset: usize, content: &[u8]) -> bool {
+        if offset.checked_add(content.len()).is_none_or(|end| end > self.0.len_bytes()) {
+            return false;
+        }
+        let target = self.0.buf_ptr().cast::<u8>().wrapping_add(offset);
+        // SAFETY: the target lies inside the buffer (just checked), which is writable (`writable`) and held; `content`
+        // is a bytes object, whose memory nobody else has given to this buffer.
+        unsafe { target.copy_from(content.as_ptr(), content.len()) };
+        true
     }
 }

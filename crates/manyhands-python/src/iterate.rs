@@ -8,11 +8,11 @@
 //! Dropped after its first `next`, it cancels what has not started. Dropped before that it was meant as
 //! fire-and-forget: the pool keeps it and runs the rest of the source when it is closed and joined.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use manyhands_pool::{Need, Status};
+use manyhands_shm::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -53,8 +53,8 @@ struct Flow {
 #[derive(Debug)]
 pub(crate) struct Stream {
     flow: Mutex<Flow>,
-    /// The thread that is inside, to tell a recursion from a rival.
-    inside: Mutex<Option<ThreadId>>,
+    /// The thread that is inside (0: none), to tell a recursion from a rival.
+    inside: AtomicU64,
 }
 
 /// Yields results; made by `imap`, `imap_unordered`, `istarmap` and `istarmap_unordered`.
@@ -91,28 +91,38 @@ impl Stream {
             flow.end(py)?;
             return Err(error);
         }
-        let stream = Self { flow: Mutex::new(flow), inside: Mutex::new(None) };
+        let stream = Self { flow: Mutex::new(flow), inside: AtomicU64::new(0) };
         Ok(ResultIterator { stream: Py::new(py, stream)? })
     }
 
     /// Runs `work` on the flow, for one thread at a time; other threads wait without the GIL.
+    #[inline]
     fn enter<T>(&self, py: Python<'_>, work: impl FnOnce(&mut Flow) -> PyResult<T>) -> PyResult<T> {
-        let own = std::thread::current().id();
-        if *lock(py, &self.inside) == Some(own) {
-            return Err(PyRuntimeError::new_err(
-                "this iterator is already being advanced by its own source",
-            ));
-        }
-        let mut flow = lock(py, &self.flow);
-        *lock(py, &self.inside) = Some(own);
+        let own = this_thread();
+        let mut flow = match self.flow.try_lock() {
+            Ok(flow) => flow,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Only the thread itself can have stored its own number.
+            Err(TryLockError::WouldBlock) if self.inside.load(Ordering::Relaxed) == own => {
+                return Err(PyRuntimeError::new_err(
+                    "this iterator is already being advanced by its own source",
+                ));
+            }
+            Err(TryLockError::WouldBlock) => {
+                self.flow.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        self.inside.store(own, Ordering::Relaxed);
         let outcome = work(&mut flow);
-        *lock(py, &self.inside) = None;
+        self.inside.store(0, Ordering::Relaxed);
         outcome
     }
 }
 
-fn lock<'a, T>(py: Python<'_>, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
-    mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+/// A number that no other thread of this process has now; never 0.
+fn this_thread() -> u64 {
+    thread_local! { static OWN: u8 = const { 0 } }
+    OWN.with(|own| std::ptr::from_ref(own).addr() as u64)
 }
 
 impl Flow {
@@ -301,7 +311,7 @@ impl Stream {
     /// Whether the source has been pulled to its end.
     #[getter]
     fn exhausted(&self, py: Python<'_>) -> bool {
-        lock(py, &self.flow).feed.exhausted()
+        self.flow.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).feed.exhausted()
     }
 }
 

@@ -3,14 +3,21 @@
 //! A file per thing: [`engine`] (a pool), [`feed`] (items out of an iterable), [`map`] (the blocking call),
 //! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
 //! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`processes`]
-//! (what `Process` needs), [`world`] and [`travel`] (shared memory, and how objects in it are handed on), [`codec`] (values as
-//! bytes). What decides anything is in the engine crate or in the Python package; unsafe code is in [`ffi`] only.
+//! (what `Process` needs), [`world`] and [`travel`] (shared memory, and how objects in it are handed on),
+//! `sync_*` (locks and their relatives), [`codec`] (values as bytes). What decides anything is in the engine
+//! crate or in the Python package; unsafe code is in [`ffi`] only.
 
 mod codec;
+mod connection;
+mod connection_content;
+mod connection_receive;
+mod connection_send;
+mod connection_state;
 mod engine;
 mod exit;
 mod feed;
 mod ffi;
+mod guarded;
 mod iterate;
 mod kind;
 mod launches;
@@ -20,7 +27,20 @@ mod outcome;
 mod process;
 mod processes;
 mod progress;
+mod queue;
+mod queue_get;
+mod queue_item;
+mod queue_put;
+mod queue_wait;
 mod result;
+mod sync_atomic;
+mod sync_barrier;
+mod sync_condition;
+mod sync_death;
+mod sync_event;
+mod sync_mutex;
+mod sync_semaphore;
+mod sync_wait;
 mod task;
 mod template;
 mod travel;
@@ -34,7 +54,11 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
+    use crate::connection::{PipeEnd, PipeSeed, adopt_pipe, new_pipe};
+    #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::guarded::Synchronized;
     #[pymodule_export]
     use crate::iterate::{ResultIterator, Stream};
     #[pymodule_export]
@@ -49,7 +73,21 @@ mod _native {
         wait_dead,
     };
     #[pymodule_export]
+    use crate::queue::{QueueBase, QueueHold, QueueIterator, SimpleQueueBase, adopt_queue};
+    #[pymodule_export]
     use crate::result::AsyncResult;
+    #[pymodule_export]
+    use crate::sync_atomic::Atomic;
+    #[pymodule_export]
+    use crate::sync_barrier::Barrier;
+    #[pymodule_export]
+    use crate::sync_condition::Condition;
+    #[pymodule_export]
+    use crate::sync_event::Event;
+    #[pymodule_export]
+    use crate::sync_mutex::{Lock, RLock};
+    #[pymodule_export]
+    use crate::sync_semaphore::{BoundedSemaphore, Semaphore};
     #[pymodule_export]
     use crate::task::Task;
     #[pymodule_export]
@@ -60,4 +98,16 @@ mod _native {
     use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker};
     #[pymodule_export]
     use crate::world::{attach_world, home_world, known_worlds, leave, sweep};
+
+    use pyo3::prelude::*;
+
+    /// Locks are taken and given back by the shortest way there is.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        manyhands_shm::sync::register_kinds();
+        crate::ffi::install_quick::<Lock>(py, true)?;
+        crate::ffi::install_quick::<RLock>(py, true)?;
+        crate::ffi::install_quick::<Semaphore>(py, false)
+    }
 }

@@ -44,4 +44,10 @@ impl Memory {
     fn _adopt(world: u64, handle: u64) -> PyResult<Self> {
         Ok(Self { block: world::adopt(world, handle, "shared ctypes object")? })
     }
+
+    /// Refuses: the plain pickling of a ctypes object would copy it.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import("manyhands._handles")?.getattr("refuse")?.call1(("shared ctypes",))
+    }
 }

@@ -1,6 +1,7 @@
 //! Results of runs as Python values and exceptions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use manyhands_os::process::ExitStatus;
 use manyhands_pool::call::{Fault, InitFailure};
@@ -21,7 +22,7 @@ pub(crate) type Outcome<'py> = Result<Bound<'py, PyAny>, PyErr>;
 #[derive(Debug)]
 pub(crate) struct Described {
     /// The function's name, for messages.
-    pub(crate) function: String,
+    pub(crate) function: Arc<str>,
     /// The call has one item, whose index says nothing.
     pub(crate) single: bool,
 }
@@ -138,7 +139,7 @@ fn worker_died(
     if !described.single {
         facts.set_item("index", index)?;
     }
-    facts.set_item("function", &described.function)?;
+    facts.set_item("function", &*described.function)?;
     build(py, "worker_died", &facts)
 }
 

@@ -102,6 +102,9 @@ impl AsyncResult {
     }
 
     fn collect(&self, py: Python<'_>, state: &mut Progressing) {
+        if state.list.is_none() {
+            return self.collect_one(py, state);
+        }
         while let Some(run) = self.pool.take(self.call) {
             let mut cursor = Cursor::new(run);
             while let Some(outcome) = cursor.next(py, &self.described, &state.unsent) {
@@ -125,14 +128,18 @@ impl AsyncResult {
         }
     }
 
+    /// The same for a call of one item: its one run is all that there will be.
+    fn collect_one(&self, py: Python<'_>, state: &mut Progressing) {
+        let Some(run) = self.pool.take_only(self.call) else { return };
+        let outcome = Cursor::new(run).next(py, &self.described, &state.unsent);
+        state.outcome = outcome.map(|outcome| outcome.map(Bound::unbind));
+    }
+
     fn note(&self, py: Python<'_>, state: &mut Progressing, outcome: PyResult<Bound<'_, PyAny>>) {
         if state.outcome.is_some() {
             return;
         }
-        let Some(list) = state.list.as_ref().map(|list| list.bind(py).clone()) else {
-            state.outcome = Some(outcome.map(Bound::unbind));
-            return;
-        };
+        let Some(list) = state.list.as_ref().map(|list| list.bind(py).clone()) else { return };
         let appended = match outcome {
             Ok(value) => list.append(value),
             Err(error) if self.stop => {
@@ -367,7 +374,9 @@ fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
 
 impl Drop for AsyncResult {
     fn drop(&mut self) {
-        if !self.pool.is_foreign() {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // With an outcome, the call was let go of when that was taken.
+        if state.outcome.is_none() && !self.pool.is_foreign() {
             self.pool.abandon(self.call);
         }
     }

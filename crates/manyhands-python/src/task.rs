@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use manyhands_pool::{CallId, CallSpec, Order, Pool};
+use manyhands_pool::{CallId, CallSpec, Order, Pool, PushError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::codec::Encoded;
 use crate::feed::Encoder;
 use crate::kind;
 use crate::outcome::Described;
@@ -36,7 +37,7 @@ pub(crate) struct Plan(
 pub(crate) struct Task {
     function: u64,
     required: Vec<u64>,
-    name: String,
+    name: Arc<str>,
     shipping: Py<PyAny>,
     shape: u32,
     pub(crate) chunk: Option<u32>,
@@ -70,7 +71,7 @@ impl Task {
         Self {
             function,
             required,
-            name,
+            name: name.into(),
             shipping,
             shape,
             chunk,
@@ -84,18 +85,39 @@ impl Task {
 }
 
 impl Task {
-    /// Opens a call of this task.
-    pub(crate) fn open(&self, py: Python<'_>, pool: &Arc<Pool>) -> PyResult<(CallId, Encoder)> {
+    fn spec(&self) -> CallSpec {
         let routed = if self.progress.is_some() { kind::ROUTED } else { 0 };
-        let call = pool.open(CallSpec {
+        CallSpec {
             function: self.function,
             kind: self.shape | routed,
             order: if self.ordered { Order::Index } else { Order::Arrival },
             stop_on_failure: self.stop && !self.lazy,
             whole: self.chunk.is_some(),
             notify: false,
-        });
-        let call = call.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        }
+    }
+
+    /// Opens a call of this task for one item, and feeds it.
+    pub(crate) fn submit(&self, pool: &Arc<Pool>, value: &Bound<'_, PyAny>) -> PyResult<CallId> {
+        if let Some(simple) = Encoded::simple(value) {
+            let submitted = pool.submit(self.spec(), &self.required, simple.to_record());
+            return submitted.map_err(refused);
+        }
+        let (call, mut encoder) = self.open(value.py(), pool)?;
+        match encoder.encode(value, (pool, call), 0) {
+            Ok(payload) => pool.push_last(call, 1, payload.to_record()),
+            Err(error) => {
+                pool.cancel(call);
+                pool.abandon(call);
+                return Err(error);
+            }
+        }
+        Ok(call)
+    }
+
+    /// Opens a call of this task.
+    pub(crate) fn open(&self, py: Python<'_>, pool: &Arc<Pool>) -> PyResult<(CallId, Encoder)> {
+        let call = pool.open(self.spec()).map_err(refused)?;
         for code in &self.required {
             pool.require(call, *code);
         }
@@ -104,6 +126,10 @@ impl Task {
 
     /// How its failures are described.
     pub(crate) fn describe(&self, single: bool) -> Described {
-        Described { function: self.name.clone(), single }
+        Described { function: Arc::clone(&self.name), single }
     }
+}
+
+fn refused(error: PushError) -> PyErr {
+    PyValueError::new_err(error.to_string())
 }

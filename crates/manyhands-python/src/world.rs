@@ -201,5 +201,7 @@ pub(crate) fn sweep(py: Python<'_>) {
 /// Marks the end of this process, when it comes, as a normal one.
 #[pyfunction]
 pub(crate) fn leave() {
-    // world.leaving() is coming
+    for world in &worlds().all {
+        world.leaving();
+    }
 }

@@ -8,7 +8,10 @@
 //! | [`record`] | length-prefixed records, the only framing in shared memory |
 //! | [`lane`] | a request stream and a reply stream between the parent and one worker |
 //! | [`hub`] | one page for all workers of a pool: the parent's parking word, who is awake |
+//! | [`pipe`] | messages between two ends that many processes can hold |
 //! | [`futex`] | a word on which many sleep: the kernel's, or its model |
+//! | [`channel`] | items in at the tail and out at the head, between processes that may be killed |
+//! | `cell` | one number at the beginning of a block |
 //! | `world` | memory for all processes of a tree: blocks, who holds them, what becomes of them |
 //! | [`sync`] | locks and signals that survive the death of whoever holds or rings them |
 //!
@@ -16,11 +19,15 @@
 //! being asked to, and it trusts no number that the other side wrote.
 
 pub mod atomic;
+#[cfg(not(loom))]
+pub mod cell;
+pub mod channel;
 pub mod claim;
 pub mod futex;
 pub mod hub;
 pub mod lane;
 pub mod park;
+pub mod pipe;
 pub mod record;
 pub mod space;
 pub mod sync;

@@ -6,22 +6,22 @@
 //!
 //! waiter                                        ringer
 //! 1. ticket <- rings                            a. make the condition true
-//! 2. condition true? out                        b. rings + 1
+//! 2. condition true? out                        b. rings + 1 and SLEEPERS <- 0, in one step
 //! 3. rings != ticket? out (perhaps after        c. SLEEPERS was set: futex wake of n
-//!    watching the word for a moment)            d. it woke fewer: SLEEPERS <- 0, if nothing has
-//! 4. set SLEEPERS, if rings == ticket              changed since
+//!    watching the word for a moment)            d. it woke n: there may be more, SLEEPERS <- 1;
+//! 4. set SLEEPERS, if rings == ticket              others have rung since b? futex wake of all
 //! 5. futex wait while word == ticket|SLEEPERS,
 //!    200 ms at most; on with 3
 //! ```
 //!
 //! Why no ring is lost: b and 4 are changes of one word, so one comes first. If b does, 3 or 4 sees
 //! another count. If 4 does, c sees SLEEPERS; then the kernel refuses the sleep, since the word has
-//! changed, or c ends it. d only clears the bit while the word is what c left: a waiter that set it
-//! since (it was set already, so the word did not change) finds another word at 5 and comes back to 4.
+//! changed, or c ends it, or c ends as many other sleeps. In that last case d says again that somebody
+//! sleeps: whoever rings after d sees it, and for whoever rang between b and d the wake of all stands.
 //!
-//! A ringer that is killed between b and c leaves the sleepers to their slice: after 200 ms they see
-//! the count. A waiter that is killed leaves SLEEPERS: one wake finds nobody, and d clears it. A waiter
-//! that was woken and is killed took a ring with it: the others see the count after their slice.
+//! A ringer that is killed between b and d leaves the sleepers to their slice: after 200 ms they see
+//! the count. A waiter that is killed leaves SLEEPERS: one wake finds nobody, and the bit is gone. A
+//! waiter that was woken and is killed took a ring with it: the others see the count after their slice.
 //!
 //! It carries no condition: whoever waits looks again. 2^31 rings between a ticket and its wait would
 //! look like none.
@@ -100,26 +100,47 @@ impl Bell {
     /// not sleep, see it anyway. What they wait for must have been made true before.
     #[inline]
     pub fn ring(&self, count: u32) {
-        let before = self.word.word.fetch_add(RING, Ordering::Release);
+        let before = self.count_one();
         if before & SLEEPERS != 0 {
             self.wake(before.wrapping_add(RING), count);
+        }
+    }
+
+    /// One more ring, and nobody sleeps as far as the word says; returns what it was.
+    #[inline]
+    fn count_one(&self) -> u32 {
+        let mut seen = self.word.word.load(Ordering::Relaxed);
+        loop {
+            let rung = seen.wrapping_add(RING) & !SLEEPERS;
+            let changed = self.word.word.compare_exchange_weak(
+                seen,
+                rung,
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            match changed {
+                Ok(_) => return seen,
+                Err(now) => seen = now,
+            }
         }
     }
 
     #[cold]
     fn wake(&self, word: u32, count: u32) {
         if self.word.wake(count) < count {
-            let quiet = word & !SLEEPERS;
-            // Someone else has changed it: then that one, or its waker, sees to the bit.
-            let _ =
-                self.word.word.compare_exchange(word, quiet, Ordering::Relaxed, Ordering::Relaxed);
+            return;
+        }
+        let seen = self.word.word.fetch_or(SLEEPERS, Ordering::Relaxed);
+        if (seen ^ word) & !SLEEPERS != 0 {
+            // Those who rang meanwhile did not see that somebody sleeps.
+            self.word.wake(u32::MAX);
         }
     }
 
     /// In a model: a ringer that is killed before its system call.
     #[cfg(loom)]
     pub fn ring_and_die(&self) {
-        self.word.word.fetch_add(RING, Ordering::Release);
+        self.count_one();
     }
 
     /// Whether somebody may sleep here: a hint, for reports.

@@ -88,7 +88,8 @@ impl RawMutex {
         None
     }
 
-    /// Takes the lock, and waits for it if need be, at most for `limit` (`None`: without end).
+    /// Takes the lock, and waits for it if need be, at most for `limit` (`None`: without end). Without
+    /// any time it still takes the lock of an owner that has died.
     #[inline]
     pub fn lock(&self, world: &impl Liveness, limit: Option<Duration>) -> Wait<Locked> {
         match self.try_lock(world.me()) {
@@ -101,7 +102,7 @@ impl RawMutex {
     fn lock_slowly(&self, world: &impl Liveness, limit: Option<Duration>) -> Wait<Locked> {
         let me = world.me();
         if limit == Some(Duration::ZERO) {
-            return Wait::TimedOut;
+            return self.try_dead(world).map_or(Wait::TimedOut, Wait::Ready);
         }
         let mut taken = None;
         let free = || self.word.word.load(Ordering::Relaxed) & Owner::MASK == 0;
@@ -114,6 +115,15 @@ impl RawMutex {
             Some(locked) => Wait::Ready(locked),
             None => self.sleep_until_locked(world, Deadline::after(limit)),
         }
+    }
+
+    /// Takes the lock of an owner that has died.
+    fn try_dead(&self, world: &impl Liveness) -> Option<Locked> {
+        let seen = self.word.word.load(Ordering::Relaxed);
+        let Some(owner) = Owner::from_word(seen) else { return self.try_left(seen, world.me()) };
+        let mine = world.me().get() | seen & CONTENDED;
+        let dead = owner != world.me() && !world.is_alive(owner);
+        (dead && self.change(seen, mine).is_ok()).then_some(Locked::Recovered)
     }
 
     fn sleep_until_locked(&self, world: &impl Liveness, deadline: Deadline) -> Wait<Locked> {
@@ -149,13 +159,30 @@ impl RawMutex {
     #[inline]
     pub fn unlock(&self, me: Owner) {
         debug_assert_eq!(self.owner(), Some(me), "unlocking what one does not hold");
-        self.release();
+        if self.word.word.swap(0, Ordering::Release) & CONTENDED != 0 {
+            self.wake_one();
+        }
     }
 
     /// Gives the lock back, whoever holds it. (A lock that another one may unlock, as CPython's.)
+    /// False, and nothing changes, if nobody does.
     #[inline]
-    pub fn release(&self) {
-        if self.word.word.swap(0, Ordering::Release) & CONTENDED != 0 {
+    pub fn release(&self) -> bool {
+        // Looked at first, so that a mark of a death stays.
+        if self.owner().is_none() {
+            return false;
+        }
+        let before = self.word.word.swap(0, Ordering::Release);
+        if before & CONTENDED != 0 {
+            self.wake_one();
+        }
+        before & Owner::MASK != 0
+    }
+
+    /// Gives back a lock that was recovered, for the next taker to be told in its turn.
+    #[cold]
+    pub fn abandon(&self) {
+        if self.word.word.swap(DIED, Ordering::Release) & CONTENDED != 0 {
             self.wake_one();
         }
     }
@@ -200,6 +227,16 @@ impl RawMutex {
         self.word.word.swap(0, Ordering::Release);
     }
 
+    /// In a model: a waiter that is killed after it has said that it waits; it eats a wake, as one
+    /// does that is killed between its wake and its next step.
+    #[cfg(loom)]
+    pub fn wait_and_die(&self) {
+        let seen = self.word.word.load(Ordering::Relaxed);
+        if seen & Owner::MASK != 0 && self.change(seen, seen | CONTENDED).is_ok() {
+            let _ = self.word.wait(seen | CONTENDED, None);
+        }
+    }
+
     #[inline]
     fn change(&self, seen: u32, new: u32) -> Result<(), u32> {
         let outcome =
@@ -233,7 +270,7 @@ mod tests {
     }
 
     fn owner(slot: u32) -> Owner {
-        Owner::new(slot, 1).unwrap()
+        Owner::new(slot, 1).expect("a small slot")
     }
 
     const NOBODY: u32 = 99;

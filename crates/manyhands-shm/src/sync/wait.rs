@@ -11,6 +11,8 @@ use core::time::Duration;
 pub const OWNED_SLICE: Duration = Duration::from_millis(50);
 /// The longest sleep of any other wait: whoever should wake us may have been killed before it did.
 pub const SLICE: Duration = Duration::from_millis(200);
+/// How long a word is watched before a sleep, where the other side may be about to answer.
+pub const SPIN: Duration = Duration::from_micros(40);
 
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

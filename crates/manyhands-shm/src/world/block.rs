@@ -129,7 +129,7 @@ impl World {
             return None;
         }
         let inside = self.enter();
-        let name = inside.find_name(handle)?;
+        let name = inside.ground.find_name(handle)?;
         let life = name.life();
         if !wanted(life) || name.kind.get() == TABLE_KIND {
             return None;

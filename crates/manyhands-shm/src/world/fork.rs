@@ -66,18 +66,16 @@ impl World {
         if local.outside.is_some() {
             return self.set_me(Owner::ABSENT);
         }
-        match self.ground.take_seat() {
-            Ok(owner) => {
-                self.set_me(owner);
-                match self.enter().copy_table(&local.table, owner) {
-                    Ok(table) => local.table = table,
-                    Err(_) => local.outside = Some("there was no memory for this forked process"),
-                }
-            }
-            Err(_) => {
-                self.set_me(Owner::ABSENT);
-                local.outside = Some("there was no place for this forked process in its world");
-            }
+        let Ok(owner) = self.ground.take_seat() else {
+            self.set_me(Owner::ABSENT);
+            local.outside = Some("there was no place for this forked process in its world");
+            return;
+        };
+        self.set_me(owner);
+        let copy = self.enter().copy_table(&local.table, owner);
+        match copy {
+            Ok(table) => local.table = table,
+            Err(_) => local.outside = Some("there was no memory for this forked process"),
         }
     }
 }

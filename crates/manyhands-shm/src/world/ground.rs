@@ -26,6 +26,9 @@ const GRAIN: usize = 64 << 10;
 const HEADER: usize = size_of::<Header>().next_multiple_of(GRAIN);
 /// Address space of the roster.
 const ROSTER: usize = Owner::SLOTS as usize * size_of::<Slot>();
+/// How long a child is expected after it was to be forked: it has to run a few instructions, and a
+/// machine may stand still for a while.
+const PATIENCE_MS: u64 = 30_000;
 /// So many names for each page of data: more blocks than that are refused.
 const NAMES_PER_PAGE: usize = 8;
 /// And no more names than that.
@@ -34,7 +37,7 @@ const MOST_NAMES: usize = 1 << 26;
 const MOST_PAGES: usize = u32::MAX as usize >> 1;
 
 /// Where the parts of a world with so many pages begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Plan {
     pages: usize,
     names: usize,
@@ -91,6 +94,7 @@ impl Ground {
         let header = ground.header();
         header.pages.put(plan.pages as u64);
         header.budget.put(budget);
+        header.patience.put(PATIENCE_MS);
         header.reserved.put(Self::FIXED);
         header.version.put(VERSION);
         header.id.put(manyhands_os::room::random_number().max(1));
@@ -107,7 +111,7 @@ impl Ground {
         if segment.len() < least {
             return Err(unknown("this memory file is not a world"));
         }
-        let mut ground = Self { segment, plan: Plan { pages: 0, ..Plan::default() } };
+        let mut ground = Self { segment, plan: Plan::default() };
         if ground.header().magic.get() != MAGIC {
             return Err(unknown("this memory file is not a world"));
         }
@@ -223,11 +227,5 @@ impl Ground {
     pub(super) fn punch(&self, page: u32, count: u32) {
         let at = self.plan.data_at + page as usize * PAGE;
         drop(self.segment.release(at, count as usize * PAGE));
-    }
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self { pages: 0, names: 0, names_at: 0, map_at: 0, data_at: 0, len: 0 }
     }
 }

@@ -1,5 +1,7 @@
 //! The world of a tree of processes, as one of them sees it.
 
+use core::ptr::NonNull;
+use core::time::Duration;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -9,10 +11,11 @@ use manyhands_os::room;
 use super::ground::Ground;
 use super::inside::Inside;
 use super::local::Local;
+use super::names::Handle;
 use super::tables::Table;
 use super::words::Word;
 use crate::atomic::{AtomicU32, Ordering};
-use crate::sync::{Liveness, Owner};
+use crate::sync::{Gone, Liveness, Owner};
 
 /// The most address space that a world takes.
 const MOST: u64 = 256 << 30;
@@ -108,11 +111,41 @@ impl World {
         self.me.store(me.get(), Ordering::Relaxed);
     }
 
-    /// Whether an owner may still give back what it holds; in doubt it is alive, as every process of
-    /// another pid namespace is. Asks the kernel: some ten microseconds.
+    /// Whether, and how, an owner went: `None` while it may still give back what it holds. In doubt it
+    /// may, as every process of another pid namespace. Asks the kernel: some ten microseconds.
+    #[must_use]
+    pub fn gone(&self, owner: Owner) -> Option<Gone> {
+        self.ground.gone(owner, self.me())
+    }
+
+    /// Whether an owner has not died. One that exited normally counts as alive for ever: what it left
+    /// locked stays so until somebody else gives it back.
     #[must_use]
     pub fn is_alive(&self, owner: Owner) -> bool {
-        self.ground.is_alive(owner, self.me())
+        self.gone(owner) != Some(Gone::Died)
+    }
+
+    /// This world as locks ask it that no user sees: an owner that exited is as gone as a dead one.
+    #[must_use]
+    pub fn internal(&self) -> Internal<'_> {
+        Internal(self)
+    }
+
+    /// This process is about to exit normally. Everything goes on working; but when it is gone, what
+    /// it still owns was left so and is not recovered (see [`Gone::Left`]).
+    pub fn leaving(&self) {
+        if self.is_seated() {
+            self.ground.leave(self.me());
+        }
+    }
+
+    /// Where a block is in this process, and how long it is, without a hold: for blocks that the
+    /// caller knows to be pinned. `None` if it is gone.
+    #[must_use]
+    pub fn address(&self, handle: Handle) -> Option<(NonNull<u8>, usize)> {
+        let name = self.ground.find_name(handle)?;
+        let address = NonNull::new(self.ground.address(name.spot().offset()))?;
+        Some((address, name.length()))
     }
 
     /// What the world holds at this moment.
@@ -139,6 +172,13 @@ impl World {
         self.ground.seated_pid(self.me()) == Some(own_pid())
     }
 
+    /// Changes for how long a forked child is expected before its place and its holds are taken back;
+    /// 30 s at first.
+    pub fn set_patience(&self, patience: Duration) {
+        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.ground.header().patience.commit(millis.min(1 << 40));
+    }
+
     /// Takes the world's lock. After the private one, if both are needed.
     pub(super) fn enter(&self) -> Inside<'_> {
         self.ground.enter(self.me())
@@ -152,6 +192,20 @@ impl Liveness for World {
 
     fn me(&self) -> Owner {
         self.me()
+    }
+}
+
+/// See [`World::internal`].
+#[derive(Debug, Clone, Copy)]
+pub struct Internal<'w>(&'w World);
+
+impl Liveness for Internal<'_> {
+    fn is_alive(&self, owner: Owner) -> bool {
+        self.0.gone(owner).is_none()
+    }
+
+    fn me(&self) -> Owner {
+        self.0.me()
     }
 }
 

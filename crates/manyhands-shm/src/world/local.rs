@@ -53,8 +53,8 @@ impl<T> Local<T> {
     }
 
     /// Takes up again what [`Guard::keep`] left, in the same process or in its forked child.
-    pub(super) fn resume(&self, kept: Kept) -> Guard<'_, T> {
-        assert_eq!(kept.0, &raw const *self as usize, "the lock that was kept");
+    pub(super) fn resume(&self, Kept(place): Kept) -> Guard<'_, T> {
+        assert_eq!(place, &raw const *self as usize, "the lock that was kept");
         Guard(self)
     }
 }

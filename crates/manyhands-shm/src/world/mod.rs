@@ -17,6 +17,7 @@
 //! | `local.rs` | the lock that protects this process's view of its table |
 //! | `home.rs`, `alloc.rs`, `block.rs`, `release.rs` | what users call: worlds, making blocks, holding and ending them |
 //! | `kinds.rs`, `sweep.rs` | recovery of what dead processes held |
+//! | `audit.rs`, `steps.rs` | for tests: caches compared with the truth; a death at any store |
 //! | `fork.rs` | a fork of a process that uses a world |
 //!
 //! Its lock is on no hot path: a block is made and ended, adopted and pinned under it, and nothing else.
@@ -26,6 +27,8 @@
 //! shared memory.
 
 mod alloc;
+#[cfg(test)]
+mod audit;
 mod block;
 mod fork;
 mod ground;
@@ -39,6 +42,8 @@ mod rebuild;
 mod release;
 mod roster;
 mod slabs;
+#[cfg(test)]
+mod steps;
 mod sweep;
 mod tables;
 mod words;
@@ -46,10 +51,12 @@ mod words;
 pub use alloc::{Fill, NoMemory};
 pub use block::Block;
 pub use fork::Fork;
-pub use home::{Usage, World};
+pub use home::{Internal, Usage, World};
 pub use kinds::{Hooks, register};
 pub use names::Handle;
 pub use words::Plain;
 
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@
 //! A *dying* block has its last holder, who is about to destroy it: it is not given to anyone else, and
 //! whether its pages are still reserved is not known.
 
-use super::ground::Part;
+use super::ground::{Ground, Part};
 use super::inside::{Heat, Inside, Shortage};
 use super::pages::Taken;
 use super::slabs::{Spot, pages_of};
@@ -69,7 +69,6 @@ impl Name {
     }
 
     /// The generation; 0 of a name that was never used.
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
     pub(super) fn generation(&self) -> u32 {
         (self.state.get() >> 32) as u32
     }
@@ -146,7 +145,7 @@ impl Inside<'_> {
         self.give_name(index);
         let Some(count) = pages_of(len) else { return self.give_place(spot, len) };
         if heat == Heat::Cold {
-            Self::count(&self.ground.header().reserved, -(i64::from(count) * PAGE as i64));
+            self.count_reserved(count, false);
         }
         self.give_run(spot.page(), count, heat);
         self.cool_down();
@@ -174,13 +173,16 @@ impl Inside<'_> {
             header.free_name.put(index + 1);
         }
     }
+}
 
-    /// The block with that handle, if there is one (a dying one included).
+impl Ground {
+    /// The block with that handle, if there is one (a dying one included). Who has not the lock must
+    /// know that the block is kept.
     pub(super) fn find_name(&self, handle: Handle) -> Option<&Name> {
-        if handle.index() >= self.ground.header().names.get() {
+        if handle.index() >= self.header().names.get() {
             return None;
         }
-        let name = self.ground.name(handle.index());
+        let name = self.name(handle.index());
         let same = Handle::new(handle.index(), name.generation()) == handle;
         (same && name.life() != Life::Free).then_some(name)
     }

@@ -88,10 +88,9 @@ impl Inside<'_> {
         if let Some(page) = self.take_free(Heat::Warm, count) {
             return Ok(Run { page, state: Taken::Dirty });
         }
-        if count < STEP && self.within_budget(STEP) {
-            if let Ok(page) = self.take_cold(STEP) {
-                return self.reserve_step(page, count);
-            }
+        let step = (count < STEP && self.within_budget(STEP)).then(|| self.take_cold(STEP));
+        if let Some(Ok(page)) = step {
+            return self.reserve_step(page, count);
         }
         if !self.within_budget(count) {
             self.drop_warm(0);
@@ -101,31 +100,40 @@ impl Inside<'_> {
         }
         let page = self.take_cold(count)?;
         if count < STEP {
-            if let Err(error) = self.ground.reserve(page, count) {
-                self.give_run(page, count, Heat::Cold);
-                return Err(error.into());
-            }
+            return self.reserve_run(page, count);
         }
-        Self::count(&self.ground.header().reserved, i64::from(count) * PAGE as i64);
-        Ok(Run { page, state: if count < STEP { Taken::Zero } else { Taken::Unreserved } })
+        self.count_reserved(count, true);
+        Ok(Run { page, state: Taken::Unreserved })
+    }
+
+    fn reserve_run(&self, page: u32, count: u32) -> Result<Run, Shortage> {
+        if let Err(error) = self.ground.reserve(page, count) {
+            self.give_run(page, count, Heat::Cold);
+            return Err(error.into());
+        }
+        self.count_reserved(count, true);
+        Ok(Run { page, state: Taken::Zero })
     }
 
     /// Reserves a step for a short run; the rest of it becomes warm.
     fn reserve_step(&self, page: u32, count: u32) -> Result<Run, Shortage> {
         if self.ground.reserve(page, STEP).is_ok() {
-            Self::count(&self.ground.header().reserved, i64::from(STEP) * PAGE as i64);
+            self.count_reserved(STEP, true);
             self.set_used(page, count);
             self.give_run(page + count, STEP - count, Heat::Warm);
             return Ok(Run { page, state: Taken::Zero });
         }
         self.give_run(page, STEP, Heat::Cold);
         let page = self.take_cold(count)?;
-        if let Err(error) = self.ground.reserve(page, count) {
-            self.give_run(page, count, Heat::Cold);
-            return Err(error.into());
-        }
-        Self::count(&self.ground.header().reserved, i64::from(count) * PAGE as i64);
-        Ok(Run { page, state: Taken::Zero })
+        self.reserve_run(page, count)
+    }
+
+    /// Adds pages to what is reserved, or takes them off.
+    pub(super) fn count_reserved(&self, count: u32, more: bool) {
+        let reserved = &self.ground.header().reserved;
+        let bytes = u64::from(count) * PAGE as u64;
+        let now = reserved.get();
+        reserved.put(if more { now.saturating_add(bytes) } else { now.saturating_sub(bytes) });
     }
 
     /// Whether so many more pages may be reserved.
@@ -256,7 +264,7 @@ impl Inside<'_> {
             let len = self.unlink(page, Heat::Warm);
             self.ground.punch(page, len);
             Self::count(&header.warm, -i64::from(len));
-            Self::count(&header.reserved, -(i64::from(len) * PAGE as i64));
+            self.count_reserved(len, false);
             self.give_run(page, len, Heat::Cold);
         }
     }
@@ -267,6 +275,12 @@ impl Inside<'_> {
         let half = usize::from(filled[1].get() != 0);
         let bin = half * 64 + filled[half].get().checked_ilog2()? as usize;
         header.bins[Heat::Warm as usize][bin].get().checked_sub(1)
+    }
+
+    /// For tests: the heat of the free run that begins at a page.
+    #[cfg(test)]
+    pub(super) fn heat_at(&self, page: u32) -> Option<Heat> {
+        [Heat::Warm, Heat::Cold].into_iter().find(|heat| self.tag(page) == tag_of(*heat))
     }
 
     pub(super) fn tag(&self, page: u32) -> u64 {
@@ -328,9 +342,9 @@ impl Inside<'_> {
         let header = self.ground.header();
         let len = self.run_len(page);
         let bin = bin_of(len);
-        let head = &header.bins[heat as usize][bin];
-        self.pull(head, page);
-        if head.get() == 0 {
+        let first = &header.bins[heat as usize][bin];
+        self.pull(first, page);
+        if first.get() == 0 {
             let filled = &header.filled[heat as usize][bin / 64];
             filled.put(filled.get() & !(1 << (bin % 64)));
         }

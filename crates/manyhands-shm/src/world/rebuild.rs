@@ -7,6 +7,8 @@
 //!
 //! It takes time with the number of blocks there are: some ten milliseconds for a hundred thousand.
 
+use core::time::Duration;
+
 use super::ground::{Ground, Part};
 use super::inside::{Heat, Inside};
 use super::names::{Handle, Life};
@@ -22,7 +24,7 @@ struct Watch<'g> {
 
 impl Liveness for Watch<'_> {
     fn is_alive(&self, owner: Owner) -> bool {
-        self.ground.is_alive(owner, self.me)
+        self.ground.gone(owner, self.me).is_none()
     }
 
     fn me(&self) -> Owner {
@@ -37,17 +39,32 @@ impl Ground {
         loop {
             // A signal is no reason to give up: the lock is held for microseconds.
             let Some(locked) = self.header().lock.0.lock(&watch, None).ready() else { continue };
-            let inside = Inside::new(self, me);
-            if locked == Locked::Recovered {
-                inside.rebuild();
-            }
-            return inside;
+            return self.entered(me, locked);
         }
+    }
+
+    /// Takes the world's lock from a dead process at once, instead of after a slice, and puts things
+    /// right: for those who know that somebody has died.
+    pub(super) fn relieve(&self, me: Owner) {
+        let watch = Watch { ground: self, me };
+        let at_once = Some(Duration::ZERO);
+        if let Some(locked) = self.header().lock.0.lock(&watch, at_once).ready() {
+            drop(self.entered(me, locked));
+        }
+    }
+
+    fn entered(&self, me: Owner, locked: Locked) -> Inside<'_> {
+        let inside = Inside::new(self, me);
+        if locked == Locked::Recovered {
+            inside.rebuild();
+        }
+        inside
     }
 }
 
 impl Inside<'_> {
-    fn rebuild(&self) {
+    /// Computes every cache anew from the truth.
+    pub(super) fn rebuild(&self) {
         self.count_holders();
         self.free_leftovers();
         self.clear_lists();
@@ -81,7 +98,7 @@ impl Inside<'_> {
                 self.ground.name(chunk).holders.put(1);
                 let chunk = self.ground.chunk(chunk);
                 for hold in chunk.holds.iter().filter(|hold| hold.get() != 0) {
-                    match self.find_name(Handle(hold.get())) {
+                    match self.ground.find_name(Handle(hold.get())) {
                         Some(name) => name.holders.put(name.holders.get() + 1),
                         None => hold.commit(0),
                     }
@@ -114,7 +131,7 @@ impl Inside<'_> {
     fn find_frontier(&self) -> u32 {
         let end = |name: &Name| match pages_of(name.length()) {
             Some(count) => name.spot().page() + count,
-            None => self.slab_end(name.spot()),
+            None => name.spot().slab_end(),
         };
         let frontier = self.used_names().map(end).max().unwrap_or(0);
         let rest = self.ground.pages() - frontier as usize;

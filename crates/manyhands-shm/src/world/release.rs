@@ -40,12 +40,12 @@ impl Hold {
     fn let_go(&self) {
         let world = &self.world;
         let mut local = world.local.enter();
-        if local.outside.is_some() {
-            // The sweep ends it when this process is gone.
+        if local.outside.is_some() || world.ground.has_left(world.me()) {
+            // The sweep ends it when this process is gone: until then a lock that it owns shows who does.
             return;
         }
         let inside = world.enter();
-        let Some(name) = inside.find_name(self.handle) else {
+        let Some(name) = inside.ground.find_name(self.handle) else {
             return inside.end_hold(&mut local.table, self.entry);
         };
         let destroy = hooks(name.kind.get()).destroy;
@@ -77,7 +77,7 @@ impl Hold {
         }
         let inside = world.enter();
         inside.end_hold(&mut local.table, self.entry);
-        if let Some(name) = inside.find_name(self.handle) {
+        if let Some(name) = inside.ground.find_name(self.handle) {
             inside.drop_hold(name, self.handle, heat);
         }
     }
@@ -88,7 +88,7 @@ impl World {
     /// what is on its way: whoever sends a handle pins, whoever has adopted it unpins.
     pub fn pin(&self, handle: Handle) -> bool {
         let inside = self.enter();
-        let Some(name) = inside.find_name(handle) else { return false };
+        let Some(name) = inside.ground.find_name(handle) else { return false };
         if name.life() != Life::Used || name.kind.get() == TABLE_KIND {
             return false;
         }
@@ -96,12 +96,24 @@ impl World {
         true
     }
 
-    /// Takes one pin back; frees the block if that was the last thing that kept it.
+    /// Takes one pin back, if there is one; frees the block if that was the last thing that kept it.
     pub fn unpin(self: &Arc<Self>, handle: Handle) {
-        // With a hold of our own the last pin is never the last thing: the hold's end frees.
-        let block = self.adopt(handle);
         let inside = self.enter();
-        if let Some(name) = inside.find_name(handle) {
+        let Some(name) = inside.ground.find_name(handle) else { return };
+        let (pins, holders) = (name.pins.get(), name.holders.get());
+        if pins != 1 || holders > 0 {
+            return name.pins.commit(pins.saturating_sub(1));
+        }
+        if hooks(name.kind.get()).destroy.is_none() {
+            name.pins.commit(0);
+            return inside.unmake(handle.index(), Heat::Warm);
+        }
+        drop(inside);
+        // With a hold of our own the last pin is not the last thing: the end of the hold is. Where
+        // none can be had, the pin stays.
+        let Some(block) = self.adopt(handle) else { return };
+        let inside = self.enter();
+        if let Some(name) = inside.ground.find_name(handle) {
             name.pins.commit(name.pins.get().saturating_sub(1));
         }
         drop(inside);

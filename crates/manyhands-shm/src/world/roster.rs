@@ -35,9 +35,6 @@ use super::words::{NAMESPACES, Slot, Word};
 use crate::atomic::Ordering;
 use crate::sync::{Gone, Owner};
 
-/// How long a child is expected after it was to be forked: it has to run a few instructions, and a
-/// machine may stand still for a while.
-const EXPECTED_MS: u64 = 30_000;
 /// The namespace of those that found no place in the list.
 const ELSEWHERE: u64 = NAMESPACES as u64 + 1;
 
@@ -100,8 +97,13 @@ impl State {
         Owner::from_word(self.rest() as u32)
     }
 
+    /// How the owner of a swept slot went.
+    fn went(self) -> Gone {
+        if self.0 >> LEFT_SHIFT & 1 == 1 { Gone::Left } else { Gone::Died }
+    }
+
     fn namespace(self) -> u64 {
-        self.0 >> NAMESPACE_SHIFT & (1 << (START_SHIFT - NAMESPACE_SHIFT)) - 1
+        (self.0 >> NAMESPACE_SHIFT) & ((1 << (START_SHIFT - NAMESPACE_SHIFT)) - 1)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "22 and 16 bits are cut out")]
@@ -135,7 +137,8 @@ impl Ground {
 
     /// Takes a slot for a child that is about to be forked.
     pub(super) fn expect_child(&self) -> io::Result<Owner> {
-        self.take_slot(Seat::Expected, monotonic_ns() / 1_000_000 + EXPECTED_MS)
+        let until = monotonic_ns() / 1_000_000 + self.header().patience.get();
+        self.take_slot(Seat::Expected, until)
     }
 
     fn take_slot(&self, seat: Seat, rest: u64) -> io::Result<Owner> {
@@ -192,17 +195,24 @@ impl Ground {
         matches!(state.seat(), Seat::Live | Seat::Left).then_some(state.mark().pid)
     }
 
-    /// Whether an owner may still give back what it holds, as the process `me` sees it.
-    pub(super) fn is_alive(&self, owner: Owner, me: Owner) -> bool {
+    /// Whether, and how, an owner went, as the process `me` sees it; `None` if it may still give back
+    /// what it holds. Of one whose slot was given back nobody knows how it went: it counts as dead.
+    pub(super) fn gone(&self, owner: Owner, me: Owner) -> Option<Gone> {
         if owner == me || owner == Owner::ABSENT {
-            return true;
+            return None;
         }
-        let Some(state) = self.seated(owner) else { return false };
-        match state.seat() {
-            Seat::Free | Seat::Swept => false,
-            Seat::Expected => true,
-            // A slot that has changed meanwhile was given back, or its owner has left.
-            Seat::Live | Seat::Left => self.runs(state, me) && self.seated(owner).is_some(),
+        loop {
+            let Some(state) = self.seated(owner) else { return Some(Gone::Died) };
+            let gone = match state.seat() {
+                Seat::Expected => None,
+                Seat::Live => (!self.runs(state, me)).then_some(Gone::Died),
+                Seat::Left => (!self.runs(state, me)).then_some(Gone::Left),
+                Seat::Free | Seat::Swept => Some(state.went()),
+            };
+            // A slot that has changed meanwhile says more than the process that was looked at.
+            if self.seated(owner) == Some(state) {
+                return gone;
+            }
         }
     }
 
@@ -212,7 +222,7 @@ impl Ground {
         if state.namespace() != own.namespace() || state.namespace() == ELSEWHERE {
             return true;
         }
-        own.mark().sees_alive(&state.mark())
+        own.mark().sees_alive(state.mark())
     }
 
     /// A child that was expected says that it is there; false if it came too late.
@@ -224,12 +234,36 @@ impl Ground {
         self.slot(owner.slot()).change(seen, new)
     }
 
+    /// For tests: takes a slot for some other process.
+    #[cfg(test)]
+    pub(super) fn take_seat_as(&self, pid: u64, namespace: u64) -> io::Result<Owner> {
+        let rest =
+            1 << (START_SHIFT - REST_SHIFT) | namespace << (NAMESPACE_SHIFT - REST_SHIFT) | pid;
+        self.take_slot(Seat::Live, rest)
+    }
+
+    /// For tests: every child that is expected is late.
+    #[cfg(test)]
+    pub(super) fn forget_the_expected(&self) {
+        for index in 0..Owner::SLOTS {
+            let (slot, seen) = (self.slot(index), self.slot(index).read());
+            if seen.seat() == Seat::Expected {
+                slot.change(seen, State::new(Seat::Expected, seen.generation(), 0));
+            }
+        }
+    }
+
     /// This process exits: from now on nobody says of it that it died.
     pub(super) fn leave(&self, owner: Owner) {
         if let Some(seen) = self.seated(owner).filter(|seen| seen.seat() == Seat::Live) {
             let new = State::new(Seat::Left, owner.generation(), seen.rest());
             self.slot(owner.slot()).change(seen, new);
         }
+    }
+
+    /// Whether this process has said that it exits.
+    pub(super) fn has_left(&self, owner: Owner) -> bool {
+        self.seated(owner).is_some_and(|seen| seen.seat() == Seat::Left)
     }
 
     /// The owner in a slot, whatever became of its process; `None` of a free one.
@@ -244,10 +278,12 @@ impl Ground {
             Seat::Free => return None,
             Seat::Expected if monotonic_ns() / 1_000_000 <= seen.rest() => return None,
             Seat::Live | Seat::Left if owner == me || self.runs(seen, me) => return None,
-            Seat::Swept if seen.sweeper().is_some_and(|by| self.is_alive(by, me)) => return None,
-            Seat::Swept if seen.0 >> LEFT_SHIFT & 1 == 1 => Gone::Left,
+            Seat::Swept if seen.sweeper().is_some_and(|by| self.gone(by, me).is_none()) => {
+                return None;
+            }
+            Seat::Swept => seen.went(),
             Seat::Left => Gone::Left,
-            Seat::Expected | Seat::Live | Seat::Swept => Gone::Died,
+            Seat::Expected | Seat::Live => Gone::Died,
         };
         let left = u64::from(how == Gone::Left) << LEFT_SHIFT >> REST_SHIFT;
         let new = State::new(Seat::Swept, owner.generation(), left | u64::from(me.get()));

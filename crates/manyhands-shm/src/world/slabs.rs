@@ -40,7 +40,7 @@ impl Spot {
     const BACK: u64 = 3;
 
     fn in_slab(slab: u32, within: usize) -> Self {
-        Self(u64::from(slab) * PAGE as u64 + within as u64 | (within / PAGE) as u64)
+        Self((u64::from(slab) * PAGE as u64 + within as u64) | (within / PAGE) as u64)
     }
 
     pub(super) fn of_run(page: u32) -> Self {
@@ -57,9 +57,14 @@ impl Spot {
         (self.0 / PAGE as u64) as u32
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
-    fn back(self) -> u32 {
-        (self.0 & Self::BACK) as u32
+    /// The first page of its slab, if it is small.
+    fn slab(self) -> u32 {
+        self.page() - (self.0 & Self::BACK) as u32
+    }
+
+    /// Where the slab of a small block ends.
+    pub(super) fn slab_end(self) -> u32 {
+        self.slab() + SLAB_PAGES
     }
 }
 
@@ -80,6 +85,13 @@ fn places(class: usize) -> usize {
 /// The pages that a block of so many bytes takes, if it is not small.
 pub(super) fn pages_of(len: usize) -> Option<u32> {
     if len <= SMALL { None } else { u32::try_from(len.div_ceil(PAGE)).ok() }
+}
+
+/// The slab of a block, and its place in it.
+fn find_place(spot: Spot, class: usize) -> (u32, usize) {
+    let slab = spot.slab();
+    let within = spot.offset() - u64::from(slab) * PAGE as u64;
+    (slab, usize::try_from(within).unwrap_or(usize::MAX) / place_size(class))
 }
 
 impl Inside<'_> {
@@ -105,7 +117,7 @@ impl Inside<'_> {
     /// Gives a place back.
     pub(super) fn give_place(&self, spot: Spot, len: usize) {
         let class = class_of(len);
-        let (slab, place) = self.find_place(spot, class);
+        let (slab, place) = find_place(spot, class);
         let head = &self.ground.header().slabs[class];
         let word = self.bits(slab)[place / 64];
         word.put(word.get() | 1 << (place % 64));
@@ -114,7 +126,7 @@ impl Inside<'_> {
             self.push(head, slab);
         }
         let alone = self.links(slab) == (0, 0);
-        if free as usize == places(class) && !alone {
+        if free == places(class) as u64 && !alone {
             self.pull(head, slab);
             self.dissolve(slab);
         }
@@ -159,22 +171,10 @@ impl Inside<'_> {
         word.get() >> FREE_SHIFT
     }
 
-    /// The slab of a block, and its place in it.
-    fn find_place(&self, spot: Spot, class: usize) -> (u32, usize) {
-        let slab = spot.page() - spot.back();
-        let within = spot.offset() - u64::from(slab) * PAGE as u64;
-        (slab, usize::try_from(within).unwrap_or(usize::MAX) / place_size(class))
-    }
-
-    /// Where the slab of a block ends.
-    pub(super) fn slab_end(&self, spot: Spot) -> u32 {
-        spot.page() - spot.back() + SLAB_PAGES
-    }
-
     /// When the map is drawn anew: a small block takes its place, in no list.
     pub(super) fn redraw_place(&self, spot: Spot, len: usize) {
         let class = class_of(len);
-        let (slab, place) = self.find_place(spot, class);
+        let (slab, place) = find_place(spot, class);
         if self.tag(slab) != SLAB {
             self.format_slab(slab, class);
         }

@@ -26,6 +26,7 @@ impl World {
         if self.local.enter().outside.is_some() {
             return;
         }
+        self.ground.relieve(self.me());
         for owner in (0..Owner::SLOTS).filter_map(|index| self.ground.owner_at(index)) {
             if let Some(how) = self.ground.begin_burial(owner, self.me()) {
                 self.bury(owner, how);
@@ -43,7 +44,7 @@ impl World {
                     let remains = self.recover(handle, owner, how);
                     let inside = self.enter();
                     hold.commit(0);
-                    if let Some(name) = inside.find_name(handle) {
+                    if let Some(name) = inside.ground.find_name(handle) {
                         inside.drop_hold(name, handle, Heat::Warm);
                     }
                     drop(inside);
@@ -94,10 +95,9 @@ impl World {
         let me = self.me();
         for handle in handles {
             let kind = self.ground.name(handle.index()).kind.get();
-            if let Some(recover) = hooks(kind).recover {
-                if let Some(block) = self.adopt(handle) {
-                    recover(&block, me, Gone::Left);
-                }
+            let Some(recover) = hooks(kind).recover else { continue };
+            if let Some(block) = self.adopt(handle) {
+                recover(&block, me, Gone::Left);
             }
         }
         self.ground.leave(me);

@@ -126,7 +126,8 @@ impl Inside<'_> {
         table.free.clone_from(&from.free);
         for (entry, handle) in (0..).zip(&from.copy) {
             // A dying block has its last user in this process: none in the other.
-            let name = self.find_name(Handle(*handle)).filter(|name| name.life() == Life::Used);
+            let name =
+                self.ground.find_name(Handle(*handle)).filter(|name| name.life() == Life::Used);
             if let Some(name) = name {
                 self.set_entry(&mut table, entry, *handle);
                 name.holders.put(name.holders.get() + 1);

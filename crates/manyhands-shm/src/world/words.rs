@@ -65,11 +65,15 @@ impl Word<u32> for AtomicU32 {
 
     #[inline]
     fn put(&self, value: u32) {
+        #[cfg(test)]
+        super::steps::step();
         self.store(value, Ordering::Relaxed);
     }
 
     #[inline]
     fn commit(&self, value: u32) {
+        #[cfg(test)]
+        super::steps::step();
         self.store(value, Ordering::Release);
     }
 }
@@ -82,11 +86,15 @@ impl Word<u64> for AtomicU64 {
 
     #[inline]
     fn put(&self, value: u64) {
+        #[cfg(test)]
+        super::steps::step();
         self.store(value, Ordering::Relaxed);
     }
 
     #[inline]
     fn commit(&self, value: u64) {
+        #[cfg(test)]
+        super::steps::step();
         self.store(value, Ordering::Release);
     }
 }
@@ -105,6 +113,8 @@ pub(super) struct Header {
     pub(super) budget: AtomicU64,
     /// Truth, changed by compare-and-swap without the lock: the pid namespaces of its processes.
     pub(super) namespaces: [AtomicU64; NAMESPACES],
+    /// Truth: for how many milliseconds a forked child is expected.
+    pub(super) patience: AtomicU64,
     /// Truth, written once.
     pub(super) version: AtomicU32,
     /// Mark: names that were ever used.

@@ -1,0 +1,108 @@
+"""Pipes between processes: `multiprocessing.connection` with pipes of our own.
+
+`Pipe` gives two `Connection` objects. A message lies in shared memory; a socket wakes who sleeps,
+carries open files, and tells when the other end is gone (see `docs/design/pipe.md`). A `Connection`
+has the methods of the standard library's and works with `wait`, `selectors` and `asyncio` by its
+`fileno`. Reading and writing that descriptor by oneself (`os.read`) is not supported: the messages
+are not in it.
+
+`Listener`, `Client`, `wait` and all other names are the standard library's: what they give are
+connections over sockets, of the standard library's class. `Connection(handle)` makes such a one
+over a descriptor, and `isinstance` takes both for a `Connection`.
+
+Refuses: messages to other machines, and to processes that are no relatives.
+"""
+
+from __future__ import annotations
+
+import multiprocessing.connection as _standard
+from io import BytesIO
+from multiprocessing import reduction
+from multiprocessing.connection import (
+    Client,
+    Listener,
+    answer_challenge,
+    deliver_challenge,
+    wait,
+)
+
+from . import _handles
+from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "Client",
+    "Connection",
+    "Listener",
+    "Pipe",
+    "answer_challenge",
+    "deliver_challenge",
+    "wait",
+]
+
+
+class _ConnectionType(type):
+    """Makes the standard library's connections instances of ours too."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        return cls is Connection and isinstance(instance, _standard.Connection)
+
+
+class Connection(PipeEnd, metaclass=_ConnectionType):
+    """One end of a pipe; see `multiprocessing.connection.Connection`.
+
+    Two threads or processes that use one end at once each get and send whole messages.
+    """
+
+    def __new__(  # noqa: PYI034 - of the standard library's class, if it is made of a descriptor
+        cls, handle: PipeSeed | int, readable: bool = True, writable: bool = True
+    ) -> Connection:
+        """Make a connection of an end, or one of the standard library's of a descriptor."""
+        if isinstance(handle, PipeSeed):
+            return super().__new__(cls, handle, readable, writable)
+        made: Any = _standard.Connection(handle, readable, writable)
+        return made  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _handles.assert_travelling(self)
+        descriptor = reduction.DupFd(self._descriptor())
+        modes = (self.readable, self.writable)
+        return _handles.reduce(self, _rebuild, descriptor, self._first, modes)
+
+
+def _rebuild(
+    world: int, handle: int, descriptor: Any, first: bool, modes: tuple[bool, bool]
+) -> Connection:
+    return Connection(adopt_pipe(world, handle, descriptor.detach(), first), *modes)
+
+
+def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - multiprocessing's name
+    """Return the two ends of a new pipe.
+
+    If `duplex` is false the first one can only receive, and the second one only send.
+
+    Raises:
+        MemoryError: if there is no shared memory left.
+        OSError: if there is no descriptor left.
+    """
+    first, second = new_pipe(duplex)
+    if duplex:
+        return Connection(first), Connection(second)
+    return Connection(second, True, False), Connection(first, False, True)
+
+
+def _dumps(obj: object) -> bytes:
+    """Pickle as `multiprocessing` does; called by the native part of a connection."""
+    file = BytesIO()
+    reduction.ForkingPickler(file).dump(obj)
+    return file.getvalue()
+
+
+def __getattr__(name: str) -> Any:
+    """Whatever else the standard library's module has."""
+    return getattr(_standard, name)
