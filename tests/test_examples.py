@@ -7,6 +7,7 @@ prints.
 """
 
 import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -42,7 +43,9 @@ def collatz_steps(start):
 
 
 def test_every_example_has_a_test():
-    tested = {"squares", "progress", "initializer", "gil", "demo"}
+    pools = {"squares", "progress", "initializer", "gil", "demo"}
+    talking = {"producer_consumer", "conversation", "counter", "barrier", "shared_array"}
+    tested = {*pools, *talking, "framework", "framework_process", "framework_pool"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -88,6 +91,91 @@ def test_gil():
     ]
     # There are 303 primes below 2,000.
     assert all(re.search(r" 303 primes +\d+\.\d\d s +\d+\.\d\d times$", line) for line in lines)
+
+
+def test_producer_consumer():
+    assert run(EXAMPLES / "producer_consumer.py", 3).stdout.splitlines() == [
+        "0 squared is 0",
+        "1 squared is 1",
+        "2 squared is 4",
+        "exit code: 0",
+    ]
+
+
+def test_conversation():
+    assert run(EXAMPLES / "conversation.py", "stop", "level").stdout.splitlines() == [
+        "stop -> pots",
+        "level -> level",
+        "exit code: 0",
+    ]
+
+
+def test_counter():
+    lines = run(EXAMPLES / "counter.py", 3, 1_000).stdout.splitlines()
+    assert [line.partition(" in ")[0] for line in lines] == [
+        "with a lock:  3000",
+        "as an Atomic: 3000",
+    ]
+
+
+def test_barrier():
+    assert run(EXAMPLES / "barrier.py", 2, 3).stdout.splitlines() == [
+        "marks: 0 0 1 1 2 2",
+        "every round was whole: True",
+    ]
+
+
+def test_shared_array():
+    # The 303 primes below 2,000 end with 1999.
+    assert run(EXAMPLES / "shared_array.py", 2_000, 3).stdout == "303 primes, the last one 1999\n"
+
+
+@pytest.fixture
+def framework(tmp_path, monkeypatch):
+    """The examples beside a framework with PyTorch's names that only counts."""
+    (tmp_path / "torch.py").write_text(
+        "import contextlib, types\n"
+        "inference_mode = no_grad = contextlib.nullcontext\n"
+        "cuda = types.SimpleNamespace(is_available=lambda: False)\n"
+        "def tensor(value, device=None): return value\n"
+        "class Linear:\n"
+        "    def __init__(self, inputs, outputs, bias): self.weight = self\n"
+        "    def to(self, device): return self\n"
+        "    def copy_(self, rows): self.row = rows[0]\n"
+        "    def __call__(self, row):\n"
+        "        total = sum(a * b for a, b in zip(row, self.row))\n"
+        "        return types.SimpleNamespace(item=lambda: total)\n"
+        "nn = types.SimpleNamespace(Linear=Linear)\n"
+    )
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+ANSWERS = ["answers: 3.0 5.0 7.0", "imported by the parent: none"]
+
+
+@pytest.mark.usefixtures("framework")
+def test_framework_process():
+    lines = run(EXAMPLES / "framework_process.py", 3).stdout.splitlines()
+    assert lines == ["served by torch on cpu", *ANSWERS, "exit code: -15"]
+
+
+@pytest.mark.usefixtures("framework")
+def test_framework_pool():
+    lines = run(EXAMPLES / "framework_pool.py", 3).stdout.splitlines()
+    assert lines == ["answered by torch on cpu", *ANSWERS]
+
+
+REAL = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
+
+
+@pytest.mark.deep
+@pytest.mark.skipif(not REAL, reason="needs torch, jax or tensorflow")
+@pytest.mark.parametrize("example", ["framework_process", "framework_pool"])
+def test_a_real_framework(example):
+    lines = run(EXAMPLES / f"{example}.py", 3).stdout.splitlines()
+    assert f"by {REAL[0]} on " in lines[0]
+    assert lines[1:3] == ANSWERS
 
 
 def first_library_files(count):

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
         CancelledError,
         InitializerError,
         LaunchError,
+        OwnerDied,
+        OwnerDiedWarning,
         PicklingError,
         ProcessError,
         RemoteError,
@@ -124,6 +126,8 @@ __all__ = [
     "LaunchError",
     "Lock",
     "Manager",
+    "OwnerDied",
+    "OwnerDiedWarning",
     "PicklingError",
     "Pipe",
     "Pool",
@@ -176,8 +180,8 @@ _HOMES = {
     "ThreadPool": "_local",
 }
 _ERRORS = (
-    "CancelledError InitializerError LaunchError PicklingError ProcessError RemoteError "
-    "RemoteTraceback TaskExit TimeoutError UnpicklingError WorkerDied"
+    "CancelledError InitializerError LaunchError OwnerDied OwnerDiedWarning PicklingError "
+    "ProcessError RemoteError RemoteTraceback TaskExit TimeoutError UnpicklingError WorkerDied"
 )
 _HOMES.update(dict.fromkeys(_ERRORS.split(), "errors"))
 _MODULES = frozenset(

@@ -98,7 +98,7 @@ class Api:
 
     # Queues and pipes
 
-    def Queue(self, maxsize: int = 0, *, max_bytes: int | None = None) -> queues.Queue:  # noqa: N802
+    def Queue(self, maxsize: int = 0, *, max_bytes: int | None = None) -> queues.Queue[Any]:  # noqa: N802
         """A queue of objects; `maxsize` items at most if positive, `max_bytes` bytes if given."""
         from .queues import Queue
 
@@ -106,13 +106,13 @@ class Api:
 
     def JoinableQueue(  # noqa: N802 - multiprocessing's name
         self, maxsize: int = 0, *, max_bytes: int | None = None
-    ) -> queues.JoinableQueue:
+    ) -> queues.JoinableQueue[Any]:
         """A queue that counts what has been done of it."""
         from .queues import JoinableQueue
 
         return JoinableQueue(maxsize, ctx=self.get_context(), max_bytes=max_bytes)
 
-    def SimpleQueue(self) -> queues.SimpleQueue:  # noqa: N802 - multiprocessing's name
+    def SimpleQueue(self) -> queues.SimpleQueue[Any]:  # noqa: N802 - multiprocessing's name
         """A queue without bounds and timeouts."""
         from .queues import SimpleQueue
 
