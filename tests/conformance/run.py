@@ -25,6 +25,9 @@ def arguments():
     parser.add_argument("method", choices=("fork", "spawn", "forkserver"))
     parser.add_argument("--package", default="manyhands")
     parser.add_argument("-k", dest="patterns", action="append", help="run what contains this")
+    parser.add_argument(
+        "--part", type=int, nargs=2, default=(0, 1), help="of the classes, each COUNT-th from FIRST"
+    )
     parser.add_argument("-v", dest="verbose", action="store_true", help="name each test")
     parser.add_argument("--json", type=Path, help="write what happened to this file")
     return parser.parse_args()
@@ -44,7 +47,9 @@ def run(options):
     runner = unittest.TextTestRunner(
         verbosity=2 if options.verbose else 1, buffer=not options.verbose
     )
-    result = runner.run(loader.loadTestsFromModule(cases))
+    classes = list(loader.loadTestsFromModule(cases))
+    first, count = options.part
+    result = runner.run(unittest.TestSuite(classes[first::count]))
     return result, sorted(getattr(cases, "view", View).borrowed)
 
 

@@ -51,7 +51,8 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// From now on this process is killed at most [`GRACE`] after nobody holds the other end of the pipe
 /// whose reading end this is; the same if nobody does already. It lasts until the descriptor and its
-/// copies in this process are closed, an exec included, and does not pass to children.
+/// copies in this process are closed, an exec included, and does not pass to children. The pipe is
+/// this process's own: of several that share its reading end only the last one is served.
 ///
 /// # Errors
 ///

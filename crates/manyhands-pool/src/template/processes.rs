@@ -56,7 +56,8 @@ enum Fate {
     Unwanted,
     Started(Started),
     Refused(String),
-    Ended(Ending),
+    /// It may have ended before anybody asked whether it has started.
+    Ended(Option<Started>, Ending),
 }
 
 #[derive(Debug)]
@@ -107,14 +108,20 @@ impl Processes {
     ///
     /// # Errors
     ///
-    /// The process could not be started; the text says why.
+    /// The process could not be started; the text says why. `NotFound` for one that was forgotten.
     pub fn started(&self, id: u64, limit: Duration) -> io::Result<Option<Started>> {
         let state = self.wait(limit, |fates| !matches!(fates.get(&id), Some(Fate::Asked)));
         match state.fates.get(&id) {
-            Some(Fate::Started(started)) => Ok(Some(started.clone())),
-            Some(Fate::Refused(reason)) => Err(io::Error::other(reason.clone())),
-            Some(Fate::Ended(Ending::Untold(reason))) => Err(io::Error::other(reason.clone())),
-            _ => Ok(None),
+            Some(Fate::Started(started) | Fate::Ended(Some(started), _)) => {
+                Ok(Some(started.clone()))
+            }
+            Some(Fate::Refused(reason) | Fate::Ended(None, Ending::Untold(reason))) => {
+                Err(io::Error::other(reason.clone()))
+            }
+            Some(Fate::Asked) => Ok(None),
+            Some(Fate::Unwanted | Fate::Ended(None, Ending::Told(_))) | None => {
+                Err(io::ErrorKind::NotFound.into())
+            }
         }
     }
 
@@ -122,7 +129,7 @@ impl Processes {
     pub fn ended(&self, id: u64, limit: Duration) -> Option<Ending> {
         let state = self.wait(limit, |fates| !matches!(fates.get(&id), Some(Fate::Started(_))));
         match state.fates.get(&id) {
-            Some(Fate::Ended(ending)) => Some(ending.clone()),
+            Some(Fate::Ended(_, ending)) => Some(ending.clone()),
             _ => None,
         }
     }
@@ -197,10 +204,8 @@ impl State {
             match event {
                 Event::Forked { id, pid, pidfd } => self.welcome(id, Started { pid, pidfd }),
                 Event::ForkFailed { id, message } => self.settle(id, Fate::Refused(message)),
-                Event::Exited { id, status, .. } => {
-                    self.settle(id, Fate::Ended(Ending::Told(status)));
-                }
-                Event::Lost { id, reason } => self.settle(id, Fate::Ended(Ending::Untold(reason))),
+                Event::Exited { id, status, .. } => self.end(id, Ending::Told(status)),
+                Event::Lost { id, reason } => self.end(id, Ending::Untold(reason)),
                 Event::Failed { message } => {
                     for fate in self.fates.values_mut().filter(|fate| matches!(fate, Fate::Asked)) {
                         *fate = Fate::Refused(message.clone());
@@ -221,6 +226,14 @@ impl State {
         } else {
             self.settle(id, Fate::Started(started));
         }
+    }
+
+    fn end(&mut self, id: u64, ending: Ending) {
+        let started = match self.fates.get(&id) {
+            Some(Fate::Started(started)) => Some(started.clone()),
+            _ => None,
+        };
+        self.settle(id, Fate::Ended(started, ending));
     }
 
     /// Notes what happened to one that somebody may still ask for.

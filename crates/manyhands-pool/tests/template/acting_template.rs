@@ -11,7 +11,7 @@
 
 use manyhands_os::fork::fork_alone;
 use manyhands_os::poll::poll;
-use manyhands_os::process::{PidFd, Signal, exit_now, own_pid, parent_pid, reap};
+use manyhands_os::process::{PidFd, Signal, exit_now, own_group, own_pid, parent_pid, reap};
 use manyhands_os::signals::ignore;
 use manyhands_pool::template::{
     Event, Fork, Host, Outcome, Role, Step, Template, TemplateConfig, WorkerStart, inherited, run,
@@ -109,6 +109,8 @@ fn talk_nonsense() -> Result<(), Box<dyn Error>> {
 /// Does what the blob says, after it has written one letter to the first descriptor.
 fn act_as_worker(start: WorkerStart) -> Result<(), Box<dyn Error>> {
     let mut fds = start.fds.into_iter().map(File::from);
+    // A process keeps its lifeline.
+    let _lifeline = if start.role == Role::Worker { None } else { fds.next() };
     if let Some(mut runs) = fds.next() {
         runs.write_all(b"x")?;
     }
@@ -147,7 +149,7 @@ fn facts() -> Result<String, Box<dyn Error>> {
         format!("{name} {}\n", line.unwrap_or("").trim())
     };
     let leads = group == Some(own_pid().to_string().as_str());
-    let mut text = format!("leads {leads}\n");
+    let mut text = format!("leads {leads}\ngroup {}\n", group.unwrap_or("?"));
     text.extend(["SigIgn:", "SigCgt:", "SigBlk:"].map(line));
     writeln!(text, "threads {}", read_dir("/proc/self/task")?.count())?;
     writeln!(text, "ppid {}", parent_pid())?;
@@ -170,6 +172,7 @@ fn act_as_pool(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let program = env::current_exe()?;
     let config = TemplateConfig { program, args: vec![], env: Some(env), cwd: None };
     let mut template = Template::new(config);
+    let mut held = Vec::new();
     let runs: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
     match arguments {
         [first, blob] if first == "drop" => {
@@ -185,6 +188,12 @@ fn act_as_pool(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     for (id, argument) in (0..).zip(arguments) {
         match argument.strip_prefix("import=") {
             Some(module) => template.import(module),
+            None if argument == "process" => {
+                let (lifeline, writer) = io::pipe()?;
+                held.push(writer);
+                let role = Role::Process { group: own_group(), bound: true };
+                template.fork(id, role, b"wait", &[lifeline.as_fd(), runs.as_fd()])?;
+            }
             None => template.fork(id, Role::Worker, argument.as_bytes(), &[runs.as_fd()])?,
         }
     }
