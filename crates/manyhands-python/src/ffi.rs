@@ -248,8 +248,10 @@ where
 {
     // SAFETY: the descriptor has checked that `slf` is a `T`.
     if count == 0 && names.is_null() && unsafe { own::<T>(slf) }.acquire_quickly() {
+        // SAFETY: attached.
+        let result = unsafe { ffi::Py_True() };
         // SAFETY: attached; `True` lives for ever.
-        return unsafe { ffi::Py_NewRef(ffi::Py_True()) };
+        return unsafe { ffi::Py_NewRef(result) };
     }
     // SAFETY: the arguments are CPython's.
     unsafe { slowly(slf, "_acquire", (args, count, names)) }
@@ -269,8 +271,10 @@ where
 {
     // SAFETY: the descriptor has checked that `slf` is a `T`.
     if count == 0 && names.is_null() && unsafe { own::<T>(slf) }.release_quickly() {
+        // SAFETY: attached.
+        let result = unsafe { ffi::Py_None() };
         // SAFETY: attached; `None` lives for ever.
-        return unsafe { ffi::Py_NewRef(ffi::Py_None()) };
+        return unsafe { ffi::Py_NewRef(result) };
     }
     // SAFETY: the arguments are CPython's.
     unsafe { slowly(slf, "_release", (args, count, names)) }

@@ -1,4 +1,5 @@
 //! `Atomic`: a number in shared memory that needs no lock, an `int` of 64 bits or a `float`.
+#![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
 use manyhands_shm::sync::{self, Bits};
 use manyhands_shm::world::Block;
@@ -65,7 +66,7 @@ impl Atomic {
         _block: Option<(u64, u64)>,
     ) -> PyResult<Self> {
         drop(ctx);
-        let floating = value.is_some_and(|value| value.is_instance_of::<PyFloat>());
+        let floating = value.is_some_and(PyAnyMethods::is_instance_of::<PyFloat>);
         if let Some(value) = value
             && !floating
             && !value.is_instance_of::<PyInt>()

@@ -1,4 +1,5 @@
 //! `Barrier`: what `manyhands.synchronize.Barrier` is made of.
+#![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
 use manyhands_shm::sync::{self, Outcome, Visit};
 use manyhands_shm::world::{Block, Internal};
@@ -80,13 +81,11 @@ impl Barrier {
                 }
             }
         };
-        match outcome {
-            Outcome::Passed(number) => Ok(number),
-            _ => {
-                let broken = py.import("threading")?.getattr("BrokenBarrierError")?;
-                Err(PyErr::from_value(broken.call0()?))
-            }
+        if let Outcome::Passed(number) = outcome {
+            return Ok(number);
         }
+        let broken = py.import("threading")?.getattr("BrokenBarrierError")?;
+        Err(PyErr::from_value(broken.call0()?))
     }
 
     /// Makes the barrier as new.

@@ -1,4 +1,5 @@
 //! `Condition`: what `manyhands.synchronize.Condition` is made of.
+#![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
 use manyhands_shm::sync::{self, Left};
 use manyhands_shm::world::Block;

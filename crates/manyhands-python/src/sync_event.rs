@@ -1,4 +1,5 @@
 //! `Event`: what `manyhands.synchronize.Event` is made of.
+#![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
 use manyhands_shm::sync::{self};
 use manyhands_shm::world::Block;

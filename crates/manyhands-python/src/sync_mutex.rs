@@ -2,6 +2,7 @@
 //!
 //! `acquire`, `release` and `with` are called by way of `ffi::install_quick`: if the lock is free, or to be
 //! given back, that is one compare-and-swap with the interpreter attached. All else is here.
+#![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
 use std::time::Duration;
 

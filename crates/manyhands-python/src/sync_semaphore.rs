@@ -2,6 +2,7 @@
 //!
 //! A permit that a `with` takes is noted in shared memory under this process, and comes back if the process
 //! dies; one that `acquire` takes is nobody's, as in CPython.
+#![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
 use manyhands_shm::sync::{self, Wait};
 use manyhands_shm::world::Block;

@@ -327,7 +327,7 @@ fn call_with_keywords<'py>(
 
 /// The answer of an item that raised.
 #[cold]
-fn failed<'py>(py: Python<'py>, error: PyErr) -> Answer<'py> {
+fn failed(py: Python<'_>, error: PyErr) -> Answer<'_> {
     let collecting = Collecting::begin();
     let reply = Encoded::Raised(raised(py, error));
     Answer { reply, met: collecting.finish() }

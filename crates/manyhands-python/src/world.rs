@@ -112,15 +112,15 @@ pub(crate) fn strangers(blocks: &[Block]) -> Option<PyErr> {
 
 /// The exception for a world that is full.
 pub(crate) fn no_memory(error: &NoMemory) -> PyErr {
-    let mut text = format!("no shared memory for {} bytes", error.asked);
-    if let Some(limit) = error.limit {
-        let budget = budget::MEMORY;
-        text +=
-            &format!(": manyhands takes at most {limit} bytes here; set {budget} to change that");
-    } else if let Some(source) = &error.source {
-        text += &format!(": {source}");
-    }
-    PyMemoryError::new_err(text)
+    let reason = match (error.limit, &error.source) {
+        (Some(limit), _) => {
+            let budget = budget::MEMORY;
+            format!(": manyhands takes at most {limit} bytes here; set {budget} to change that")
+        }
+        (None, Some(source)) => format!(": {source}"),
+        (None, None) => String::new(),
+    };
+    PyMemoryError::new_err(format!("no shared memory for {} bytes{reason}", error.asked))
 }
 
 /// Looks after forks and the end of this process, from before it has a world; once.
@@ -195,7 +195,7 @@ pub(crate) fn known_worlds() -> Vec<(u64, i32)> {
 #[pyfunction]
 pub(crate) fn sweep(py: Python<'_>) {
     let known = worlds().all.clone();
-    py.detach(|| known.iter().for_each(|world| world.sweep()));
+    py.detach(|| known.iter().for_each(World::sweep));
 }
 
 /// Marks the end of this process, when it comes, as a normal one.

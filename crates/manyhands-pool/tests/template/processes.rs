@@ -1,5 +1,6 @@
 //! Processes that are none of a pool's: they stay in their parent's group, outlive a killed template,
 //! and end with the parent if they are bound to it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::harness::{ActingPool, Mark, PATIENCE, config};
 use manyhands_os::poll::poll;
