@@ -5,13 +5,28 @@ Refuses: to hold anything of its own.
 
 from __future__ import annotations
 
+from multiprocessing.pool import CLOSE, RUN, TERMINATE
+
 from ._local import ThreadPool
 from ._native import AsyncResult, ResultIterator
 from ._pool import Pool
-from .errors import PicklingError
+from .errors import PicklingError, RemoteTraceback
 
-__all__ = ["Pool", "ThreadPool"]
+__all__ = [
+    "CLOSE",
+    "RUN",
+    "TERMINATE",
+    "ApplyResult",
+    "AsyncResult",
+    "IMapIterator",
+    "IMapUnorderedIterator",
+    "MapResult",
+    "MaybeEncodingError",
+    "Pool",
+    "RemoteTraceback",
+    "ThreadPool",
+]
 
+MaybeEncodingError = PicklingError
 ApplyResult = MapResult = AsyncResult
 IMapIterator = IMapUnorderedIterator = ResultIterator
-MaybeEncodingError = PicklingError
