@@ -63,8 +63,8 @@ impl Program {
     }
 }
 
-fn told(status: ExitStatus) -> Option<Ending> {
-    Some(Ending::Told(status))
+fn told(status: ExitStatus) -> Ending {
+    Ending::Told(status)
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn ends_are_told_and_those_who_wait_meet() {
                 for _ in 0..5 {
                     let (id, _) = program.start(&format!("exit {code}"));
                     let ended = program.processes.ended(id, PATIENCE);
-                    assert_eq!(ended, told(ExitStatus::Exited(code)));
+                    assert_eq!(ended, Some(told(ExitStatus::Exited(code))));
                     program.processes.forget(id);
                 }
             });
@@ -106,7 +106,7 @@ fn a_process_outlives_its_template_and_ends_with_its_lifeline() {
     assert!(matches!(program.processes.ended(id, PATIENCE), Some(Ending::Untold(_))));
     assert_eq!(poll(&[started.pidfd.as_fd()], Some(SOME)).unwrap(), [false]);
     let (other, _) = program.start("exit 3");
-    assert_eq!(program.processes.ended(other, PATIENCE), told(ExitStatus::Exited(3)));
+    assert_eq!(program.processes.ended(other, PATIENCE), Some(told(ExitStatus::Exited(3))));
     program.held.lock().unwrap().clear();
     assert_eq!(poll(&[started.pidfd.as_fd()], Some(PATIENCE)).unwrap(), [true]);
 }
@@ -121,7 +121,7 @@ fn a_template_killed_at_any_step_costs_no_process_its_end() {
             assert_eq!(poll(&[started.pidfd.as_fd()], Some(PATIENCE)).unwrap(), [true], "{step}");
             match program.processes.ended(id, PATIENCE) {
                 Some(Ending::Told(status)) => {
-                    assert_eq!(status, ExitStatus::Exited(code), "{step}")
+                    assert_eq!(status, ExitStatus::Exited(code), "{step}");
                 }
                 Some(Ending::Untold(reason)) => assert!(reason.contains("SIGKILL"), "{reason}"),
                 None => panic!("nobody tells how {code} ended after {step}"),
