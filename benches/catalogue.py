@@ -7,7 +7,7 @@ import imap
 import map as map_bench
 import metg
 import parse_stdlib
-import pipes
+import pipe
 import queues
 import roundtrip
 import sha256
@@ -29,7 +29,7 @@ MODULES = (
     spinning,
     idle,
     sync,
-    pipes,
+    pipe,
     queues,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)
