@@ -131,7 +131,9 @@ fn take<M: Memory>(channel: &Channel, memory: &M, most: usize) -> Vec<u64> {
     }
     head.commit();
     drop(head);
-    pins.into_iter().for_each(|name| memory.unpin(name));
+    for name in pins {
+        memory.unpin(name);
+    }
     got
 }
 

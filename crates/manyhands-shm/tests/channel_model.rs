@@ -147,7 +147,9 @@ impl Trial {
         }
         head.commit();
         drop(head);
-        pins.into_iter().for_each(|name| self.process.unpin(name));
+        for name in pins {
+            self.process.unpin(name);
+        }
         let expected: Vec<_> = (0..most).map_while(|_| self.model.items.pop_front()).collect();
         assert!(got == expected);
     }
