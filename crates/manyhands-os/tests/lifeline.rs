@@ -17,7 +17,7 @@ const KILLED: ExitStatus = ExitStatus::Signaled { signal: 9, core: false };
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts this program again as one of the ignored tests, with the lifeline and its answer at 8 and 9.
-fn start(test: &str, lifeline: OwnedFd) -> (PidFd, PipeReader) {
+fn start(test: &str, lifeline: &OwnedFd) -> (PidFd, PipeReader) {
     let (answers, answer) = pipe().unwrap();
     let args = ["--exact", test, "--ignored", "--nocapture"].map(Into::into).to_vec();
     let program = Program { path: std::env::current_exe().unwrap(), args, env: None, cwd: None };
@@ -68,7 +68,7 @@ fn check_killed(child: &PidFd) {
 #[test]
 fn it_ends_after_the_last_holder_has_let_go_with_time_for_a_last_word() {
     let (reader, writer) = pipe().unwrap();
-    let (child, mut answers) = start("a_child_on_a_pipe", reader.into());
+    let (child, mut answers) = start("a_child_on_a_pipe", &OwnedFd::from(reader));
     assert_eq!(read_letter(&mut answers), b'x');
     let second = writer.try_clone().unwrap();
     drop(writer);
@@ -84,7 +84,7 @@ fn it_ends_after_the_last_holder_has_let_go_with_time_for_a_last_word() {
 fn it_ends_when_nobody_held_it_from_the_start() {
     let (reader, writer) = pipe().unwrap();
     drop(writer);
-    check_killed(&start("a_child_on_a_pipe", reader.into()).0);
+    check_killed(&start("a_child_on_a_pipe", &OwnedFd::from(reader)).0);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn it_ends_with_the_thread_that_created_it() {
     let (end, may_end) = channel::<()>();
     let creator = thread::spawn(move || {
         let (reader, _writer) = pipe().unwrap();
-        let (child, mut answers) = start("a_child_of_a_thread", reader.into());
+        let (child, mut answers) = start("a_child_of_a_thread", &OwnedFd::from(reader));
         read_letter(&mut answers);
         ready.send(child).unwrap();
         may_end.recv().unwrap();
@@ -108,5 +108,5 @@ fn it_ends_with_the_thread_that_created_it() {
 #[test]
 fn it_ends_when_its_parent_was_gone_before() {
     let (reader, _writer) = pipe().unwrap();
-    check_killed(&start("a_child_of_somebody_else", reader.into()).0);
+    check_killed(&start("a_child_of_somebody_else", &OwnedFd::from(reader)).0);
 }
