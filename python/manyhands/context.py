@@ -194,6 +194,9 @@ class DefaultContext(Context):
     def set_start_method(self, method: str | None, force: bool = False) -> None:
         """Set how processes, and the workers of pools, start from now on.
 
+        `multiprocessing` is set to the same method, where it has it and none was set there (with
+        `force`, always): its locks can go to processes of ours only if they were made for them.
+
         Args:
             method: "template", "fork", "spawn" or "forkserver". None, with `force`, unsets it.
             force: set it even if it has been set or asked for before.
@@ -210,6 +213,8 @@ class DefaultContext(Context):
         if method is None and not force:
             raise ValueError("a start method is needed: None unsets it, with force=True")
         _default.choose(method)
+        if method != "template":
+            _tell_standard_library(method, force=force)
 
     def get_all_start_methods(self) -> list[str]:
         """The start methods that `multiprocessing` has, its default before 3.14 first.
@@ -237,3 +242,10 @@ _default_context: DefaultContext = DefaultContext()
 
 def _the_default_context() -> DefaultContext:
     return _default_context
+
+
+def _tell_standard_library(method: str | None, *, force: bool) -> None:
+    import multiprocessing
+
+    if force or multiprocessing.get_start_method(allow_none=True) is None:
+        multiprocessing.set_start_method(method, force=True)
