@@ -49,13 +49,13 @@ if __name__ == "__main__":
         assert pool.map(lambda x: x + 1, [1]) == [2]
     with mp.Pool(1, context=context, maxtasksperchild=1) as pool:
         assert len({{pid for _, _, pid in pool.map(work, range(4))}}) == 4
-    with mp.Pool(1, boom, context=context) as pool:
-        try:
+    try:
+        with mp.Pool(1, boom, context=context) as pool:
             pool.apply(work, (1,))
-        except mp.InitializerError as error:
-            assert isinstance(error.__cause__, KeyError)
-        else:
-            raise AssertionError
+    except mp.InitializerError as error:
+        assert isinstance(error.__cause__, KeyError)
+    else:
+        raise AssertionError
     print("done")
 """
 
