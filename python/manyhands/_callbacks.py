@@ -171,24 +171,13 @@ class _Follower:
 
 
 def awaited(result: AsyncResult) -> Generator[Any, None, Any]:
-    """What `await result` does: a future of the running loop, set from the callback thread."""
+    """What `await result` does: wait for a future of the running loop, then ask for the value."""
     import asyncio
 
+    from ._wake import wake_loop
+
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def hand_over(arrived: AsyncResult) -> None:
-        error = arrived.exception()
-        value = arrived.get() if error is None else None
-        loop.call_soon_threadsafe(finish, value, error)
-
-    def finish(value: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
-
-    result.add_done_callback(hand_over)
-    return future.__await__()
+    future: asyncio.Future[None] = loop.create_future()
+    result.add_done_callback(lambda _: wake_loop(loop, future))
+    yield from future.__await__()
+    return result.get()

@@ -19,7 +19,7 @@ from ._callbacks import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import Future
     from collections.abc import Callable, Generator
     from typing import Any
 
@@ -146,6 +146,8 @@ class LocalResult:
     def __await__(self) -> Generator[Any, None, Any]:
         import asyncio
 
+        from ._wake import wake_loop
+
         loop = asyncio.get_running_loop()
         future: Future[None] = loop.create_future()
         self.add_done_callback(lambda _: wake_loop(loop, future))
@@ -227,17 +229,3 @@ class LocalResult:
     def _notify_done(self, waiting: list[Callable[[Any], object]]) -> None:
         for fn in waiting:
             self._notify(partial(report, fn, self))
-
-
-def wake_loop(loop: AbstractEventLoop, future: Future[None]) -> None:
-    """Resolve `future` from another thread; a loop that has closed meanwhile has nobody to wake."""
-
-    def resolve() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    try:
-        loop.call_soon_threadsafe(resolve)
-    except RuntimeError:
-        if not loop.is_closed():
-            raise

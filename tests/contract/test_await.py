@@ -8,6 +8,8 @@ import pytest
 import tasks
 from support import LIMIT, parallel
 
+import manyhands
+
 
 def test_await_gives_the_value(pool):
     async def main():
@@ -32,6 +34,40 @@ def test_await_raises(pool):
             await pool.apply_async(tasks.own_error, (5,))
         with pytest.raises(ValueError, match=r"item [12]"):
             await pool.map_async(tasks.boom, [1, 2])
+
+    asyncio.run(main())
+
+
+@parallel
+@pytest.mark.parametrize("end", ["terminate", "cancel"])
+def test_await_of_what_is_ended_before_it_was_done(make_pool, tmp_path, end):
+    pool, started, release = make_pool(1), tmp_path / "started", tmp_path / "release"
+    held = pool.apply_async(tasks.hold, (started, release))
+    queued = pool.apply_async(tasks.square, (3,))
+
+    async def main():
+        waiting = asyncio.ensure_future(wrap(queued))
+        await asyncio.sleep(0.05)
+        if end == "terminate":
+            pool.terminate()
+        else:
+            assert queued.cancel()
+        with pytest.raises(manyhands.CancelledError):
+            await asyncio.wait_for(waiting, LIMIT)
+
+    asyncio.run(main())
+    release.touch()
+    if end == "cancel":
+        assert held.get(LIMIT) == "held"
+
+
+@parallel
+def test_await_of_an_exception_that_ends_iterations(pool):
+    async def main():
+        with pytest.raises(RuntimeError):
+            await asyncio.wait_for(
+                wrap(pool.apply_async(tasks.raise_it, (StopIteration(5),))), LIMIT
+            )
 
     asyncio.run(main())
 

@@ -109,6 +109,16 @@ def test_closing_in_the_middle(make_pool):
     assert [r.get(0) for r in results] == [x * x for x in range(30)]
 
 
+@pytest.mark.parametrize("name", ["map", "imap"])
+def test_shares_end_while_items_are_moved_between_workers(kind, name):
+    # Moves of several parcels to a worker whose share ended with the first of them.
+    for _ in range(40):
+        with kind.make(2, maxtasksperchild=5) as pool:
+            for _ in range(3):
+                got = list(getattr(pool, name)(tasks.square, range(23)))
+                assert got == [x * x for x in range(23)]
+
+
 @pytest.mark.parametrize("limit", [0, -1])
 def test_less_than_one_is_refused(kind, limit):
     with pytest.raises(ValueError, match="maxtasksperchild"):

@@ -181,6 +181,10 @@ impl State {
         let Some(worker) = self.seats.get_mut(seat).map(|seat| &mut seat.worker) else {
             return Sent::Nothing;
         };
+        if !worker.takes_items() {
+            // Its share ended within a move of several parcels.
+            return Sent::Nothing;
+        }
         for id in call.all_codes() {
             if worker.codes.contains(&id) {
                 continue;
