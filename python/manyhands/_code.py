@@ -188,8 +188,10 @@ class Shipper:
         self._ship(made[-1].hard, made[-1].soft)
         _warn_if_large(len(data), f"the function {name}, with what it holds,")
         if made[-1].carries_globals:
-            number = self._root_number(name, data, met)
+            number = self._root_number(name, data + self._book.stamp(made[-1].hard), met)
         else:
+            # The same bytes refer to other objects once a global that they name has changed.
+            data += self._book.stamp(made[-1].hard)
             number = self.root = self._register(data, name, met)
         self._need(number)
         return number
@@ -209,14 +211,16 @@ class Shipper:
     def _ship(self, hard: Iterable[str], soft: Iterable[str]) -> None:
         """Ship globals and what they need, dependencies first. Only `hard` ones must succeed."""
         found: dict[str, Definition] = {}
-        missing = [*hard, *soft]
+        missing = [*((name, False) for name in soft), *((name, True) for name in hard)]
         while missing:
-            name = missing.pop()
+            name, held = missing.pop()
             if name in found or name in self._shipped or name in self._assumed:
                 continue
             if name in self._main.space:
-                definition = self._visit(name, found)
-                missing += [*definition.hard, *definition.soft]
+                definition = self._visit(name, found, held=held)
+                sent = name in found
+                missing += [(soft, False) for soft in definition.soft]
+                missing += [(hard, sent) for hard in definition.hard]
         if found:
             self._spread_failures(found)
             for failure in [found[name].failure for name in hard if name in found]:
@@ -227,14 +231,21 @@ class Shipper:
             for definition in found.values():
                 definition.release()
 
-    def _visit(self, name: str, found: dict[str, Definition]) -> Definition:
-        """Note a global that is needed; the definition tells what it needs itself."""
-        value = self._main.space[name]
-        if not self._is_inherited(name):
-            found[name] = self._define(name)
-            return found[name]
+    def _visit(self, name: str, found: dict[str, Definition], *, held: bool) -> Definition:
+        """Note a global that is needed; the definition tells what it needs itself.
+
+        `held`: something that is sent holds the object, and does not only read the name.
+        """
+        value, inherited = self._main.space[name], self._is_inherited(name)
+        is_code = isinstance(value, (FunctionType, type))
+        if not inherited or (held and not is_code):
+            definition = self._define(name)
+            # Workers that were forked have what cannot be sent, as it was then.
+            if not inherited or definition.failure is None:
+                found[name] = definition
+                return definition
         self._assumed[name] = value
-        if not isinstance(value, (FunctionType, type)):
+        if not is_code:
             return Definition(name, value)
         # What it reads may have been bound anew since the workers were forked.
         self._walked[name] = self._define(name)
@@ -258,6 +269,7 @@ class Shipper:
         made.guards = watch(name, value, self._main)
         if known is not None and known.mark == made.mark:
             made.number, made.data, made.met = known.number, known.data, known.met
+            made.stamp = known.stamp
         self._book.definitions[name] = made
         return made
 
@@ -299,18 +311,22 @@ class Shipper:
         self._need(number)
 
     def _own_number(self, d: Definition) -> int:
-        if d.number is None or not self._book.is_current([d.name], d.number):
+        stamp = self._book.stamp(d.hard.keys() - {d.name})
+        current = d.number is not None and self._book.is_current([d.name], d.number)
+        if d.number is None or not current or d.stamp != stamp:
             data, met = d.data, d.met
             if data is None:
                 _, data, met = self._pickle_definitions([d])
             _warn_if_large(len(data), f"the global {d.name!r}")
             d.number = self._set_names(data, [d.name], met)
             d.data = d.met = None
+            d.stamp = stamp
         return d.number
 
     def _group_number(self, group: list[Definition]) -> int:
         names = tuple(d.name for d in group)
-        marks = tuple(d.mark for d in group)
+        outside = {name for d in group for name in d.hard} - set(names)
+        marks = (*(d.mark for d in group), self._book.stamp(outside))
         known = self._book.groups.get(names)
         if known is not None and known[0] == marks and self._book.is_current(names, known[1]):
             return known[1]

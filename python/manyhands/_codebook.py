@@ -31,7 +31,8 @@ class Definition:
     """A global of `__main__` as it was when it was last serialised."""
 
     __slots__ = (
-        "data", "failure", "guards", "hard", "mark", "met", "name", "number", "soft", "value",
+        "data", "failure", "guards", "hard", "mark", "met",
+        "name", "number", "soft", "stamp", "value",
     )  # fmt: skip
 
     def __init__(self, name: str, value: Any) -> None:
@@ -45,6 +46,7 @@ class Definition:
         self.guards: list[Guard] | None = None
         self.failure: PickleError | None = None
         self.number: int | None = None
+        self.stamp = b""  # what it referred to when it was registered
 
     def release(self) -> None:
         """Keep no object alive that is only compared as bytes."""
@@ -107,6 +109,13 @@ class Codebook:
     def is_current(self, names: Iterable[str], number: int) -> bool:
         """Whether a blob is still what last set each of these names."""
         return all(self.current.get(name) == number for name in names)
+
+    def stamp(self, names: Iterable[str]) -> bytes:
+        """Which blobs set these names: what refers to them by name is another thing after a change.
+
+        Bytes, to be put behind a pickle; empty for no names.
+        """
+        return b"".join(b"#%s=%d" % (n.encode(), self.current.get(n, -1)) for n in sorted(names))
 
     def distinct(self, data: bytes) -> bytes:
         """The same pickle as bytes that no blob had before; what follows a pickle is not read."""
