@@ -216,15 +216,19 @@ mod tests {
             for spin in [Duration::ZERO, Duration::from_micros(20), Duration::ZERO] {
                 let (bell, items, eaten) = (&bell, &items, &eaten);
                 scope.spawn(move || {
-                    while eaten.load(Ordering::Relaxed) < ITEMS {
+                    loop {
+                        // Before the look at `eaten`: the last ring tells that all are.
                         let ticket = bell.ticket();
+                        if eaten.load(Ordering::Acquire) >= ITEMS {
+                            break;
+                        }
                         let taken =
                             items.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
                                 left.checked_sub(1)
                             });
                         match taken {
                             Ok(_) => {
-                                if eaten.fetch_add(1, Ordering::Relaxed) + 1 == ITEMS {
+                                if eaten.fetch_add(1, Ordering::AcqRel) + 1 == ITEMS {
                                     bell.ring(u32::MAX);
                                 }
                             }
