@@ -304,3 +304,20 @@ def test_an_iterator_that_calls_itself_is_refused(pool):
     assert next(results) == 1
     with pytest.raises((ValueError, RuntimeError), match="already"):
         next(results)
+
+
+@parallel
+def test_results_are_not_withheld_by_a_slow_source(pool):
+    pulled = []
+
+    def source():
+        for x in range(5):
+            time.sleep(0.2)
+            pulled.append(x)
+            yield x
+
+    pool.apply(tasks.square, (1,))  # workers are up
+    for number, square in enumerate(pool.imap(tasks.square, source())):
+        assert square == number * number
+        # The next item may have been pulled while this one was on its way, but none after it.
+        assert len(pulled) <= number + 2

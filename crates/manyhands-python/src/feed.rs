@@ -114,6 +114,8 @@ pub(crate) struct Feed {
     source: Option<Py<PyAny>>,
     /// More items are there at once.
     ready_made: bool,
+    /// How long the source took when it was last pulled, if that was long.
+    pub(crate) slow: Option<Duration>,
     /// Pulls as much as it was asked for, however long the source takes.
     pub(crate) patient: bool,
     chunk: Option<u32>,
@@ -140,6 +142,7 @@ impl Feed {
             encoder,
             source: Some(source.iterator),
             ready_made: source.ready_made,
+            slow: None,
             patient: false,
             chunk,
             piece: Vec::new(),
@@ -178,6 +181,7 @@ impl Feed {
         let mut iterator = source.bind(py).try_iter()?;
         let (mut left, mut bytes) = (most, bytes);
         let began = Instant::now();
+        self.slow = None;
         while (left > 0 && bytes > 0) || self.has_begun_chunk() {
             let value = match iterator.next() {
                 Some(Ok(value)) => value,
@@ -201,12 +205,12 @@ impl Feed {
             if self.piece_is_full() {
                 self.flush();
             }
-            if !self.patient
-                && !self.ready_made
-                && began.elapsed() > SLOW
-                && !self.has_begun_chunk()
-            {
-                break;
+            if !self.patient && !self.ready_made && !self.has_begun_chunk() {
+                let spent = began.elapsed();
+                if spent > SLOW {
+                    self.slow = Some(spent);
+                    break;
+                }
             }
         }
         if self.chunk.is_none() {

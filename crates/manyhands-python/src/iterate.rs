@@ -203,6 +203,9 @@ impl Flow {
             return Ok(false);
         }
         self.progress.show(py, &self.feed.pool, self.yielded)?;
+        if self.comes_before_the_source(py, timeout)? {
+            return Ok(true);
+        }
         self.refill(py)?;
         let (pool, call) = (std::sync::Arc::clone(&self.feed.pool), self.feed.call);
         loop {
@@ -230,6 +233,28 @@ impl Flow {
             }
             self.progress.show(py, &pool, self.yielded)?;
         }
+    }
+
+    /// With a source that takes long: gets what is there, or will be sooner than the source's next item.
+    fn comes_before_the_source(
+        &mut self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+    ) -> PyResult<bool> {
+        let Some(pull) = self.feed.slow.filter(|_| !self.feed.exhausted()) else {
+            return Ok(false);
+        };
+        let (pool, call) = (std::sync::Arc::clone(&self.feed.pool), self.feed.call);
+        let busy = pool.status(call).is_some_and(|status| !idle(&status));
+        if busy && Duration::from_nanos(pool.item_ns()) < pull {
+            let limit = timeout.map_or(pull, |timeout| timeout.min(pull));
+            let ready = wait(py, |slice| pool.wait(call, Need::Run, slice), Some(limit))?;
+            if !ready && timeout == Some(limit) {
+                return Err(timed_out(py)?);
+            }
+        }
+        self.cursor = pool.take(call).map(Cursor::new);
+        Ok(self.cursor.is_some())
     }
 
     /// Feeds and runs everything; results wait to be taken.
