@@ -164,7 +164,14 @@ def test_an_empty_variable_sets_nothing(monkeypatch):
     assert manyhands.get_start_method(allow_none=True) is None
 
 
-def test_the_defaults_of_multiprocessing_are_another_matter():
-    before = multiprocessing.get_start_method(allow_none=True)
+def test_multiprocessing_follows_where_it_has_no_default():
     manyhands.set_start_method("fork")
-    assert multiprocessing.get_start_method(allow_none=True) == before
+    assert multiprocessing.get_start_method(allow_none=True) == "fork"
+    manyhands.set_start_method(None, force=True)
+    multiprocessing.set_start_method("spawn", force=True)
+    manyhands.set_start_method("fork")
+    assert multiprocessing.get_start_method(allow_none=True) == "spawn"
+    manyhands.set_start_method("template", force=True)
+    assert multiprocessing.get_start_method(allow_none=True) == "spawn"
+    manyhands.set_start_method("forkserver", force=True)
+    assert multiprocessing.get_start_method(allow_none=True) == "forkserver"
