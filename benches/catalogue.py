@@ -4,6 +4,7 @@ import apply_async
 import balance
 import idle
 import imap
+import launch
 import map as map_bench
 import metg
 import parse_stdlib
@@ -14,6 +15,7 @@ import sha256
 import spinning
 import startup
 import sync
+import waiting
 from harness import Subject
 
 MODULES = (
@@ -31,5 +33,7 @@ MODULES = (
     sync,
     pipe,
     queues,
+    launch,
+    waiting,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)

@@ -2,9 +2,11 @@
 
 Every file is read, parsed by `ast` and its nodes are counted; installed packages and the
 library's own tests are left out. Serial and parallel run in the same sample and must give the
-same counts.
+same counts. The second row has no pool at all: two forked processes each take every other file and
+send nothing back, which is what the machine itself gives at that time.
 """
 
+import os
 import sysconfig
 from pathlib import Path
 
@@ -46,6 +48,27 @@ def measure(rival: Rival, scale: Scale) -> float:
     return serial / parallel
 
 
+def measure_bare(_: Rival, scale: Scale) -> float:
+    """Serial time over the time of two forked processes that share nothing."""
+    files = library_files()
+    files = files[: scale.count(len(files))]
+
+    def split() -> None:
+        pids = []
+        for side in range(WORKERS):
+            pid = os.fork()
+            if pid == 0:
+                for path in files[side::WORKERS]:
+                    tasks.count_nodes(path)
+                os._exit(0)
+            pids.append(pid)
+        for pid in pids:
+            os.waitpid(pid, 0)
+
+    serial = timing.duration(lambda: list(map(tasks.count_nodes, files)))
+    return serial / timing.duration(split)
+
+
 SUBJECTS = (
     Subject(
         name="parse_stdlib",
@@ -53,6 +76,14 @@ SUBJECTS = (
         unit="times",
         measure=measure,
         goals={"manyhands": 1.95},
+        more_is_better=True,
+    ),
+    Subject(
+        name="parse_stdlib_bare",
+        title="the same by two bare processes, the machine's own limit",
+        unit="times",
+        measure=measure_bare,
+        rivals=("multiprocessing",),
         more_is_better=True,
     ),
 )
