@@ -60,17 +60,23 @@ def serve(
 ) -> None:
     """Be a worker until the pool asks for the end."""
     global _current  # noqa: PLW0603 - one identity per process
-    from . import _namespace, _snapshot
+    from . import _namespace, _seeds, _snapshot
 
     _current = Worker(end.seat)
     _namespace.prepare(origin)
-    _snapshot.restore(snapshot)
+    state = _snapshot.load(snapshot)
+    if state["logs"] is not None:
+        from ._outlet import begin
+
+        channel, settings = state["logs"]
+        begin(channel, _current.name, settings)
+    _snapshot.restore(state)
     _prepare_output()
     _prepare_signals()
-    reseed()
+    _seeds.leave()
     _name_process(_current.name)
     try:
-        run_worker(end)
+        run_worker(end, *state["memory"])
     finally:
         _flush()
 
@@ -110,15 +116,6 @@ def _on_interrupt(_signum: int, _frame: FrameType | None) -> None:
     """SIGINT counts only for the item that the parent wants to stop."""
     if interrupt_wanted():
         raise KeyboardInterrupt
-
-
-def reseed() -> None:
-    """A fork copies the state of random generators: each worker gets one of its own."""
-    if "random" in sys.modules:
-        sys.modules["random"].seed()
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
 
 
 def _name_process(name: str) -> None:
