@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Literal, TextIO
+    from typing import Literal, NoReturn, TextIO
 
     from ._native import WorkerEnd
 
@@ -86,6 +86,22 @@ def initialize(function: Callable[..., object], arguments: bytes) -> None:
     from ._pickling import loads
 
     function(*loads(arguments, "initargs"))
+
+
+def end_fork(error: BaseException | None) -> NoReturn:
+    """End a fork of this worker that has come back out of its task: called by the native loop.
+
+    A program that forks and does not end its child by `os._exit` would be two programs; here the
+    child would be a second worker on one lane.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        code = 1
+        sys.excepthook(type(error), error, error.__traceback__)
+    _flush()
+    os._exit(code)
 
 
 def _prepare_output() -> None:

@@ -51,5 +51,5 @@ pub use luggage::Luggage;
 pub use memory::MemoryLimits;
 pub use need::{Need, Waited};
 pub use pool::{Host, Pool, PushError};
-pub use registry::forked;
+pub use registry::{forked, generation};
 pub use state::Config;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use manyhands_os::event::EventFd;
 use manyhands_pool::luggage::pack;
 use manyhands_pool::worker::{Ran, Replier, Tasks, serve_within};
-use manyhands_pool::{Luggage, MemoryLimits, WorkerEnd, wire};
+use manyhands_pool::{Luggage, MemoryLimits, WorkerEnd, generation, wire};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
 use manyhands_shm::world::Block;
@@ -123,11 +123,19 @@ struct PyTasks {
     routed: bool,
     /// The item before had a random stream of its own.
     seeded: bool,
+    /// Of the process that began to serve.
+    generation: u32,
 }
 
 impl PyTasks {
     fn new() -> Self {
-        Self { codes: HashMap::new(), last: None, routed: false, seeded: false }
+        Self {
+            codes: HashMap::new(),
+            last: None,
+            routed: false,
+            seeded: false,
+            generation: generation(),
+        }
     }
 
     fn item<'py>(
@@ -157,7 +165,18 @@ impl PyTasks {
             drop(argument);
             encode_result(&value)
         };
-        Ok(run().unwrap_or_else(|error| failed(py, error)))
+        let outcome = run();
+        self.stay_alone(py, outcome.as_ref().err());
+        Ok(outcome.unwrap_or_else(|error| failed(py, error)))
+    }
+
+    /// A fork of this process that has come back out of a task is no worker: it ends, before it touches the
+    /// lane, with the exception that brought it here.
+    #[inline]
+    fn stay_alone(&self, py: Python<'_>, error: Option<&PyErr>) {
+        if generation() != self.generation {
+            end_fork(py, error);
+        }
     }
 
     #[inline]
@@ -226,9 +245,10 @@ impl PyTasks {
             }
             wire::INITIALIZE => {
                 let function = self.function(py, heading.word)?;
-                own(py, &INITIALIZE, "manyhands._worker", "initialize")
-                    .and_then(|initialize| initialize.call1((function, PyBytes::new(py, payload))))
-                    .map_err(|error| raised(py, error))?;
+                let outcome = own(py, &INITIALIZE, "manyhands._worker", "initialize")
+                    .and_then(|initialize| initialize.call1((function, PyBytes::new(py, payload))));
+                self.stay_alone(py, outcome.as_ref().err());
+                outcome.map_err(|error| raised(py, error))?;
             }
             _ => {}
         }
@@ -274,6 +294,18 @@ impl Tasks for PyTasks {
             }
         });
     }
+}
+
+/// Ends a fork of a worker.
+#[cold]
+fn end_fork(py: Python<'_>, error: Option<&PyErr>) {
+    let error = error.map(|error| error.value(py));
+    let ended = py
+        .import("manyhands._worker")
+        .and_then(|worker| worker.getattr("end_fork")?.call1((error,)))
+        .map(drop);
+    // It does not return; whatever kept it from ending must not make a second worker of this process.
+    manyhands_os::process::exit_now(i32::from(ended.is_err()));
 }
 
 /// Sends an answer; what it names is pinned until the parent has taken it over.
