@@ -18,8 +18,9 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 from ._futures import Account
-from ._options import at_least_one
+from ._options import at_least_one, memory_limits
 from ._plan import APPLY, ONE, STAR, Plan
+from ._seeds import root_of
 from ._setup import Crew, Options
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
     from ._native import ResultIterator
+    from ._options import MemoryLimit, Seed
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -54,6 +56,9 @@ class Executor(concurrent.futures.Executor):
         preload: modules that the template imports, so that workers have them from the start.
         threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers,
             unless the user has set them; None means cores divided by workers, at least 1.
+        logs: whether log records, warnings and uncaught exceptions of workers go to the handlers of
+            this process.
+        max_memory_per_child: as in `Pool`.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -75,6 +80,8 @@ class Executor(concurrent.futures.Executor):
         env: Mapping[str, str] | None = None,
         preload: Sequence[str] = (),
         threads_per_worker: int | None = None,
+        logs: bool = True,
+        max_memory_per_child: MemoryLimit = None,
     ) -> None:
         if max_workers is not None and max_workers <= 0:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
@@ -82,6 +89,8 @@ class Executor(concurrent.futures.Executor):
             at_least_one("max_tasks_per_child", max_tasks_per_child)
         options = Options(max_workers, max_tasks_per_child, mp_context)
         options.environment(env, threads_per_worker, preload)
+        options.logs = bool(logs)
+        options.memory = memory_limits(max_memory_per_child)
         # The name that the standard executors have: programs read it.
         self._max_workers = options.workers
         self._account = Account(Crew(options, initializer, tuple(initargs)))
@@ -115,6 +124,7 @@ class Executor(concurrent.futures.Executor):
         timeout: float | None = None,
         chunksize: int | None = None,
         buffersize: int | None = None,
+        seed: Seed = None,
     ) -> Iterator[R]:
         """Yield `fn(*items)` for the items of `zip(*iterables)`, in their order.
 
@@ -130,6 +140,7 @@ class Executor(concurrent.futures.Executor):
             chunksize: items that one worker gets at a time; None adapts to what an item costs.
             buffersize: chunks (of one item without `chunksize`) that are pulled ahead of the
                 results that were taken; None pulls everything now.
+            seed: gives each call a random stream of its own by its index, as in `Pool.map`.
 
         Raises:
             RuntimeError: after `shutdown`. An iterator that had more to pull then raises
@@ -141,7 +152,9 @@ class Executor(concurrent.futures.Executor):
         window: float = inf
         if buffersize is not None:
             window = at_least_one("buffersize", buffersize) * (chunksize or 1)
-        plan = Plan(ONE if len(iterables) == 1 else STAR, chunksize, buffer=(window, inf))
+        root = None if seed is None else root_of(seed)
+        shape = ONE if len(iterables) == 1 else STAR
+        plan = Plan(shape, chunksize, buffer=(window, inf), root=root)
         items: Iterable[Any] = (
             iterables[0] if len(iterables) == 1 else zip(*iterables, strict=False)
         )

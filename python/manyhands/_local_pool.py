@@ -13,6 +13,7 @@ from ._local_calls import Call, Chunk, MapResult
 from ._local_options import StreamPlan, check_callable, length_of, unpacking
 from ._local_report import AsyncReport, follow, make_reporter
 from ._local_result import LocalResult
+from ._local_seeds import Alone, Numbered, Seeded
 from ._local_stream import ResultIterator, Stream
 from ._options import check_chunksize, check_errors, unique
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
-    from ._options import Errors, Progress
+    from ._options import Errors, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -74,6 +75,9 @@ class LocalPool(LocalBase):
         self._check_running()
         keywords = dict(unique(kwds, kwargs) or {})
         check_callable(func)
+        root = self._roots()
+        if root is not None:
+            func = Alone(func, root, alone=self._alone)
         result = LocalResult(self._notify, callback, error_callback)
         self._dispatch(Call(result, func, args, keywords))
         return result
@@ -89,6 +93,7 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> list[R]:
         """`[func(item) for item in iterable]`, the items spread over the workers.
 
@@ -100,7 +105,9 @@ class LocalPool(LocalBase):
                 and puts exceptions in the place of values.
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
+            seed: gives each item a random stream of its own by its index, as in `Pool.map`.
         """
+        func, iterable = self._seeded(func, iterable, seed)
         return self._map(func, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def starmap(
@@ -112,9 +119,10 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        star = unpacking(func)
+        star, iterable = self._seeded(unpacking(func), iterable, seed)
         return self._map(star, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def map_async(
@@ -128,8 +136,10 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> MapResult:
         """As `map`, but return a result object at once; callbacks as in `apply_async`."""
+        func, iterable = self._seeded(func, iterable, seed)
         self._check(func, chunksize, errors)
         items = list(iterable)
         reporter = make_reporter(progress, items, total)
@@ -156,6 +166,7 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> MapResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         return self.map_async(
@@ -167,6 +178,7 @@ class LocalPool(LocalBase):
             errors=errors,
             progress=progress,
             total=total,
+            seed=seed,
         )
 
     # lazy maps
@@ -182,6 +194,7 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """An iterator over `func(item)` in order, reading ahead in `iterable` by a bounded window.
 
@@ -197,8 +210,10 @@ class LocalPool(LocalBase):
                 "return" hands exceptions over in place of values.
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
+            seed: gives each item a random stream of its own by its index, as in `Pool.map`.
         """
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
+        func, iterable = self._seeded(func, iterable, seed)
         return self._stream(func, iterable, plan, progress, total)
 
     def imap_unordered(
@@ -212,10 +227,12 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, results in the order in which they are ready."""
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
+        func, iterable = self._seeded(func, iterable, seed)
         return self._stream(func, iterable, plan, progress, total)
 
     def istarmap(
@@ -229,10 +246,12 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
-        return self._stream(unpacking(func), iterable, plan, progress, total)
+        star, iterable = self._seeded(unpacking(func), iterable, seed)
+        return self._stream(star, iterable, plan, progress, total)
 
     def istarmap_unordered(
         self,
@@ -245,13 +264,25 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `istarmap`, results in the order in which they are ready."""
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
-        return self._stream(unpacking(func), iterable, plan, progress, total)
+        star, iterable = self._seeded(unpacking(func), iterable, seed)
+        return self._stream(star, iterable, plan, progress, total)
 
     # inside
+
+    def _seeded(
+        self, func: Callable[..., Any], iterable: Iterable[Any], seed: Seed
+    ) -> tuple[Callable[..., Any], Iterable[Any]]:
+        """The function and the items, with a random stream for each if that is wanted."""
+        root = self._roots(seed)
+        if root is None:
+            return func, iterable
+        check_callable(func)
+        return Seeded(func, root, alone=self._alone), Numbered(iterable)
 
     def _map(
         self,

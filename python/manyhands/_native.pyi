@@ -256,7 +256,8 @@ class Engine:
     Args:
         workers: how many there are at the start. They wait for `release`.
         cores: threads that can run at once on this machine.
-        max_tasks: items after which a worker is replaced.
+        share: items after which a worker is replaced; bytes of memory beyond which it is replaced,
+            and beyond which it is ended.
         template: program, arguments and environment of the template; None leaves launching to
             whoever takes the orders of `launches`.
         start: what a new worker is started with.
@@ -265,7 +266,7 @@ class Engine:
     def __new__(
         cls,
         workers: tuple[int, int],
-        max_tasks: int | None,
+        share: tuple[int | None, int | None, int | None],
         template: tuple[str, list[str], list[tuple[str, str]]] | None,
         start: bytes,
     ) -> Self: ...
@@ -287,7 +288,7 @@ class Engine:
         code: tuple[int, list[int], bool],
         name: str,
         shipping: Callable[[], tuple[Any, list[int]]],
-        plan: tuple[int, int | None, bool, bool, bool],
+        plan: tuple[int, int | None, bool, bool, bool, bytes | None],
         progress: Any,
     ) -> Task:
         """What one call is, apart from its items.
@@ -299,7 +300,8 @@ class Engine:
             shipping: makes a shipper for items that plain pickle cannot do, and the list to which
                 it appends the ids that such items need.
             plan: shape, chunk size, whether the first failure ends the call, whether results are
-                taken one by one, whether they come in the order of the items (see `_plan`).
+                taken one by one, whether they come in the order of the items, and the root of the
+                items' random streams (see `_plan`).
             progress: the display of the call, or None.
         """
 
@@ -377,8 +379,8 @@ class Launches:
     def launch_failed(self, key: int, message: str) -> None:
         """Say that an order could not be carried out."""
 
-    def reported(self, key: int, exitcode: int | None) -> None:
-        """Say how a worker ended: negative for a signal, None if unknown."""
+    def reported(self, key: int, exitcode: int | None, peak: int | None) -> None:
+        """Say how a worker ended: negative for a signal, None if unknown; and its peak in bytes."""
 
 @final
 class WorkerEnd:
@@ -398,8 +400,11 @@ class WorkerEnd:
     def seat(self) -> int:
         """The number of the worker's seat."""
 
-def run_worker(end: WorkerEnd) -> None:
-    """Serve the pool until it asks for the end."""
+def run_worker(end: WorkerEnd, soft: int | None, hard: int | None) -> None:
+    """Serve the pool until it asks for the end.
+
+    With more than `soft` bytes of memory it is replaced, with more than `hard` it ends at once.
+    """
 
 def interrupt_wanted() -> bool:
     """Whether the item that runs is the one that the parent wants to interrupt."""

@@ -21,6 +21,7 @@ class Plan:
         errors: "raise" or "return".
         ordered: whether results come in the order of the items.
         buffer: items and bytes that a lazy call reads ahead; None for a call that is not lazy.
+        root: of the items' random streams (see `_seeds`); None: they have none.
     """
 
     __slots__ = ("buffer", "engine_plan")
@@ -33,9 +34,11 @@ class Plan:
         *,
         ordered: bool = True,
         buffer: tuple[float | None, float | None] | None = None,
+        root: bytes | None = None,
     ) -> None:
         check_chunksize(chunksize)
         check_errors(errors)
         self.buffer = (None, None) if buffer is None else bounds(*buffer)
         # The engine's form of it (see task.rs of the binding).
-        self.engine_plan = (shape, chunksize, errors == "raise", buffer is not None, ordered)
+        first = errors == "raise"
+        self.engine_plan = (shape, chunksize, first, buffer is not None, ordered, root)

@@ -9,8 +9,8 @@ Refuses: to schedule, to wait in loops, to catch what a task raises.
 
 from __future__ import annotations
 
-from . import _internals, _setup
-from ._options import unique
+from . import _internals, _seeds, _setup
+from ._options import memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, NoReturn, Self, TypeVar
 
     from ._native import AsyncResult, ResultIterator
-    from ._options import Errors, Progress
+    from ._options import Errors, MemoryLimit, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -44,6 +44,13 @@ class Pool:
             submitted finish, "terminate" ends it as `multiprocessing` does.
         threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers,
             unless the user has set them; None means cores divided by workers, at least 1.
+        seed: gives every call a seed of its own that follows from this one and from how many calls
+            came before it; see `map`. None: items are random as they are elsewhere.
+        logs: whether log records, warnings and uncaught exceptions of workers go to the handlers of
+            this process; False leaves them to the workers.
+        max_memory_per_child: bytes of memory of its own that a worker may have. With more than that
+            it is replaced, after the item that it runs. A pair of two numbers, or None: with more
+            than the second one the item fails with `MemoryLimitExceeded`, at once.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -72,11 +79,18 @@ class Pool:
         preload: Sequence[str] = (),
         exit: Literal["wait", "terminate"] = "wait",  # noqa: A002 - the option's name
         threads_per_worker: int | None = None,
+        seed: Seed = None,
+        logs: bool = True,
+        max_memory_per_child: MemoryLimit = None,
     ) -> None:
         if exit not in ("wait", "terminate"):
             raise ValueError(f'exit must be "wait" or "terminate", not {exit!r}')
+        self._roots = _seeds.Roots(seed)
+        self._seeded = seed is not None
         options = _setup.Options(processes, maxtasksperchild, context)
         options.environment(env, threads_per_worker, preload)
+        options.logs = bool(logs)
+        options.memory = memory_limits(max_memory_per_child)
         self._exit = exit
         self._closed = False
         self._crew = _setup.Crew(options, initializer, tuple(initargs))
@@ -135,6 +149,7 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> list[R]:
         """`[func(x) for x in iterable]`, on all workers.
 
@@ -147,12 +162,16 @@ class Pool:
             progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable
                 is called with the numbers of done items and of all items (None if unknown).
             total: how many items there are, where `len(iterable)` can't tell.
+            seed: gives each item a random stream of its own, which follows from this number (text,
+                bytes) and from the item's index: `random`, numpy's global state, `rng()` and
+                `item_seed()` give the same in any number of workers and batches. None: the pool's.
 
         >>> with Pool(2) as pool:
         ...     pool.map(len, ["a", "bb", ""])
         [1, 2, 0]
         """
-        return self._map(func, iterable, Plan(ONE, chunksize, errors), (progress, total))
+        plan = Plan(ONE, chunksize, errors, root=self._roots(seed))
+        return self._map(func, iterable, plan, (progress, total))
 
     def starmap(
         self,
@@ -163,6 +182,7 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict.
 
@@ -170,7 +190,8 @@ class Pool:
         ...     pool.starmap(pow, [(2, 3), (3, 2)])
         [8, 9]
         """
-        return self._map(func, iterable, Plan(STAR, chunksize, errors), (progress, total))
+        plan = Plan(STAR, chunksize, errors, root=self._roots(seed))
+        return self._map(func, iterable, plan, (progress, total))
 
     def map_async(
         self,
@@ -183,13 +204,14 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> AsyncResult:
         """As `map`, but return an `AsyncResult` once all items are submitted.
 
         The whole iterable is pulled and pickled by this call; use `imap` for one that is long or
         lazy.
         """
-        plan = Plan(ONE, chunksize, errors)
+        plan = Plan(ONE, chunksize, errors, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     def starmap_async(
@@ -203,9 +225,10 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> AsyncResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = Plan(STAR, chunksize, errors)
+        plan = Plan(STAR, chunksize, errors, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     # Many items, results one by one
@@ -221,6 +244,7 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """Yield results in the order of the items, lazily.
 
@@ -233,7 +257,8 @@ class Pool:
         ...     list(pool.imap(abs, range(-2, 1)))
         [2, 1, 0]
         """
-        plan = Plan(ONE, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        ahead = (buffersize, max_bytes_in_flight)
+        plan = Plan(ONE, chunksize, errors, buffer=ahead, root=self._roots(seed))
         return self._iterate(func, iterable, plan, (progress, total))
 
     def imap_unordered(
@@ -247,9 +272,11 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, in the order in which results arrive."""
-        plan = Plan(ONE, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
+        ahead, root = (buffersize, max_bytes_in_flight), self._roots(seed)
+        plan = Plan(ONE, chunksize, errors, ordered=False, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap(
@@ -263,9 +290,11 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = Plan(STAR, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        ahead = (buffersize, max_bytes_in_flight)
+        plan = Plan(STAR, chunksize, errors, buffer=ahead, root=self._roots(seed))
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap_unordered(
@@ -279,11 +308,11 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `istarmap`, in the order in which results arrive."""
-        plan = Plan(
-            STAR, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight)
-        )
+        ahead, root = (buffersize, max_bytes_in_flight), self._roots(seed)
+        plan = Plan(STAR, chunksize, errors, ordered=False, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     # Life
@@ -375,17 +404,24 @@ class Pool:
         self, func: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any] | None
     ) -> AsyncResult:
         crew = self._crew
+        root = self._roots() if self._seeded else None
         if kwds:
-            task = crew.task(func, Plan(APPLY))
+            task = crew.task(func, Plan(APPLY, root=root))
             return crew.engine.submit(task, (tuple(args), dict(kwds)))
-        task = crew.single(func)
+        task = crew.single(func) if root is None else crew.task(func, Plan(STAR, root=root))
         return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
 
     def _map(
         self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, shown: tuple[Any, Any]
     ) -> list[Any]:
         task = self._crew.task(func, plan, _setup.display(iterable, *shown))
-        return self._crew.engine.map(task, iterable)
+        try:
+            results = self._crew.engine.map(task, iterable)
+        except Exception:
+            self._crew.hear()
+            raise
+        self._crew.hear()
+        return results
 
     def _map_async(
         self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, extras: tuple[Any, ...]

@@ -14,8 +14,10 @@
 //! | [`luggage`] | blocks of shared memory that requests and replies name |
 //! | `shared`, `need`, `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
 //! | `death` | a worker is gone: who pays, who replaces it |
+//! | `cause` | why it ended |
 //! | `supervisor` | the one helper thread of the process |
 //! | `launch` | where workers come from |
+//! | [`memory`] | workers that grow: replaced between items, or ended |
 //! | [`template`] | the clean process that forks them |
 //! | [`worker`] | the other side: the loop of a worker process |
 //!
@@ -23,12 +25,15 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+mod cause;
 mod collect;
 mod death;
 mod dispatch;
 mod launch;
 pub mod luggage;
+pub mod memory;
 mod need;
+mod oom_kills;
 pub mod pool;
 mod registry;
 mod shared;
@@ -43,7 +48,8 @@ mod worker_seat;
 pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Run, Status};
 pub use launch::{LaunchOrder, Launcher, Start, WorkerEnd};
 pub use luggage::Luggage;
+pub use memory::MemoryLimits;
 pub use need::{Need, Waited};
 pub use pool::{Host, Pool, PushError};
-pub use registry::forked;
+pub use registry::{forked, generation};
 pub use state::Config;

@@ -60,10 +60,13 @@ pub(crate) struct Notice {
     /// Somebody has reported all that will ever be known.
     pub(crate) final_word: bool,
     pub(crate) reason: Option<String>,
+    /// The most memory that it had.
+    pub(crate) peak: Option<u64>,
 }
 
 /// One worker, from the making of its lane to its end.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold independently of each other")]
 pub(crate) struct Worker {
     /// Unique in the pool: names the worker to its launcher.
     pub(crate) key: u64,
@@ -84,6 +87,8 @@ pub(crate) struct Worker {
     pub(crate) kill_at: Option<Instant>,
     /// It wrote something that cannot be a reply, and is ended for that.
     pub(crate) lied: bool,
+    /// We have sent it SIGKILL.
+    pub(crate) killed_by_us: bool,
     /// The count of begun items at which an interrupt was sent.
     pub(crate) interrupted: Option<u64>,
 }
@@ -136,6 +141,7 @@ impl Worker {
             kill_at: None,
             interrupted: None,
             lied: false,
+            killed_by_us: false,
         })
     }
 
@@ -248,10 +254,10 @@ impl Worker {
         Arc::new(Death {
             seat: self.seat,
             pid: self.process.as_ref().map(|process| process.pid),
-            status: None,
             reason: Some(
                 "It had overwritten the arguments of items that were waiting for it.".into(),
             ),
+            ..Death::default()
         })
     }
 

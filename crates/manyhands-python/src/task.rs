@@ -29,6 +29,8 @@ pub(crate) struct Plan(
     bool,
     /// Results come in the order of the items.
     bool,
+    /// The root of the items' random streams.
+    Option<kind::Root>,
 );
 
 /// A function and how to run it over items.
@@ -44,6 +46,7 @@ pub(crate) struct Task {
     pub(crate) stop: bool,
     lazy: bool,
     ordered: bool,
+    root: Option<kind::Root>,
     pub(crate) progress: Option<Py<PyAny>>,
     /// The pool that is told when the function's code is not needed any more.
     lease: Option<Arc<Pool>>,
@@ -66,7 +69,7 @@ impl Task {
         shipping: Py<PyAny>,
         (plan, progress): (Plan, Option<Py<PyAny>>),
     ) -> Self {
-        let Plan(shape, chunk, stop, lazy, ordered) = plan;
+        let Plan(shape, chunk, stop, lazy, ordered, root) = plan;
         let lease = leased.then(|| Arc::clone(pool));
         Self {
             function,
@@ -78,6 +81,7 @@ impl Task {
             stop,
             lazy,
             ordered,
+            root,
             progress,
             lease,
         }
@@ -87,9 +91,10 @@ impl Task {
 impl Task {
     fn spec(&self) -> CallSpec {
         let routed = if self.progress.is_some() { kind::ROUTED } else { 0 };
+        let seeded = if self.root.is_some() { kind::SEEDED } else { 0 };
         CallSpec {
             function: self.function,
-            kind: self.shape | routed,
+            kind: self.shape | routed | seeded,
             order: if self.ordered { Order::Index } else { Order::Arrival },
             stop_on_failure: self.stop && !self.lazy,
             whole: self.chunk.is_some(),
@@ -99,13 +104,19 @@ impl Task {
 
     /// Opens a call of this task for one item, and feeds it.
     pub(crate) fn submit(&self, pool: &Arc<Pool>, value: &Bound<'_, PyAny>) -> PyResult<CallId> {
-        if let Some(simple) = Encoded::simple(value) {
+        if self.root.is_none()
+            && let Some(simple) = Encoded::simple(value)
+        {
             let submitted = pool.submit(self.spec(), &self.required, simple.to_record());
             return submitted.map_err(refused);
         }
         let (call, mut encoder) = self.open(value.py(), pool)?;
         match encoder.encode(value, (pool, call), 0) {
-            Ok(payload) => pool.push_last(call, 1, payload.to_record()),
+            Ok(payload) => {
+                let mut record = Vec::new();
+                encoder.append(&payload, 0, &mut record);
+                pool.push_last(call, 1, record);
+            }
             Err(error) => {
                 pool.cancel(call);
                 pool.abandon(call);
@@ -121,7 +132,7 @@ impl Task {
         for code in &self.required {
             pool.require(call, *code);
         }
-        Ok((call, Encoder::new(self.shipping.clone_ref(py))))
+        Ok((call, Encoder::new(self.shipping.clone_ref(py), self.root)))
     }
 
     /// How its failures are described.

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use manyhands_os::event::EventFd;
 use manyhands_pool::luggage::pack;
-use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
-use manyhands_pool::{Luggage, WorkerEnd, wire};
+use manyhands_pool::worker::{Ran, Replier, Tasks, serve_within};
+use manyhands_pool::{Luggage, MemoryLimits, WorkerEnd, generation, wire};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
 use manyhands_shm::world::Block;
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -88,12 +88,13 @@ impl PyWorkerEnd {
 static LANE: Mutex<Option<Arc<Lane>>> = Mutex::new(None);
 static PRINTED: Mutex<Vec<(u8, String)>> = Mutex::new(Vec::new());
 
-/// Serves the pool until it asks for the end.
+/// Serves the pool until it asks for the end, with so much memory: beyond the first it is replaced, beyond
+/// the second it ends.
 #[pyfunction]
-pub(crate) fn run_worker(end: &PyWorkerEnd) {
+pub(crate) fn run_worker(end: &PyWorkerEnd, soft: Option<u64>, hard: Option<u64>) {
     *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.end.lane));
     let mut tasks = PyTasks::new();
-    serve(end.end.clone(), &mut tasks);
+    serve_within(end.end.clone(), MemoryLimits { soft, hard }, &mut tasks);
 }
 
 /// Whether the item that runs is the one that the parent wants to interrupt.
@@ -120,11 +121,21 @@ struct PyTasks {
     codes: HashMap<u64, Result<Py<PyAny>, Vec<u8>>>,
     last: Option<(u64, Py<PyAny>)>,
     routed: bool,
+    /// The item before had a random stream of its own.
+    seeded: bool,
+    /// Of the process that began to serve.
+    generation: u32,
 }
 
 impl PyTasks {
     fn new() -> Self {
-        Self { codes: HashMap::new(), last: None, routed: false }
+        Self {
+            codes: HashMap::new(),
+            last: None,
+            routed: false,
+            seeded: false,
+            generation: generation(),
+        }
     }
 
     fn item<'py>(
@@ -138,6 +149,12 @@ impl PyTasks {
         if routed != self.routed {
             self.route(py, routed).map_err(|error| raised(py, error))?;
         }
+        let seeded = heading.kind & kind::SEEDED != 0;
+        let payload = if seeded || self.seeded {
+            self.seed(py, seeded, payload).map_err(|error| raised(py, error))?
+        } else {
+            payload
+        };
         let run = || {
             let argument = decode(py, payload)?;
             let value = match heading.kind & kind::SHAPE {
@@ -148,7 +165,18 @@ impl PyTasks {
             drop(argument);
             encode_result(&value)
         };
-        Ok(run().unwrap_or_else(|error| failed(py, error)))
+        let outcome = run();
+        self.stay_alone(py, outcome.as_ref().err());
+        Ok(outcome.unwrap_or_else(|error| failed(py, error)))
+    }
+
+    /// A fork of this process that has come back out of a task is no worker: it ends, before it touches the
+    /// lane, with the exception that brought it here.
+    #[inline]
+    fn stay_alone(&self, py: Python<'_>, error: Option<&PyErr>) {
+        if generation() != self.generation {
+            end_fork(py, error);
+        }
     }
 
     #[inline]
@@ -185,6 +213,23 @@ impl PyTasks {
         Ok(())
     }
 
+    /// Begins the item's random stream, or leaves that of the one before; what follows the seed.
+    #[cold]
+    fn seed<'a>(&mut self, py: Python<'_>, seeded: bool, payload: &'a [u8]) -> PyResult<&'a [u8]> {
+        static BEGIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static LEAVE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        self.seeded = seeded;
+        if !seeded {
+            own(py, &LEAVE, "manyhands._seeds", "leave")?.call0()?;
+            return Ok(payload);
+        }
+        let (seed, rest) = payload
+            .split_at_checked(kind::SEED)
+            .ok_or_else(|| PyValueError::new_err("an item without its random stream"))?;
+        own(py, &BEGIN, "manyhands._seeds", "begin")?.call1((PyBytes::new(py, seed),))?;
+        Ok(rest)
+    }
+
     fn control<'py>(
         &mut self,
         py: Python<'py>,
@@ -200,9 +245,10 @@ impl PyTasks {
             }
             wire::INITIALIZE => {
                 let function = self.function(py, heading.word)?;
-                own(py, &INITIALIZE, "manyhands._worker", "initialize")
-                    .and_then(|initialize| initialize.call1((function, PyBytes::new(py, payload))))
-                    .map_err(|error| raised(py, error))?;
+                let outcome = own(py, &INITIALIZE, "manyhands._worker", "initialize")
+                    .and_then(|initialize| initialize.call1((function, PyBytes::new(py, payload))));
+                self.stay_alone(py, outcome.as_ref().err());
+                outcome.map_err(|error| raised(py, error))?;
             }
             _ => {}
         }
@@ -248,6 +294,18 @@ impl Tasks for PyTasks {
             }
         });
     }
+}
+
+/// Ends a fork of a worker.
+#[cold]
+fn end_fork(py: Python<'_>, error: Option<&PyErr>) {
+    let error = error.map(|error| error.value(py));
+    let ended = py
+        .import("manyhands._worker")
+        .and_then(|worker| worker.getattr("end_fork")?.call1((error,)))
+        .map(drop);
+    // It does not return; whatever kept it from ending must not make a second worker of this process.
+    manyhands_os::process::exit_now(i32::from(ended.is_err()));
 }
 
 /// Sends an answer; what it names is pinned until the parent has taken it over.
@@ -338,13 +396,27 @@ fn failed(py: Python<'_>, error: PyErr) -> Answer<'_> {
 fn raised(py: Python<'_>, error: PyErr) -> Vec<u8> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let exception = error.into_value(py);
+    let dumped = || {
+        let dumps = own(py, &DUMPS, "manyhands._remote", "dumps_exception")?;
+        Ok::<_, PyErr>(dumps.call1((&exception, py.None()))?.cast_into::<PyBytes>()?)
+    };
+    // What the frames of the task hold may be all the memory that there is.
+    let outcome = dumped().or_else(|_| {
+        exception.bind(py).setattr("__traceback__", py.None())?;
+        dumped()
+    });
     let mut bytes = vec![wire::RAISED];
-    let dumped = own(py, &DUMPS, "manyhands._remote", "dumps_exception")
-        .and_then(|dumps| dumps.call1((exception, py.None())))
-        .and_then(|dumped| Ok(dumped.cast_into::<PyBytes>()?));
-    match dumped {
+    match outcome {
         Ok(dumped) => bytes.extend_from_slice(dumped.as_bytes()),
-        Err(worse) => worse.print(py),
+        Err(_) => bytes.extend_from_slice(bare(exception.bind(py)).as_bytes()),
     }
     bytes
+}
+
+/// An exception that nothing more can be said about: a mark that no pickle begins with, its type, its text.
+#[cold]
+fn bare(exception: &Bound<'_, PyBaseException>) -> String {
+    let kind = exception.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+    let text = exception.str().map(|text| text.to_string()).unwrap_or_default();
+    format!("!{kind}\n{text}")
 }

@@ -201,6 +201,23 @@ impl Lane {
         self.parent().due(replied)
     }
 
+    /// Whether the worker has grown so much that it should be replaced.
+    #[must_use]
+    pub fn has_grown(&self) -> bool {
+        self.worker().has_grown()
+    }
+
+    /// Worker: says that it has grown too much.
+    pub fn set_grown(&self) {
+        self.worker().set_grown();
+    }
+
+    /// Where the worker says how many bytes of memory were too many (0: none), before it ends itself.
+    #[must_use]
+    pub fn exceeded(&self) -> &AtomicU64 {
+        self.worker().exceeded()
+    }
+
     /// The reply count at which the worker wakes the parent's waiting thread (`u64::MAX`: never).
     #[must_use]
     pub fn wake_at(&self) -> u64 {
