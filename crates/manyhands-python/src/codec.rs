@@ -1,20 +1,20 @@
 //! Values as bytes: a tag and a payload for the simple types, a pickle for all others.
 //!
 //! ```text
-//! 0 None   1 False   2 True   3 int (i64)   4 float   5 str   6 bytes   7 tuple of these   8 pickle
+//! 0 None   1 False   2 True   3 int (i64)   4 float   5 str   6 bytes   7 container (`small`)   8 pickle
 //! ```
 //!
 //! Only exact types are encoded here: a subclass is pickled, so that it comes back as itself. The reading
 //! side never trusts a length, and what cannot be decoded is an error of the one who asked for it.
 
-use manyhands_shm::record::{self, Next};
+use manyhands_shm::record;
 use memchr::memmem::Finder;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
-use crate::ffi;
+use crate::{ffi, small};
 
 const NONE: u8 = 0;
 const FALSE: u8 = 1;
@@ -23,7 +23,7 @@ const INT: u8 = 3;
 const FLOAT: u8 = 4;
 const STR: u8 = 5;
 const BYTES: u8 = 6;
-const TUPLE: u8 = 7;
+const SMALL: u8 = 7;
 const PICKLE: u8 = 8;
 
 /// What a value will be on the wire.
@@ -32,7 +32,8 @@ pub(crate) enum Encoded<'py> {
     Word(u8, [u8; 8]),
     Text(Bound<'py, PyString>),
     Bytes(Bound<'py, PyBytes>),
-    Tuple(Vec<u8>),
+    /// A small container, tag and all.
+    Small(Vec<u8>),
     /// A whole reply that says that an exception was raised.
     Raised(Vec<u8>),
     Pickle(Bound<'py, PyBytes>),
@@ -60,20 +61,7 @@ impl<'py> Encoded<'py> {
         if let Ok(bytes) = value.cast_exact::<PyBytes>() {
             return Some(Self::Bytes(bytes.clone()));
         }
-        value.cast_exact::<PyTuple>().ok().and_then(Self::tuple)
-    }
-
-    /// A short tuple of simple values.
-    fn tuple(tuple: &Bound<'py, PyTuple>) -> Option<Self> {
-        let count = u8::try_from(tuple.len()).ok()?;
-        let mut out = vec![TUPLE, count];
-        for part in tuple.iter_borrowed() {
-            if part.is_exact_instance_of::<PyTuple>() {
-                return None;
-            }
-            Self::simple(&part)?.append_to(&mut out);
-        }
-        Some(Self::Tuple(out))
+        small::encode(SMALL, value).map(Self::Small)
     }
 
     pub(crate) fn is_raised(&self) -> bool {
@@ -88,7 +76,7 @@ impl<'py> Encoded<'py> {
             Self::Word(..) => 9,
             Self::Text(text) => 1 + text.to_str().map_or(0, str::len),
             Self::Bytes(bytes) | Self::Pickle(bytes) => 1 + bytes.as_bytes().len(),
-            Self::Tuple(bytes) | Self::Raised(bytes) => bytes.len(),
+            Self::Small(bytes) | Self::Raised(bytes) => bytes.len(),
         }
     }
 
@@ -105,7 +93,7 @@ impl<'py> Encoded<'py> {
             Self::Text(text) => tagged(STR, text.to_str().unwrap_or_default().as_bytes()),
             Self::Bytes(bytes) => tagged(BYTES, bytes.as_bytes()),
             Self::Pickle(bytes) => tagged(PICKLE, bytes.as_bytes()),
-            Self::Tuple(bytes) | Self::Raised(bytes) => room.copy_from_slice(bytes),
+            Self::Small(bytes) | Self::Raised(bytes) => room.copy_from_slice(bytes),
         }
     }
 
@@ -167,7 +155,7 @@ pub(crate) fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py
             Err(_) => Err(damaged(py)),
         },
         BYTES => Ok(PyBytes::new(py, rest).into_any()),
-        TUPLE => decode_tuple(py, rest),
+        SMALL => small::decode(py, rest),
         PICKLE => unpickle(&PyBytes::new(py, rest)),
         _ => Err(damaged(py)),
     }
@@ -189,23 +177,8 @@ pub(crate) fn decode_payload(tag: u8, payload: Bound<'_, PyBytes>) -> PyResult<B
     }
 }
 
-fn decode_tuple<'py>(py: Python<'py>, rest: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let Some((count, mut rest)) = rest.split_first() else { return Err(damaged(py)) };
-    let mut parts = Vec::with_capacity(usize::from(*count));
-    for _ in 0..*count {
-        let Next::Record { start, end } = record::next(rest) else { return Err(damaged(py)) };
-        let nested = rest[start..end].first() == Some(&TUPLE);
-        if nested {
-            return Err(damaged(py));
-        }
-        parts.push(decode(py, &rest[start..end])?);
-        rest = &rest[end..];
-    }
-    Ok(PyTuple::new(py, parts)?.into_any())
-}
-
 #[cold]
-fn damaged(_py: Python<'_>) -> PyErr {
+pub(crate) fn damaged(_py: Python<'_>) -> PyErr {
     PyValueError::new_err("a message between parent and worker is damaged: please report this")
 }
 

@@ -34,7 +34,7 @@ impl State {
             Some(Encoded::Text(text)) => {
                 self.transmit(py, &end, parcel(TEXT, text.to_str()?.as_bytes()))
             }
-            Some(Encoded::Tuple(bytes)) => self.transmit(py, &end, parcel(VALUE, &bytes)),
+            Some(Encoded::Small(bytes)) => self.transmit(py, &end, parcel(VALUE, &bytes)),
             Some(small) => {
                 let mut room = [0; SHORT];
                 let len = small.len();

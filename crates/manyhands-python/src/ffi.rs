@@ -62,6 +62,13 @@ pub(crate) fn exact_int(value: &Bound<'_, PyAny>) -> Option<i64> {
     (overflow == 0).then_some(number)
 }
 
+/// How many references there are to an object at this moment, that of `value` among them.
+#[inline]
+pub(crate) fn references(value: &Bound<'_, PyAny>) -> ffi::Py_ssize_t {
+    // SAFETY: `value` is a live object, and the interpreter is attached.
+    unsafe { ffi::Py_REFCNT(value.as_ptr()) }
+}
+
 /// `os.fork()` without its warning: with the interpreter's hooks, on our own responsibility.
 ///
 /// The child must do nothing but Python and this crate's worker loop.

@@ -33,6 +33,7 @@ mod queue_item;
 mod queue_put;
 mod queue_wait;
 mod result;
+mod small;
 mod sync_atomic;
 mod sync_barrier;
 mod sync_condition;

@@ -57,7 +57,7 @@ impl<'py> Outgoing<'py> {
             room[0] = tag;
             return [&room[..1], payload];
         }
-        if let Encoded::Tuple(bytes) = &self.encoded {
+        if let Encoded::Small(bytes) = &self.encoded {
             return [bytes, &[]];
         }
         let len = self.encoded.len().min(room.len());
