@@ -9,12 +9,13 @@
 
 use manyhands_shm::record;
 use memchr::memmem::Finder;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
-use crate::{ffi, small};
+use crate::ffi;
+use crate::small;
+pub(crate) use crate::small::damaged;
 
 const NONE: u8 = 0;
 const FALSE: u8 = 1;
@@ -175,11 +176,6 @@ pub(crate) fn decode_payload(tag: u8, payload: Bound<'_, PyBytes>) -> PyResult<B
         PICKLE => unpickle(&payload),
         _ => Err(damaged(payload.py())),
     }
-}
-
-#[cold]
-pub(crate) fn damaged(_py: Python<'_>) -> PyErr {
-    PyValueError::new_err("a message between parent and worker is damaged: please report this")
 }
 
 /// A name in one of the package's own modules, imported on first use.

@@ -14,10 +14,10 @@
 //!
 //! The reading side trusts no length and no tag.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use crate::codec::damaged;
 use crate::ffi;
 
 /// Longer ones are pickled: there the memo may save more than it costs.
@@ -221,4 +221,9 @@ impl<'py, 'b> Reader<'py, 'b> {
             PyList::new(py, parts)?.into_any()
         })
     }
+}
+
+#[cold]
+pub(crate) fn damaged(_py: Python<'_>) -> PyErr {
+    PyValueError::new_err("a message between parent and worker is damaged: please report this")
 }
