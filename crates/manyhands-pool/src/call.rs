@@ -16,6 +16,7 @@ use std::sync::Arc;
 use manyhands_os::process::ExitStatus;
 
 use crate::luggage::Luggage;
+use crate::queue::Span;
 
 /// Names a call of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -187,6 +188,8 @@ pub(crate) struct Call {
     pub(crate) refusal: Option<Failure>,
     /// Its completion was handed on to those who asked for it.
     pub(crate) announced: bool,
+    /// Where in the pool's queue its items can be.
+    pub(crate) span: Span,
     first_failure: Option<Run>,
     failed: bool,
     taken: u64,
@@ -220,6 +223,7 @@ impl Call {
             cancelled: false,
             refusal: None,
             announced: false,
+            span: Span::NONE,
             first_failure: None,
             failed: false,
             taken: 0,

@@ -132,7 +132,7 @@ impl State {
             if let Some(call) = self.calls.get_mut(&id.0) {
                 call.refusal = Some(Failure::Died(Arc::clone(death)));
             }
-            self.sweep(|call| call == id);
+            self.sweep(id);
         }
     }
 
@@ -232,7 +232,7 @@ impl State {
 
     /// Kills all workers, and ends all items that nobody has begun.
     fn end_workers(&mut self) {
-        self.sweep(|_| true);
+        self.sweep_all();
         self.launches.clear();
         for at in (0..self.seats.len()).rev() {
             let worker = &mut self.seats[at].worker;

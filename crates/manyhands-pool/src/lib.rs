@@ -8,6 +8,7 @@
 //! | [`pool`] | the handle: calls are opened, fed, waited for and taken from here |
 //! | `state` | everything behind the one lock of a pool |
 //! | `dispatch` | which worker gets which items; taking back, balancing, cancelling |
+//! | `queue` | what no lane has room for; takes a call out of its middle |
 //! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
 //! | `collect` | replies become results of their call |
 //! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
@@ -30,6 +31,7 @@ mod launch;
 pub mod luggage;
 mod need;
 pub mod pool;
+mod queue;
 mod registry;
 mod shared;
 mod state;

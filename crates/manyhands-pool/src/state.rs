@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
 use crate::luggage::Luggage;
+use crate::queue::Queue;
 use crate::wire;
 use crate::worker_seat::{Parcel, REPORT_WAIT, Seat, What, Worker};
 
@@ -85,8 +86,7 @@ pub(crate) struct State {
     next_call: u64,
     next_key: u64,
     /// Items that no lane has room for, oldest first.
-    pub(crate) queue: VecDeque<Parcel>,
-    pub(crate) queued_items: u64,
+    pub(crate) queue: Queue,
     pub(crate) codes: FxHashMap<u64, Code>,
     code_ids: HashMap<Arc<[u8]>, u64>,
     next_code: u64,
@@ -125,8 +125,7 @@ impl State {
             calls: FxHashMap::default(),
             next_call: 0,
             next_key: 0,
-            queue: VecDeque::new(),
-            queued_items: 0,
+            queue: Queue::new(),
             codes: FxHashMap::default(),
             code_ids: HashMap::new(),
             next_code: 1,

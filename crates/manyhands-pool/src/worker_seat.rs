@@ -84,6 +84,9 @@ pub(crate) struct Worker {
     pub(crate) kill_at: Option<Instant>,
     /// It wrote something that cannot be a reply, and is ended for that.
     pub(crate) lied: bool,
+    /// Its lane is kept short while it has answered just so many: items are being cancelled one by one, and
+    /// those in the queue cost less.
+    pub(crate) short_at: Option<u64>,
     /// The count of begun items at which an interrupt was sent.
     pub(crate) interrupted: Option<u64>,
 }
@@ -134,6 +137,7 @@ impl Worker {
             full: false,
             notice: None,
             kill_at: None,
+            short_at: None,
             interrupted: None,
             lied: false,
         })
