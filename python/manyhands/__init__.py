@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         RemoteError,
         RemoteTraceback,
         TaskExit,
+        TaskTimeout,
         TimeoutError,  # noqa: A004 - multiprocessing's name
         UnpicklingError,
         WorkerDied,
@@ -144,6 +145,7 @@ __all__ = [
     "SimpleQueue",
     "SpawnContext",
     "TaskExit",
+    "TaskTimeout",
     "TemplateContext",
     "ThreadPool",
     "TimeoutError",
@@ -181,7 +183,8 @@ _HOMES = {
 }
 _ERRORS = (
     "CancelledError InitializerError LaunchError OwnerDied OwnerDiedWarning PicklingError "
-    "ProcessError RemoteError RemoteTraceback TaskExit TimeoutError UnpicklingError WorkerDied"
+    "ProcessError RemoteError RemoteTraceback TaskExit TaskTimeout TimeoutError UnpicklingError "
+    "WorkerDied"
 )
 _HOMES.update(dict.fromkeys(_ERRORS.split(), "errors"))
 _MODULES = frozenset(

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import threading
 
+from ._options import check_timeout
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,10 @@ class LocalBase:
 
     def _adapt(self, plan: StreamPlan) -> None:
         """Settle what `plan` leaves to the pool, such as the window."""
+        raise NotImplementedError
+
+    def _limit(self) -> None:
+        """A call has a timeout: say what that means here."""
         raise NotImplementedError
 
     def _finish(self) -> None:
@@ -132,6 +138,10 @@ class LocalBase:
     def _check_running(self) -> None:
         if self._state != RUN:
             raise ValueError(f"this pool is {self._state}: create a new one to run more")
+
+    def _check_timeout(self, timeout: float | None) -> None:
+        if check_timeout(timeout) is not None:
+            self._limit()
 
     def _take_streams(self) -> list[Stream]:
         with self._lock:

@@ -39,6 +39,7 @@ class LocalPool(LocalBase):
         kwds: Mapping[str, Any] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
     ) -> R:
         """Call `func(*args, **kwds)` in a worker and return its value.
 
@@ -47,8 +48,9 @@ class LocalPool(LocalBase):
             args: its positional arguments.
             kwds: its keyword arguments.
             kwargs: another name for `kwds`.
+            timeout: as in `apply_async`.
         """
-        result: R = self.apply_async(func, args, kwds, kwargs=kwargs).get()
+        result: R = self.apply_async(func, args, kwds, kwargs=kwargs, timeout=timeout).get()
         return result
 
     def apply_async(
@@ -60,6 +62,7 @@ class LocalPool(LocalBase):
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
     ) -> LocalResult:
         """As `apply`, but return a result object at once.
 
@@ -70,8 +73,10 @@ class LocalPool(LocalBase):
             callback: called with the value, before the result is ready.
             error_callback: called with the exception, before the result is ready.
             kwargs: another name for `kwds`.
+            timeout: refused by threads, not enforced by a serial pool: only a process can be ended.
         """
         self._check_running()
+        self._check_timeout(timeout)
         keywords = dict(unique(kwds, kwargs) or {})
         check_callable(func)
         result = LocalResult(self._notify, callback, error_callback)
@@ -89,6 +94,7 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> list[R]:
         """`[func(item) for item in iterable]`, the items spread over the workers.
 
@@ -100,7 +106,9 @@ class LocalPool(LocalBase):
                 and puts exceptions in the place of values.
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
+            timeout: as in `apply_async`.
         """
+        self._check_timeout(timeout)
         return self._map(func, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def starmap(
@@ -112,8 +120,10 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict."""
+        self._check_timeout(timeout)
         star = unpacking(func)
         return self._map(star, iterable, chunksize, errors=errors, progress=progress, total=total)
 
@@ -128,9 +138,11 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> MapResult:
         """As `map`, but return a result object at once; callbacks as in `apply_async`."""
         self._check(func, chunksize, errors)
+        self._check_timeout(timeout)
         items = list(iterable)
         reporter = make_reporter(progress, items, total)
         report = AsyncReport(reporter, self._notify) if reporter is not None else None
@@ -156,6 +168,7 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> MapResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         return self.map_async(
@@ -167,6 +180,7 @@ class LocalPool(LocalBase):
             errors=errors,
             progress=progress,
             total=total,
+            timeout=timeout,
         )
 
     # lazy maps
@@ -182,6 +196,7 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """An iterator over `func(item)` in order, reading ahead in `iterable` by a bounded window.
 
@@ -197,7 +212,9 @@ class LocalPool(LocalBase):
                 "return" hands exceptions over in place of values.
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
+            timeout: as in `apply_async`.
         """
+        self._check_timeout(timeout)
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         return self._stream(func, iterable, plan, progress, total)
 
@@ -212,8 +229,10 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """As `imap`, results in the order in which they are ready."""
+        self._check_timeout(timeout)
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
         return self._stream(func, iterable, plan, progress, total)
@@ -229,8 +248,10 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
+        self._check_timeout(timeout)
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         return self._stream(unpacking(func), iterable, plan, progress, total)
 
@@ -245,8 +266,10 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """As `istarmap`, results in the order in which they are ready."""
+        self._check_timeout(timeout)
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
         return self._stream(unpacking(func), iterable, plan, progress, total)

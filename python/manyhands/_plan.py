@@ -5,7 +5,7 @@ Refuses: to know the function or the items.
 
 from __future__ import annotations
 
-from ._options import bounds, check_chunksize, check_errors
+from ._options import bounds, check_chunksize, check_errors, check_timeout
 
 # How a function is called with an item (see kind.rs of the binding): f(x), f(*x) or f(**x),
 # f(*x[0], **x[1]).
@@ -20,6 +20,7 @@ class Plan:
         chunksize: items that one worker gets at a time; None adapts.
         errors: "raise" or "return".
         ordered: whether results come in the order of the items.
+        timeout: seconds that an item may run.
         buffer: items and bytes that a lazy call reads ahead; None for a call that is not lazy.
     """
 
@@ -32,10 +33,18 @@ class Plan:
         errors: str = "raise",
         *,
         ordered: bool = True,
+        timeout: float | None = None,
         buffer: tuple[float | None, float | None] | None = None,
     ) -> None:
         check_chunksize(chunksize)
         check_errors(errors)
         self.buffer = (None, None) if buffer is None else bounds(*buffer)
         # The engine's form of it (see task.rs of the binding).
-        self.engine_plan = (shape, chunksize, errors == "raise", buffer is not None, ordered)
+        self.engine_plan = (
+            shape,
+            chunksize,
+            errors == "raise",
+            buffer is not None,
+            ordered,
+            check_timeout(timeout),
+        )

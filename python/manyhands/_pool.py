@@ -90,16 +90,19 @@ class Pool:
         kwds: Mapping[str, Any] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
     ) -> R:
         """Call `func(*args, **kwds)` in a worker and return what it returns.
 
         Raises what it raises; `WorkerDied` if the worker ended. `kwargs` is another name of `kwds`.
+        With `timeout`, a call that runs longer than so many seconds, from when a worker begins it,
+        is ended and raises `TaskTimeout`.
 
         >>> with Pool(1) as pool:
         ...     pool.apply(divmod, (7, 2))
         (3, 1)
         """
-        result: R = self._submit(func, args, unique(kwds, kwargs)).get()
+        result: R = self._submit(func, args, unique(kwds, kwargs), timeout).get()
         return result
 
     def apply_async(
@@ -111,13 +114,14 @@ class Pool:
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
     ) -> AsyncResult:
         """As `apply`, but return an `AsyncResult` at once.
 
         `callback` is called with the value, `error_callback` with the exception, in a thread of the
         package.
         """
-        result = self._submit(func, args, unique(kwds, kwargs))
+        result = self._submit(func, args, unique(kwds, kwargs), timeout)
         if callback is None and error_callback is None:
             return result
         from ._callbacks import with_callbacks
@@ -135,6 +139,7 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> list[R]:
         """`[func(x) for x in iterable]`, on all workers.
 
@@ -147,12 +152,16 @@ class Pool:
             progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable
                 is called with the numbers of done items and of all items (None if unknown).
             total: how many items there are, where `len(iterable)` can't tell.
+            timeout: seconds that each item may run, from when a worker begins it; one that takes
+                longer is interrupted, its worker ended if need be, and it alone fails, with
+                `TaskTimeout`.
 
         >>> with Pool(2) as pool:
         ...     pool.map(len, ["a", "bb", ""])
         [1, 2, 0]
         """
-        return self._map(func, iterable, Plan(ONE, chunksize, errors), (progress, total))
+        plan = Plan(ONE, chunksize, errors, timeout=timeout)
+        return self._map(func, iterable, plan, (progress, total))
 
     def starmap(
         self,
@@ -163,6 +172,7 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict.
 
@@ -170,7 +180,8 @@ class Pool:
         ...     pool.starmap(pow, [(2, 3), (3, 2)])
         [8, 9]
         """
-        return self._map(func, iterable, Plan(STAR, chunksize, errors), (progress, total))
+        plan = Plan(STAR, chunksize, errors, timeout=timeout)
+        return self._map(func, iterable, plan, (progress, total))
 
     def map_async(
         self,
@@ -183,13 +194,14 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncResult:
         """As `map`, but return an `AsyncResult` once all items are submitted.
 
         The whole iterable is pulled and pickled by this call; use `imap` for one that is long or
         lazy.
         """
-        plan = Plan(ONE, chunksize, errors)
+        plan = Plan(ONE, chunksize, errors, timeout=timeout)
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     def starmap_async(
@@ -203,9 +215,10 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = Plan(STAR, chunksize, errors)
+        plan = Plan(STAR, chunksize, errors, timeout=timeout)
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     # Many items, results one by one
@@ -221,6 +234,7 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """Yield results in the order of the items, lazily.
 
@@ -233,7 +247,8 @@ class Pool:
         ...     list(pool.imap(abs, range(-2, 1)))
         [2, 1, 0]
         """
-        plan = Plan(ONE, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        buffer = (buffersize, max_bytes_in_flight)
+        plan = Plan(ONE, chunksize, errors, timeout=timeout, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def imap_unordered(
@@ -247,9 +262,11 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """As `imap`, in the order in which results arrive."""
-        plan = Plan(ONE, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight))
+        buffer = (buffersize, max_bytes_in_flight)
+        plan = Plan(ONE, chunksize, errors, ordered=False, timeout=timeout, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap(
@@ -263,9 +280,11 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = Plan(STAR, chunksize, errors, buffer=(buffersize, max_bytes_in_flight))
+        buffer = (buffersize, max_bytes_in_flight)
+        plan = Plan(STAR, chunksize, errors, timeout=timeout, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap_unordered(
@@ -279,11 +298,11 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
     ) -> ResultIterator:
         """As `istarmap`, in the order in which results arrive."""
-        plan = Plan(
-            STAR, chunksize, errors, ordered=False, buffer=(buffersize, max_bytes_in_flight)
-        )
+        buffer = (buffersize, max_bytes_in_flight)
+        plan = Plan(STAR, chunksize, errors, ordered=False, timeout=timeout, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     # Life
@@ -372,13 +391,17 @@ class Pool:
             raise ValueError("this pool is closed: create a new one to run more")
 
     def _submit(
-        self, func: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any] | None
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any],
+        kwds: Mapping[str, Any] | None,
+        timeout: float | None,
     ) -> AsyncResult:
         crew = self._crew
         if kwds:
-            task = crew.task(func, Plan(APPLY))
+            task = crew.task(func, Plan(APPLY, timeout=timeout))
             return crew.engine.submit(task, (tuple(args), dict(kwds)))
-        task = crew.single(func)
+        task = crew.single(func, timeout)
         return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
 
     def _map(

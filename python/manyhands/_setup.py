@@ -15,7 +15,7 @@ from _weakref import ref
 
 from . import _code, _default, _neighbours, _snapshot
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
-from ._options import at_least_one, check_method
+from ._options import at_least_one, check_method, check_timeout
 from ._plan import STAR, Plan
 from ._threads import join_all
 
@@ -207,14 +207,15 @@ class Crew:
         name = _code.describe(func)
         return self.engine.task(code, name, self._shipping, plan.engine_plan, display)
 
-    def single(self, func: Callable[..., Any]) -> Task:
+    def single(self, func: Callable[..., Any], timeout: float | None = None) -> Task:
         """The task of `apply` without keywords: kept while the function's code cannot change."""
-        kept = self._singles.get(id(func))
+        key = id(func) if timeout is None else (id(func), check_timeout(timeout))
+        kept = self._singles.get(key)
         if kept is not None and kept[0] is func:
             return kept[1]
-        task = self.task(func, Plan(STAR))
+        task = self.task(func, Plan(STAR, timeout=timeout))
         if _code.is_reference(func):
-            self._singles[id(func)] = (func, task)
+            self._singles[key] = (func, task)
         return task
 
     def _import_module_of(self, func: Callable[..., Any]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ._native import interrupt_wanted, keep_printed, run_worker
+from ._native import interrupt_wanted, keep_printed, run_worker, stacks_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def serve(
     _namespace.prepare(origin)
     _snapshot.restore(snapshot)
     _prepare_output()
-    _prepare_signals()
+    _prepare_signals(end.stacks_fd())
     reseed()
     _name_process(_current.name)
     try:
@@ -90,9 +90,12 @@ def _prepare_output() -> None:
             reconfigure(line_buffering=True, write_through=False)
 
 
-def _prepare_signals() -> None:
+def _prepare_signals(stacks: int) -> None:
     import faulthandler
     import signal
+
+    # In C, at once, whatever the task does: it writes into the lane, where the parent reads.
+    faulthandler.register(stacks_signal(), stacks, all_threads=True)
 
     signal.signal(signal.SIGINT, _on_interrupt)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

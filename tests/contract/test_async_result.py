@@ -66,7 +66,7 @@ def test_a_result_that_is_not_ready(pool, gate):
     with pytest.raises(ValueError):
         result.successful()
     wait_until(result.running, "a task that runs is not `running`")
-    assert not result.cancel()
+    assert not result.cancel(running=False)
     release.touch()
     assert result.get(LIMIT) == "held"
 

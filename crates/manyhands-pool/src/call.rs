@@ -12,11 +12,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use manyhands_os::process::ExitStatus;
 
 use crate::luggage::Luggage;
-use crate::queue::Span;
+use crate::span::Span;
 
 /// Names a call of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +55,8 @@ pub struct CallSpec {
     pub whole: bool,
     /// The call appears among [`crate::Need::Completions`] when it is complete.
     pub notify: bool,
+    /// How long each item may run; counted from when a worker begins it.
+    pub limit: Option<Duration>,
 }
 
 /// How a worker ended, and which seat it sat on.
@@ -69,12 +72,33 @@ pub struct Death {
     pub reason: Option<String>,
 }
 
+/// An item that ran longer than it may.
+#[derive(Debug, Clone)]
+pub struct Overrun {
+    /// The seat of its worker.
+    pub seat: usize,
+    /// The worker's process id.
+    pub pid: Option<i32>,
+    /// How long it was allowed to run.
+    pub limit: Duration,
+    /// How long it ran, until it gave up or its worker was ended.
+    pub ran: Duration,
+    /// Whether its worker had to be ended: it had not given up when it was interrupted.
+    pub killed: bool,
+    /// What the worker's fault handler wrote when the time was up: the stacks of its threads.
+    pub stacks: Vec<u8>,
+    /// The record of its reply, if it raised something when it was interrupted.
+    pub reply: Option<Vec<u8>>,
+}
+
 /// Why the engine ended an item without a reply.
 #[derive(Debug, Clone)]
 pub enum Failure {
     /// Its worker died while it ran.
     Died(Arc<Death>),
-    /// It was cancelled before it started.
+    /// Its time was up.
+    TimedOut(Arc<Overrun>),
+    /// It was cancelled before it started, or while it ran.
     Cancelled,
     /// It could not be encoded; whoever fed it knows why.
     Unsent,
@@ -358,6 +382,7 @@ mod tests {
             stop_on_failure: true,
             whole: false,
             notify: false,
+            limit: None,
         };
         let mut call = Call::new(spec);
         call.fed = 10;

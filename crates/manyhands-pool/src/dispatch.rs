@@ -194,16 +194,15 @@ impl State {
             }
         }
         let room = target(worker).saturating_sub(worker.feeder.outstanding()).max(1);
+        if let Some(limit) = spec.limit {
+            worker.expect(limit);
+        }
         let share = (self.queue.items() + u64::from(parcel.count)).div_ceil(seats);
         let budget = worker.budget.unwrap_or(u64::MAX);
         let most = if spec.whole { budget } else { room.min(share).min(budget) };
         let count = u32::try_from(most).unwrap_or(u32::MAX).min(parcel.count);
-        send_items(
-            worker,
-            parcel,
-            count,
-            Heading { kind: spec.kind, whole: spec.whole, word: spec.function },
-        )
+        let kind = spec.kind | if spec.limit.is_some() { wire::TIMED } else { 0 };
+        send_items(worker, parcel, count, Heading { kind, whole: spec.whole, word: spec.function })
     }
 
     /// Moves half of the longest backlog to each worker that has nothing to do.

@@ -8,13 +8,15 @@
 //! | [`pool`] | the handle: calls are opened, fed, waited for and taken from here |
 //! | `state` | everything behind the one lock of a pool |
 //! | `dispatch` | which worker gets which items; taking back, balancing, cancelling |
-//! | `queue` | what no lane has room for; takes a call out of its middle |
+//! | `queue`, `span`, `enqueue` | what no lane has room for; takes a call out of its middle |
 //! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
 //! | `collect` | replies become results of their call |
 //! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
 //! | [`luggage`] | blocks of shared memory that requests and replies name |
 //! | `shared`, `need`, `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
 //! | `death` | a worker is gone: who pays, who replaces it |
+//! | `deadline`, `watch` | which item has run for how long, without polling |
+//! | `ending`, `sentence` | an item that must not run on: a signal, some grace, the end |
 //! | `supervisor` | the one helper thread of the process |
 //! | `launch` | where workers come from |
 //! | [`template`] | the clean process that forks them |
@@ -25,24 +27,30 @@
 
 pub mod call;
 mod collect;
+mod deadline;
 mod death;
 mod dispatch;
+mod ending;
+mod enqueue;
 mod launch;
 pub mod luggage;
 mod need;
 pub mod pool;
 mod queue;
 mod registry;
+mod sentence;
 mod shared;
+mod span;
 mod state;
 mod supervisor;
 pub mod template;
 mod wait;
+mod watch;
 pub mod wire;
 pub mod worker;
 mod worker_seat;
 
-pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Run, Status};
+pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Overrun, Run, Status};
 pub use launch::{LaunchOrder, Launcher, Start, WorkerEnd};
 pub use luggage::Luggage;
 pub use need::{Need, Waited};

@@ -9,27 +9,12 @@
 
 use std::collections::VecDeque;
 
-use crate::call::{CallId, Failure};
-use crate::state::State;
+use crate::call::CallId;
+use crate::span::Span;
 use crate::worker_seat::Parcel;
 
 /// So many gaps are never worth packing.
 const FEW_GAPS: usize = 64;
-
-/// Between which places the parcels of a call lie, if there are any: first and last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span(u64, u64);
-
-impl Span {
-    /// Nothing was ever queued.
-    pub(crate) const NONE: Self = Self(u64::MAX, 0);
-
-    /// Adds a place; those before, if they are no longer in the queue, which begins at `first`, are forgotten.
-    fn add(&mut self, place: u64, (first, end): (u64, u64)) {
-        let present = self.0 < end && self.1 >= first;
-        *self = if present { Self(self.0.min(place), self.1.max(place)) } else { Self(place, place) };
-    }
-}
 
 /// Parcels that wait, and how many items they hold.
 #[derive(Debug)]
@@ -65,13 +50,13 @@ impl Queue {
         (self.first, self.first + self.slots.len() as u64)
     }
 
-    fn push_back(&mut self, parcel: Parcel, span: &mut Span) {
+    pub(crate) fn push_back(&mut self, parcel: Parcel, span: &mut Span) {
         span.add(self.first + self.slots.len() as u64, self.range());
         self.items += u64::from(parcel.count);
         self.slots.push_back(Some(parcel));
     }
 
-    fn push_front(&mut self, parcel: Parcel, span: &mut Span) {
+    pub(crate) fn push_front(&mut self, parcel: Parcel, span: &mut Span) {
         span.add(self.first - 1, self.range());
         self.first -= 1;
         self.items += u64::from(parcel.count);
@@ -109,13 +94,13 @@ impl Queue {
     }
 
     /// How many items of a call wait.
-    fn count_of(&self, id: CallId, span: Span) -> u64 {
+    pub(crate) fn count_of(&self, id: CallId, span: Span) -> u64 {
         let parcels = self.slots.range(self.part(span)).flatten();
         parcels.filter(|parcel| parcel.call == id).map(|parcel| u64::from(parcel.count)).sum()
     }
 
     /// Takes all parcels of a call, oldest first.
-    fn take_of(&mut self, id: CallId, span: Span) -> Vec<Parcel> {
+    pub(crate) fn take_of(&mut self, id: CallId, span: Span) -> Vec<Parcel> {
         let part = self.part(span);
         let mut taken = Vec::new();
         for slot in self.slots.range_mut(part) {
@@ -130,71 +115,15 @@ impl Queue {
     }
 
     /// Takes everything, oldest first.
-    fn take_all(&mut self) -> Vec<Parcel> {
+    pub(crate) fn take_all(&mut self) -> Vec<Parcel> {
         // Places are not used again, so that no old span seems to be a present one.
         let empty = Self { first: self.range().1, ..Self::new() };
         let all = std::mem::replace(self, empty);
         all.slots.into_iter().flatten().collect()
     }
 
-    fn needs_packing(&self) -> bool {
+    pub(crate) fn needs_packing(&self) -> bool {
         self.gaps > FEW_GAPS && self.gaps * 2 > self.slots.len()
-    }
-}
-
-impl State {
-    /// Queues a parcel behind all others.
-    pub(crate) fn enqueue(&mut self, parcel: Parcel) {
-        if let Some(call) = self.calls.get_mut(&parcel.call.0) {
-            self.queue.push_back(parcel, &mut call.span);
-        }
-    }
-
-    /// Queues a parcel before all others.
-    pub(crate) fn enqueue_first(&mut self, parcel: Parcel) {
-        if let Some(call) = self.calls.get_mut(&parcel.call.0) {
-            self.queue.push_front(parcel, &mut call.span);
-        }
-    }
-
-    /// How many items of a call wait in the queue.
-    pub(crate) fn queued_of(&self, id: CallId) -> u64 {
-        self.calls.get(&id.0).map_or(0, |call| self.queue.count_of(id, call.span))
-    }
-
-    /// Ends the queued items of a call.
-    pub(crate) fn sweep(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id.0) else { return };
-        let gone = self.queue.take_of(id, call.span);
-        if self.queue.needs_packing() {
-            self.pack_queue();
-        }
-        self.end_queued(&gone);
-    }
-
-    /// Ends all queued items.
-    pub(crate) fn sweep_all(&mut self) {
-        let gone = self.queue.take_all();
-        self.end_queued(&gone);
-    }
-
-    fn end_queued(&mut self, parcels: &[Parcel]) {
-        for parcel in parcels {
-            let failure = self.refusal(parcel.call).unwrap_or(Failure::Cancelled);
-            self.fail_items(parcel, &failure);
-        }
-    }
-
-    fn pack_queue(&mut self) {
-        let parcels = self.queue.take_all();
-        for parcel in &parcels {
-            if let Some(call) = self.calls.get_mut(&parcel.call.0) {
-                call.span = Span::NONE;
-            }
-        }
-        for parcel in parcels {
-            self.enqueue(parcel);
-        }
     }
 }
 

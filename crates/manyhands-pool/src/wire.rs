@@ -1,8 +1,10 @@
 //! The few bytes that the engine understands: kinds of request and the first byte of a reply.
 //!
-//! A request's heading carries a kind; kinds below [`CONTROL`] are items, whose meaning belongs to the rung
-//! above. A reply's first byte says what it is; below [`RAISED`] it is a value.
+//! A request's heading carries a kind; kinds below [`CONTROL`] are items, whose meaning but for the bit [`TIMED`]
+//! belongs to the rung above. A reply's first byte says what it is; below [`RAISED`] it is a value.
 
+/// Set in the kind of an item that has a deadline: the worker says when it begins it.
+pub const TIMED: u32 = 1 << 15;
 /// Kinds from here on are the engine's own.
 pub const CONTROL: u32 = 1 << 16;
 /// The payload is a blob of code; the heading's word is its id.

@@ -16,6 +16,8 @@ use manyhands_shm::lane::{Feeder, Heading, Lane, Recalled, Refused, Replies, Sta
 use rustc_hash::FxHashSet;
 
 use crate::call::{CallId, Death};
+use crate::sentence::Sentence;
+use crate::watch::Watch;
 use crate::wire;
 
 /// How long a dead worker's exit status is waited for.
@@ -67,7 +69,7 @@ pub(crate) struct Notice {
 pub(crate) struct Worker {
     /// Unique in the pool: names the worker to its launcher.
     pub(crate) key: u64,
-    seat: usize,
+    pub(crate) seat: usize,
     pub(crate) lane: Arc<Lane>,
     pub(crate) feeder: Feeder,
     pub(crate) replies: Replies,
@@ -87,8 +89,9 @@ pub(crate) struct Worker {
     /// Its lane is kept short while it has answered just so many: items are being cancelled one by one, and
     /// those in the queue cost less.
     pub(crate) short_at: Option<u64>,
-    /// The count of begun items at which an interrupt was sent.
-    pub(crate) interrupted: Option<u64>,
+    /// The item that must not run on.
+    pub(crate) sentence: Option<Sentence>,
+    pub(crate) watch: Watch,
 }
 
 /// A seat, and who sits on it.
@@ -138,14 +141,19 @@ impl Worker {
             notice: None,
             kill_at: None,
             short_at: None,
-            interrupted: None,
+            sentence: None,
+            watch: Watch::new(),
             lied: false,
         })
     }
 
     /// Whether it can be given items at all.
     pub(crate) fn takes_items(&self) -> bool {
-        !self.stopping && !self.full && self.notice.is_none() && self.budget != Some(0)
+        !self.stopping
+            && !self.full
+            && self.notice.is_none()
+            && self.sentence.is_none()
+            && self.budget != Some(0)
     }
 
     /// Whether it has been seen at work: its start went well.

@@ -95,7 +95,7 @@ mod _native {
     #[pymodule_export]
     use crate::travel::{Collector, collect, collecting};
     #[pymodule_export]
-    use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker};
+    use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker, stacks_signal};
     #[pymodule_export]
     use crate::world::{attach_world, home_world, known_worlds, leave, sweep};
 

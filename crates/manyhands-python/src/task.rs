@@ -3,6 +3,7 @@
 //! The package makes one for each call, or keeps one for a function whose code cannot change.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use manyhands_pool::{CallId, CallSpec, Order, Pool, PushError};
 use pyo3::exceptions::PyValueError;
@@ -29,6 +30,8 @@ pub(crate) struct Plan(
     bool,
     /// Results come in the order of the items.
     bool,
+    /// Seconds that an item may run.
+    Option<f64>,
 );
 
 /// A function and how to run it over items.
@@ -44,6 +47,7 @@ pub(crate) struct Task {
     pub(crate) stop: bool,
     lazy: bool,
     ordered: bool,
+    limit: Option<Duration>,
     pub(crate) progress: Option<Py<PyAny>>,
     /// The pool that is told when the function's code is not needed any more.
     lease: Option<Arc<Pool>>,
@@ -66,7 +70,9 @@ impl Task {
         shipping: Py<PyAny>,
         (plan, progress): (Plan, Option<Py<PyAny>>),
     ) -> Self {
-        let Plan(shape, chunk, stop, lazy, ordered) = plan;
+        let Plan(shape, chunk, stop, lazy, ordered, limit) = plan;
+        // More seconds than fit are no limit.
+        let limit = limit.and_then(|limit| Duration::try_from_secs_f64(limit).ok());
         let lease = leased.then(|| Arc::clone(pool));
         Self {
             function,
@@ -78,6 +84,7 @@ impl Task {
             stop,
             lazy,
             ordered,
+            limit,
             progress,
             lease,
         }
@@ -94,6 +101,7 @@ impl Task {
             stop_on_failure: self.stop && !self.lazy,
             whole: self.chunk.is_some(),
             notify: false,
+            limit: self.limit,
         }
     }
 

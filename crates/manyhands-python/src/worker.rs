@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use manyhands_os::event::EventFd;
+use manyhands_os::signals;
 use manyhands_pool::luggage::pack;
 use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
 use manyhands_pool::{Luggage, WorkerEnd, wire};
@@ -77,6 +78,11 @@ impl PyWorkerEnd {
         Ok((self.end.lane.fd().as_raw_fd(), hub.as_raw_fd(), self.end.event.as_fd().as_raw_fd()))
     }
 
+    /// The descriptor of its lane, into which the fault handler writes stacks.
+    fn stacks_fd(&self) -> i32 {
+        self.end.lane.fd().as_raw_fd()
+    }
+
     /// The seat's number.
     #[getter]
     fn seat(&self) -> usize {
@@ -94,6 +100,12 @@ pub(crate) fn run_worker(end: &PyWorkerEnd) {
     *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.end.lane));
     let mut tasks = PyTasks::new();
     serve(end.end.clone(), &mut tasks);
+}
+
+/// The number of the signal at which a worker writes its stacks.
+#[pyfunction]
+pub(crate) fn stacks_signal() -> i32 {
+    signals::stacks().as_raw()
 }
 
 /// Whether the item that runs is the one that the parent wants to interrupt.
@@ -120,11 +132,13 @@ struct PyTasks {
     codes: HashMap<u64, Result<Py<PyAny>, Vec<u8>>>,
     last: Option<(u64, Py<PyAny>)>,
     routed: bool,
+    /// A thread is there that the stacks' signal reaches when a task has blocked all signals.
+    heard: bool,
 }
 
 impl PyTasks {
     fn new() -> Self {
-        Self { codes: HashMap::new(), last: None, routed: false }
+        Self { codes: HashMap::new(), last: None, routed: false, heard: false }
     }
 
     fn item<'py>(
@@ -137,6 +151,11 @@ impl PyTasks {
         let routed = heading.kind & kind::ROUTED != 0;
         if routed != self.routed {
             self.route(py, routed).map_err(|error| raised(py, error))?;
+        }
+        if heading.kind & wire::TIMED != 0 && !self.heard {
+            // Without that thread a task that blocks all signals has no stacks to show: nothing else.
+            self.heard = true;
+            let _comfort = signals::listen_for_stacks();
         }
         let run = || {
             let argument = decode(py, payload)?;
