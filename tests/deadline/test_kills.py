@@ -42,7 +42,8 @@ def test_a_kill_beside_a_deadline(make_pool, tmp_path, victim, moment):
     pool, log = make_pool(2), tmp_path / "journal"
     template = template_of(pool)
     results = [pool.apply_async(hang_tasks.swallow, (1,), timeout=SHORT) for _ in range(2)]
-    behind = pool.starmap_async(hang_tasks.one, [(x, "", -1, log) for x in range(50)])
+    items = [(x, "", -1, log) for x in range(50)]
+    behind = pool.starmap_async(hang_tasks.one, items, errors="return")
     wait_until(lambda: all(result.running() for result in results), "the tasks did not begin")
     time.sleep({"before": 0, "in the grace": SHORT + 0.1, "when it is over": SHORT + 0.3}[moment])
     for pid in [template] if victim == "template" else workers_of(pool):
@@ -50,9 +51,11 @@ def test_a_kill_beside_a_deadline(make_pool, tmp_path, victim, moment):
     for result in results:
         error = result.exception(LIMIT)
         assert isinstance(error, ENDED), repr(error)
-    got = behind.get(LIMIT)
-    assert got == [hang_tasks.answer(x) for x in range(50)]
-    assert sorted(journal(log), key=int) == [str(x) for x in range(50)]
+    ran = journal(log)
+    for x, value in enumerate(behind.get(LIMIT)):
+        # The kill may have met one of these.
+        assert value == hang_tasks.answer(x) or isinstance(value, manyhands.WorkerDied)
+    assert len(ran) == len(set(ran)), "an item ran twice"
 
 
 @processes
