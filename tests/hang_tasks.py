@@ -142,3 +142,22 @@ def fail_first(log, times, kind="error"):
             os.kill(os.getpid(), signal.SIGKILL)
         HANGS[kind](ran)
     return ran
+
+
+def flaky(folder, x, times=1, kind="error"):
+    """Each seventh item fails so many times in its own way; all answer in the end."""
+    log = Path(folder) / str(x)
+    note(log, os.getpid())
+    if x % 7 == 3 and len(log.read_text(encoding="ascii").splitlines()) <= times:
+        if kind == "death":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ConnectionError(f"item {x}")
+    return answer(x)
+
+
+def fail_with(log, data, lock):
+    """Dies at the first attempt, with a large argument and a lock."""
+    if fail_first(log, 1, "death"):
+        with lock:
+            return len(data), True
+    return None

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import threading
 
-from ._options import check_timeout
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,10 +136,6 @@ class LocalBase:
     def _check_running(self) -> None:
         if self._state != RUN:
             raise ValueError(f"this pool is {self._state}: create a new one to run more")
-
-    def _check_timeout(self, timeout: float | None) -> None:
-        if check_timeout(timeout) is not None:
-            self._limit()
 
     def _take_streams(self) -> list[Stream]:
         with self._lock:

@@ -8,6 +8,7 @@ Refuses: to pickle anything. Arguments and results pass by reference.
 
 from __future__ import annotations
 
+from ._again import limits
 from ._local_base import LocalBase
 from ._local_calls import Call, Chunk, MapResult
 from ._local_options import StreamPlan, check_callable, length_of, unpacking
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
-    from ._options import Errors, Progress
+    from ._again import Limits
+    from ._options import Errors, Kinds, Progress
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -40,6 +42,8 @@ class LocalPool(LocalBase):
         *,
         kwargs: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> R:
         """Call `func(*args, **kwds)` in a worker and return its value.
 
@@ -49,8 +53,18 @@ class LocalPool(LocalBase):
             kwds: its keyword arguments.
             kwargs: another name for `kwds`.
             timeout: as in `apply_async`.
+            retries: likewise.
+            retry_on: likewise.
         """
-        result: R = self.apply_async(func, args, kwds, kwargs=kwargs, timeout=timeout).get()
+        result: R = self.apply_async(
+            func,
+            args,
+            kwds,
+            kwargs=kwargs,
+            timeout=timeout,
+            retries=retries,
+            retry_on=retry_on,
+        ).get()
         return result
 
     def apply_async(
@@ -63,6 +77,8 @@ class LocalPool(LocalBase):
         *,
         kwargs: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> LocalResult:
         """As `apply`, but return a result object at once.
 
@@ -74,9 +90,11 @@ class LocalPool(LocalBase):
             error_callback: called with the exception, before the result is ready.
             kwargs: another name for `kwds`.
             timeout: refused by threads, not enforced by a serial pool: only a process can be ended.
+            retries: how often a call that failed runs again, at once, before its failure counts.
+            retry_on: the exceptions after which it does, a class or a tuple of them.
         """
         self._check_running()
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         keywords = dict(unique(kwds, kwargs) or {})
         check_callable(func)
         result = LocalResult(self._notify, callback, error_callback)
@@ -95,6 +113,8 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> list[R]:
         """`[func(item) for item in iterable]`, the items spread over the workers.
 
@@ -107,8 +127,10 @@ class LocalPool(LocalBase):
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
             timeout: as in `apply_async`.
+            retries: likewise.
+            retry_on: likewise.
         """
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         return self._map(func, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def starmap(
@@ -121,9 +143,11 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         star = unpacking(func)
         return self._map(star, iterable, chunksize, errors=errors, progress=progress, total=total)
 
@@ -139,10 +163,12 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> MapResult:
         """As `map`, but return a result object at once; callbacks as in `apply_async`."""
         self._check(func, chunksize, errors)
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         items = list(iterable)
         reporter = make_reporter(progress, items, total)
         report = AsyncReport(reporter, self._notify) if reporter is not None else None
@@ -169,6 +195,8 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> MapResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         return self.map_async(
@@ -181,6 +209,8 @@ class LocalPool(LocalBase):
             progress=progress,
             total=total,
             timeout=timeout,
+            retries=retries,
+            retry_on=retry_on,
         )
 
     # lazy maps
@@ -197,6 +227,8 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """An iterator over `func(item)` in order, reading ahead in `iterable` by a bounded window.
 
@@ -213,8 +245,10 @@ class LocalPool(LocalBase):
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
             timeout: as in `apply_async`.
+            retries: likewise.
+            retry_on: likewise.
         """
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         return self._stream(func, iterable, plan, progress, total)
 
@@ -230,9 +264,11 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """As `imap`, results in the order in which they are ready."""
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
         return self._stream(func, iterable, plan, progress, total)
@@ -249,9 +285,11 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         return self._stream(unpacking(func), iterable, plan, progress, total)
 
@@ -267,14 +305,22 @@ class LocalPool(LocalBase):
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """As `istarmap`, results in the order in which they are ready."""
-        self._check_timeout(timeout)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
         return self._stream(unpacking(func), iterable, plan, progress, total)
 
     # inside
+
+    def _limited(self, func: Callable[..., Any], limit: Limits) -> Callable[..., Any]:
+        if limit.timeout is not None:
+            self._limit()
+        check_callable(func)
+        return limit.in_process(func)
 
     def _map(
         self,

@@ -84,6 +84,7 @@ __all__ = [
     "lead_group",
     "leave",
     "leave_interpreter",
+    "mark_again",
     "new_pipe",
     "run_process_template",
     "run_template",
@@ -299,7 +300,7 @@ class Engine:
         code: tuple[int, list[int], bool],
         name: str,
         shipping: Callable[[], tuple[Any, list[int]]],
-        plan: tuple[int, int | None, bool, bool, bool, float | None],
+        plan: tuple[int, int | None, bool, bool, bool, float | None, tuple[int, bool, bool]],
         progress: Any,
     ) -> Task:
         """What one call is, apart from its items.
@@ -312,7 +313,7 @@ class Engine:
                 it appends the ids that such items need.
             plan: shape, chunk size, whether the first failure ends the call, whether results are
                 taken one by one, whether they come in the order of the items, and the seconds that
-                an item may run (see `_plan`).
+                an item may run, and what runs again (see `_plan`).
             progress: the display of the call, or None.
         """
 
@@ -422,6 +423,9 @@ def stacks_signal() -> int:
 
 def interrupt_wanted() -> bool:
     """Whether the item that runs is the one that the parent wants to interrupt."""
+
+def mark_again() -> None:
+    """Say that what the item that runs is about to raise may be tried again."""
 
 def keep_printed(stream: int, text: str) -> None:
     """Keep text that a task printed, for the parent to show above its progress bar."""

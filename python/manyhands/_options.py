@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
     Errors: TypeAlias = Literal["raise", "return"]
+    Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
     Progress: TypeAlias = bool | dict[str, Any] | Callable[[int, int | None], object] | None
 
 

@@ -5,7 +5,8 @@ Refuses: to know the function or the items.
 
 from __future__ import annotations
 
-from ._options import bounds, check_chunksize, check_errors, check_timeout
+from ._again import NO_LIMITS, Limits
+from ._options import bounds, check_chunksize, check_errors
 
 # How a function is called with an item (see kind.rs of the binding): f(x), f(*x) or f(**x),
 # f(*x[0], **x[1]).
@@ -20,11 +21,11 @@ class Plan:
         chunksize: items that one worker gets at a time; None adapts.
         errors: "raise" or "return".
         ordered: whether results come in the order of the items.
-        timeout: seconds that an item may run.
+        limits: how long an item may run, and how often.
         buffer: items and bytes that a lazy call reads ahead; None for a call that is not lazy.
     """
 
-    __slots__ = ("buffer", "engine_plan")
+    __slots__ = ("buffer", "engine_plan", "limits")
 
     def __init__(
         self,
@@ -33,12 +34,13 @@ class Plan:
         errors: str = "raise",
         *,
         ordered: bool = True,
-        timeout: float | None = None,
+        limits: Limits = NO_LIMITS,
         buffer: tuple[float | None, float | None] | None = None,
     ) -> None:
         check_chunksize(chunksize)
         check_errors(errors)
         self.buffer = (None, None) if buffer is None else bounds(*buffer)
+        self.limits = limits
         # The engine's form of it (see task.rs of the binding).
         self.engine_plan = (
             shape,
@@ -46,5 +48,6 @@ class Plan:
             errors == "raise",
             buffer is not None,
             ordered,
-            check_timeout(timeout),
+            limits.timeout,
+            limits.retry,
         )

@@ -10,6 +10,7 @@ Refuses: to schedule, to wait in loops, to catch what a task raises.
 from __future__ import annotations
 
 from . import _internals, _setup
+from ._again import limits
 from ._options import unique
 from ._plan import APPLY, ONE, STAR, Plan
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, NoReturn, Self, TypeVar
 
+    from ._again import Limits
     from ._native import AsyncResult, ResultIterator
-    from ._options import Errors, Progress
+    from ._options import Errors, Kinds, Progress
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -91,18 +93,21 @@ class Pool:
         *,
         kwargs: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> R:
         """Call `func(*args, **kwds)` in a worker and return what it returns.
 
         Raises what it raises; `WorkerDied` if the worker ended. `kwargs` is another name of `kwds`.
         With `timeout`, a call that runs longer than so many seconds, from when a worker begins it,
-        is ended and raises `TaskTimeout`.
+        is ended and raises `TaskTimeout`; with `retries`, one that fails runs again (see `map`).
 
         >>> with Pool(1) as pool:
         ...     pool.apply(divmod, (7, 2))
         (3, 1)
         """
-        result: R = self._submit(func, args, unique(kwds, kwargs), timeout).get()
+        limit = limits(timeout, retries, retry_on)
+        result: R = self._submit(func, args, unique(kwds, kwargs), limit).get()
         return result
 
     def apply_async(
@@ -115,13 +120,16 @@ class Pool:
         *,
         kwargs: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> AsyncResult:
         """As `apply`, but return an `AsyncResult` at once.
 
         `callback` is called with the value, `error_callback` with the exception, in a thread of the
         package.
         """
-        result = self._submit(func, args, unique(kwds, kwargs), timeout)
+        limit = limits(timeout, retries, retry_on)
+        result = self._submit(func, args, unique(kwds, kwargs), limit)
         if callback is None and error_callback is None:
             return result
         from ._callbacks import with_callbacks
@@ -140,6 +148,8 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> list[R]:
         """`[func(x) for x in iterable]`, on all workers.
 
@@ -155,12 +165,17 @@ class Pool:
             timeout: seconds that each item may run, from when a worker begins it; one that takes
                 longer is interrupted, its worker ended if need be, and it alone fails, with
                 `TaskTimeout`.
+            retries: how often an item that failed runs again, at once, before its failure counts.
+                So it may run more than once: also what it does outside.
+            retry_on: the exceptions after which it does, a class or a tuple of them; `WorkerDied`
+                and `TaskTimeout` stand for the death of its worker and the end of its time.
 
         >>> with Pool(2) as pool:
         ...     pool.map(len, ["a", "bb", ""])
         [1, 2, 0]
         """
-        plan = Plan(ONE, chunksize, errors, timeout=timeout)
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(ONE, chunksize, errors, limits=limit)
         return self._map(func, iterable, plan, (progress, total))
 
     def starmap(
@@ -173,6 +188,8 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict.
 
@@ -180,7 +197,8 @@ class Pool:
         ...     pool.starmap(pow, [(2, 3), (3, 2)])
         [8, 9]
         """
-        plan = Plan(STAR, chunksize, errors, timeout=timeout)
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(STAR, chunksize, errors, limits=limit)
         return self._map(func, iterable, plan, (progress, total))
 
     def map_async(
@@ -195,13 +213,16 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> AsyncResult:
         """As `map`, but return an `AsyncResult` once all items are submitted.
 
         The whole iterable is pulled and pickled by this call; use `imap` for one that is long or
         lazy.
         """
-        plan = Plan(ONE, chunksize, errors, timeout=timeout)
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(ONE, chunksize, errors, limits=limit)
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     def starmap_async(
@@ -216,9 +237,12 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> AsyncResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = Plan(STAR, chunksize, errors, timeout=timeout)
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(STAR, chunksize, errors, limits=limit)
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     # Many items, results one by one
@@ -235,6 +259,8 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """Yield results in the order of the items, lazily.
 
@@ -247,8 +273,8 @@ class Pool:
         ...     list(pool.imap(abs, range(-2, 1)))
         [2, 1, 0]
         """
-        buffer = (buffersize, max_bytes_in_flight)
-        plan = Plan(ONE, chunksize, errors, timeout=timeout, buffer=buffer)
+        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        plan = Plan(ONE, chunksize, errors, limits=limit, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def imap_unordered(
@@ -263,10 +289,12 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """As `imap`, in the order in which results arrive."""
-        buffer = (buffersize, max_bytes_in_flight)
-        plan = Plan(ONE, chunksize, errors, ordered=False, timeout=timeout, buffer=buffer)
+        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        plan = Plan(ONE, chunksize, errors, ordered=False, limits=limit, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap(
@@ -281,10 +309,12 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        buffer = (buffersize, max_bytes_in_flight)
-        plan = Plan(STAR, chunksize, errors, timeout=timeout, buffer=buffer)
+        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        plan = Plan(STAR, chunksize, errors, limits=limit, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap_unordered(
@@ -299,10 +329,12 @@ class Pool:
         progress: Progress = None,
         total: int | None = None,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> ResultIterator:
         """As `istarmap`, in the order in which results arrive."""
-        buffer = (buffersize, max_bytes_in_flight)
-        plan = Plan(STAR, chunksize, errors, ordered=False, timeout=timeout, buffer=buffer)
+        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        plan = Plan(STAR, chunksize, errors, ordered=False, limits=limit, buffer=buffer)
         return self._iterate(func, iterable, plan, (progress, total))
 
     # Life
@@ -395,13 +427,13 @@ class Pool:
         func: Callable[..., Any],
         args: Iterable[Any],
         kwds: Mapping[str, Any] | None,
-        timeout: float | None,
+        limits: Limits,
     ) -> AsyncResult:
         crew = self._crew
         if kwds:
-            task = crew.task(func, Plan(APPLY, timeout=timeout))
+            task = crew.task(func, Plan(APPLY, limits=limits))
             return crew.engine.submit(task, (tuple(args), dict(kwds)))
-        task = crew.single(func, timeout)
+        task = crew.single(func, limits)
         return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
 
     def _map(

@@ -349,6 +349,26 @@ def test_terminate_while_items_are_overdue(make_pool):
             result.get(LIMIT)
 
 
+def test_futures_with_bounds():
+    with manyhands.Executor(2) as executor:
+        bounded = executor.options(timeout=SHORT)
+        hung = bounded.submit(hang_tasks.library, 1)
+        keywords = bounded.submit(hang_tasks.star, 1, how="sleep")
+        fine = bounded.submit(hang_tasks.answer, 1)
+        assert fine.result(LIMIT) == 4
+        for future in (hung, keywords):
+            with pytest.raises(manyhands.TaskTimeout):
+                future.result(LIMIT)
+        results = bounded.map(functools.partial(hang_tasks.one, how="sleep", which=2), range(4))
+        assert [next(results), next(results)] == [1, 4]
+        with pytest.raises(manyhands.TaskTimeout):
+            next(results)
+        assert next(results) == 10
+        assert executor.submit(hang_tasks.answer, 2).result(LIMIT) == 7
+    with pytest.raises(RuntimeError):
+        bounded.submit(hang_tasks.answer, 1)
+
+
 @local
 def test_only_processes_can_be_ended(kind, make_pool):
     pool = make_pool()

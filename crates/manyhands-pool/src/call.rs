@@ -17,6 +17,7 @@ use std::time::Duration;
 use manyhands_os::process::ExitStatus;
 
 use crate::luggage::Luggage;
+use crate::retry::{Retries, Retry};
 use crate::span::Span;
 
 /// Names a call of a pool.
@@ -57,6 +58,8 @@ pub struct CallSpec {
     pub notify: bool,
     /// How long each item may run; counted from when a worker begins it.
     pub limit: Option<Duration>,
+    /// Which items that failed run again.
+    pub retry: Retry,
 }
 
 /// How a worker ended, and which seat it sat on.
@@ -214,6 +217,8 @@ pub(crate) struct Call {
     pub(crate) announced: bool,
     /// Where in the pool's queue its items can be.
     pub(crate) span: Span,
+    /// The items that may run again.
+    pub(crate) retries: Retries,
     first_failure: Option<Run>,
     failed: bool,
     taken: u64,
@@ -248,6 +253,7 @@ impl Call {
             refusal: None,
             announced: false,
             span: Span::NONE,
+            retries: Retries::default(),
             first_failure: None,
             failed: false,
             taken: 0,
@@ -297,6 +303,7 @@ impl Call {
     #[must_use]
     pub(crate) fn settle(&mut self, run: Run) -> Luggage {
         self.settled += u64::from(run.count);
+        self.retries.forget(run.first, run.count);
         let mut ended = self.unload(run.first, run.count);
         if self.abandoned {
             ended.extend(run.luggage);
@@ -383,6 +390,7 @@ mod tests {
             whole: false,
             notify: false,
             limit: None,
+            retry: Retry::default(),
         };
         let mut call = Call::new(spec);
         call.fed = 10;

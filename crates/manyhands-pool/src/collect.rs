@@ -37,6 +37,15 @@ enum Found {
         to: usize,
         luggage: Luggage,
     },
+    /// The answer of an item that raised something that is tried again.
+    Again {
+        call: CallId,
+        index: u64,
+        from: usize,
+        to: usize,
+        freed: usize,
+        luggage: Luggage,
+    },
     /// An item of a cancelled chunk that was not run.
     Skipped {
         call: CallId,
@@ -114,6 +123,15 @@ impl State {
                     self.cancel(id);
                 }
             }
+            Found::Again { call, index, from, to, freed, luggage } => {
+                if self.run_again(call, index, freed) {
+                    return self.dropped.extend(luggage);
+                }
+                let (first, count, ours) = (index, 1, luggage.clone());
+                let answer = Found::Answers { call, first, count, from, to, freed, luggage };
+                self.apply(seat, answer, buffer);
+                self.apply(seat, Found::Raised { call, index, from, to, luggage: ours }, buffer);
+            }
             Found::Skipped { call: id, index, freed } => {
                 let Some(call) = self.calls.get_mut(&id.0) else { return };
                 call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
@@ -123,7 +141,7 @@ impl State {
             }
             Found::Judged { call, index, failure, freed, luggage } => {
                 self.dropped.extend(luggage);
-                self.fail_run(call, (index, 1), freed, &failure);
+                self.end_item(call, index, freed, &failure);
             }
             Found::Initializer { from, to } => {
                 self.fail_pool(InitFailure::Raised(buffer[from..to].to_vec()));
@@ -205,11 +223,14 @@ fn answer(worker: &mut Worker, reply: Reply, buffer: &[u8], found: &mut Vec<Foun
     let Reply { tag, from, to, luggage, judged } = reply;
     match what {
         What::Items { call, first: index } if judged => {
-            let raised = tag == Some(wire::RAISED) && luggage.is_empty();
+            let raised = tag.is_some_and(wire::is_raised) && luggage.is_empty();
             let reply = raised.then(|| buffer[from..to].to_vec());
             if let Some(failure) = worker.pardon(reply) {
                 found.push(Found::Judged { call, index, failure, freed, luggage });
             }
+        }
+        What::Items { call, first: index } if tag == Some(wire::AGAIN) => {
+            found.push(Found::Again { call, index, from, to, freed, luggage });
         }
         What::Items { call, first: index } if tag == Some(wire::SKIPPED) => {
             found.push(Found::Skipped { call, index, freed });

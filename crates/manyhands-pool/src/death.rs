@@ -95,6 +95,9 @@ impl State {
                     Phase::Terminated => Failure::Terminated,
                     _ => verdict.unwrap_or_else(|| Failure::Died(Arc::clone(death))),
                 };
+                if frame.count == 1 {
+                    return self.end_item(call, first, frame.bytes, &failure);
+                }
                 self.fail_run(call, (first, frame.count), frame.bytes, &failure);
             }
             What::Initializer if self.phase == Phase::Terminated => {}

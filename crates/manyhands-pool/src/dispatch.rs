@@ -72,6 +72,9 @@ impl State {
         let Some(call) = self.calls.get_mut(&parcel.call.0) else { return };
         call.fed += u64::from(parcel.count);
         call.bytes_in_flight += parcel.bytes().len();
+        if call.spec.retry.times > 0 {
+            call.retries.keep(parcel.first, parcel.count, parcel.bytes());
+        }
         if let Some(failure) = self.refusal(parcel.call) {
             self.fail_items(&parcel, &failure);
             return;

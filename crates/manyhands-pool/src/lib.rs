@@ -17,6 +17,7 @@
 //! | `death` | a worker is gone: who pays, who replaces it |
 //! | `deadline`, `watch` | which item has run for how long, without polling |
 //! | `ending`, `sentence` | an item that must not run on: a signal, some grace, the end |
+//! | [`retry`], `again` | items that may run again |
 //! | `supervisor` | the one helper thread of the process |
 //! | `launch` | where workers come from |
 //! | [`template`] | the clean process that forks them |
@@ -25,6 +26,7 @@
 //! It never takes the GIL, never decodes a payload, and has one lock per pool, held for short copies only.
 #![forbid(unsafe_code)]
 
+mod again;
 pub mod call;
 mod collect;
 mod deadline;
@@ -38,6 +40,7 @@ mod need;
 pub mod pool;
 mod queue;
 mod registry;
+pub mod retry;
 mod sentence;
 mod shared;
 mod span;
@@ -56,4 +59,5 @@ pub use luggage::Luggage;
 pub use need::{Need, Waited};
 pub use pool::{Host, Pool, PushError};
 pub use registry::forked;
+pub use retry::Retry;
 pub use state::Config;

@@ -84,7 +84,7 @@ fn value_or_exception<'py>(
 ) -> Outcome<'py> {
     let payload = reply_of(payload);
     match payload.split_first() {
-        Some((&wire::RAISED, rest)) => Err(raised(py, rest, index, described)),
+        Some((&tag, rest)) if wire::is_raised(tag) => Err(raised(py, rest, index, described)),
         _ => decode(py, payload),
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_pool::{CallId, CallSpec, Order, Pool, PushError};
+use manyhands_pool::{CallId, CallSpec, Order, Pool, PushError, Retry};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -32,6 +32,8 @@ pub(crate) struct Plan(
     bool,
     /// Seconds that an item may run.
     Option<f64>,
+    /// How often an item runs again; whether after the death of its worker, and when its time was up.
+    (u32, bool, bool),
 );
 
 /// A function and how to run it over items.
@@ -48,6 +50,7 @@ pub(crate) struct Task {
     lazy: bool,
     ordered: bool,
     limit: Option<Duration>,
+    retry: Retry,
     pub(crate) progress: Option<Py<PyAny>>,
     /// The pool that is told when the function's code is not needed any more.
     lease: Option<Arc<Pool>>,
@@ -70,7 +73,7 @@ impl Task {
         shipping: Py<PyAny>,
         (plan, progress): (Plan, Option<Py<PyAny>>),
     ) -> Self {
-        let Plan(shape, chunk, stop, lazy, ordered, limit) = plan;
+        let Plan(shape, chunk, stop, lazy, ordered, limit, (times, deaths, timeouts)) = plan;
         // More seconds than fit are no limit.
         let limit = limit.and_then(|limit| Duration::try_from_secs_f64(limit).ok());
         let lease = leased.then(|| Arc::clone(pool));
@@ -85,6 +88,7 @@ impl Task {
             lazy,
             ordered,
             limit,
+            retry: Retry { times, deaths, timeouts },
             progress,
             lease,
         }
@@ -102,6 +106,7 @@ impl Task {
             whole: self.chunk.is_some(),
             notify: false,
             limit: self.limit,
+            retry: self.retry,
         }
     }
 

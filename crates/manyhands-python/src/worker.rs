@@ -12,6 +12,7 @@ use manyhands_os::signals;
 use manyhands_pool::luggage::pack;
 use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
 use manyhands_pool::{Luggage, WorkerEnd, wire};
+use manyhands_shm::atomic::{AtomicU32, Ordering};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
 use manyhands_shm::world::Block;
@@ -114,6 +115,15 @@ pub(crate) fn interrupt_wanted() -> bool {
     let lane = LANE.lock().unwrap_or_else(PoisonError::into_inner);
     lane.as_ref()
         .is_some_and(|lane| lane.begun() > lane.replied() && lane.interrupt() + 1 == lane.begun())
+}
+
+/// What the item that runs is about to raise may be tried again.
+static AGAIN: AtomicU32 = AtomicU32::new(0);
+
+/// Says that what the item is about to raise may be tried again.
+#[pyfunction]
+pub(crate) fn mark_again() {
+    AGAIN.store(1, Ordering::Relaxed);
 }
 
 /// Keeps text that the task printed, for the parent to show above its progress bar.
@@ -348,7 +358,11 @@ fn call_with_keywords<'py>(
 #[cold]
 fn failed(py: Python<'_>, error: PyErr) -> Answer<'_> {
     let collecting = Collecting::begin();
-    let reply = Encoded::Raised(raised(py, error));
+    let mut reply = raised(py, error);
+    if AGAIN.swap(0, Ordering::Relaxed) != 0 {
+        reply[0] = wire::AGAIN;
+    }
+    let reply = Encoded::Raised(reply);
     Answer { reply, met: collecting.finish() }
 }
 
