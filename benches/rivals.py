@@ -165,7 +165,7 @@ def _open_pebble(processes: int) -> Iterator[Workers]:
 
 _START_POOL = """
 import {module}
-with {module}.get_context({method!r}).Pool(2) as pool:
+with {pool} as pool:
     pool.apply(abs, (-1,))
     first = clock()
 """
@@ -202,13 +202,16 @@ with pebble.ProcessPool(max_workers=2, context=multiprocessing.get_context("fork
 
 
 def _pool_rival(name: str, label: str, module: str, method: str | None) -> Rival:
-    opener = _open_manyhands if module == "manyhands" else _open_multiprocessing
+    opener, pool = _open_multiprocessing, f"multiprocessing.get_context({method!r}).Pool(2)"
+    if module == "manyhands":
+        # Its way of choosing does without a context: those of multiprocessing take long to import.
+        opener, pool = _open_manyhands, f"manyhands.Pool(2, context={method!r})"
     return Rival(
         name=name,
         label=label,
         module=module,
         open=partial(opener, method),
-        startup=_START_POOL.format(module=module, method=method),
+        startup=_START_POOL.format(module=module, pool=pool),
     )
 
 
@@ -230,7 +233,8 @@ ALL = (
 )
 BY_NAME = {rival.name: rival for rival in ALL}
 OURS = ("manyhands", "manyhands-fork")
-# Every rival but the one that differs from `multiprocessing` in its start alone, and the one that
-# has queues alone.
-USUAL = tuple(name for name in BY_NAME if name not in ("forkserver", "faster-fifo"))
+# Whoever starts pools.
+STARTERS = tuple(name for name in BY_NAME if name != "faster-fifo")
+# Every one of them but the one that differs from `multiprocessing` in its start alone.
+USUAL = tuple(name for name in STARTERS if name != "forkserver")
 QUEUES = ("multiprocessing", "faster-fifo", "manyhands")

@@ -46,7 +46,7 @@ SUBJECTS = (
         title="import, create a pool of 2, first result",
         unit="ms",
         measure=functools.partial(measure, 0),
-        rivals=tuple(rivals.BY_NAME),
+        rivals=rivals.STARTERS,
         goals={"manyhands": 40, "manyhands-fork": 20},
     ),
     Subject(
@@ -54,7 +54,7 @@ SUBJECTS = (
         title="the same, whole process with close and exit",
         unit="ms",
         measure=functools.partial(measure, 1),
-        rivals=tuple(rivals.BY_NAME),
+        rivals=rivals.STARTERS,
     ),
 )
 

@@ -244,7 +244,7 @@ def test_an_executor_is_called_as_the_standard_one():
     check_compatible(manyhands.Executor.__init__, theirs.__init__)
     check_compatible(manyhands.Executor.shutdown, theirs.shutdown)
     ours = keyword_only(manyhands.Executor.map)
-    assert ours == {"timeout": None, "chunksize": None, "buffersize": None}
+    assert ours == {"timeout": None, "chunksize": None, "buffersize": None, "seed": None}
     assert keyword_only(theirs.map).keys() <= ours.keys()
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ._executor import Executor
     from ._local import ThreadPool
     from ._pool import Pool
+    from ._seeds import item_seed, rng
     from .context import (
         AuthenticationError,
         BufferTooShort,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         CancelledError,
         InitializerError,
         LaunchError,
+        MemoryLimitExceeded,
         OwnerDied,
         OwnerDiedWarning,
         PicklingError,
@@ -127,6 +129,7 @@ __all__ = [
     "LaunchError",
     "Lock",
     "Manager",
+    "MemoryLimitExceeded",
     "OwnerDied",
     "OwnerDiedWarning",
     "PicklingError",
@@ -161,9 +164,11 @@ __all__ = [
     "get_context",
     "get_logger",
     "get_start_method",
+    "item_seed",
     "log_to_stderr",
     "parent_process",
     "reducer",
+    "rng",
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
@@ -179,12 +184,14 @@ _HOMES = {
     **dict.fromkeys(("active_children", "current_process", "parent_process"), "process"),
     "Executor": "_executor",
     "Pool": "_pool",
+    "item_seed": "_seeds",
+    "rng": "_seeds",
     "ThreadPool": "_local",
 }
 _ERRORS = (
-    "CancelledError InitializerError LaunchError OwnerDied OwnerDiedWarning PicklingError "
-    "ProcessError RemoteError RemoteTraceback TaskExit TaskTimeout TimeoutError UnpicklingError "
-    "WorkerDied"
+    "CancelledError InitializerError LaunchError MemoryLimitExceeded OwnerDied OwnerDiedWarning "
+    "PicklingError ProcessError RemoteError RemoteTraceback TaskExit TaskTimeout TimeoutError "
+    "UnpicklingError WorkerDied"
 )
 _HOMES.update(dict.fromkeys(_ERRORS.split(), "errors"))
 _MODULES = frozenset(

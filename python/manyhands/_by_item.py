@@ -1,4 +1,4 @@
-"""What lives in `__main__`, inside the items of queues.
+"""What lives in `__main__`, inside the items of queues, and the messages of pipes and managers.
 
 A pool sends code once to each of its workers. A queue does not know who will read: perhaps the
 program itself, perhaps a forked child, perhaps a child of the template, whose `__main__` is empty.

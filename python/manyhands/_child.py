@@ -13,7 +13,7 @@ import sys
 from _pickle import loads
 from multiprocessing import process, spawn
 
-from . import _arrival, _namespace, _pickling, _snapshot, _worker
+from . import _arrival, _namespace, _pickling, _seeds, _snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def _bootstrap(message: bytes) -> int:
 def _load(message: bytes) -> Any:
     snapshot, standard, world, code, body = loads(message)
     _namespace.prepare("fresh")
-    _snapshot.restore(snapshot)
+    _snapshot.restore(_snapshot.load(snapshot))
     _prepare_output()
-    _worker.reseed()
+    _seeds.reseed()
     # As the standard library says it: proxies that are unpickled now are the parent's.
     current: Any = process.current_process()
     current._inheriting = True

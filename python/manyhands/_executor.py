@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._again import NO_LIMITS, limits
 from ._futures import Account
-from ._options import at_least_one
+from ._options import at_least_one, memory_limits
 from ._plan import APPLY, ONE, STAR, Plan
+from ._seeds import root_of
 from ._setup import Crew, Options
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from ._again import Limits
     from ._native import ResultIterator
-    from ._options import Kinds
+    from ._options import Kinds, MemoryLimit, Seed
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -57,6 +58,9 @@ class Executor(concurrent.futures.Executor):
         preload: modules that the template imports, so that workers have them from the start.
         threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers,
             unless the user has set them; None means cores divided by workers, at least 1.
+        logs: whether log records, warnings and uncaught exceptions of workers go to the handlers of
+            this process.
+        max_memory_per_child: as in `Pool`.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -78,6 +82,8 @@ class Executor(concurrent.futures.Executor):
         env: Mapping[str, str] | None = None,
         preload: Sequence[str] = (),
         threads_per_worker: int | None = None,
+        logs: bool = True,
+        max_memory_per_child: MemoryLimit = None,
     ) -> None:
         if max_workers is not None and max_workers <= 0:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
@@ -85,6 +91,8 @@ class Executor(concurrent.futures.Executor):
             at_least_one("max_tasks_per_child", max_tasks_per_child)
         options = Options(max_workers, max_tasks_per_child, mp_context)
         options.environment(env, threads_per_worker, preload)
+        options.logs = bool(logs)
+        options.memory = memory_limits(max_memory_per_child)
         # The name that the standard executors have: programs read it.
         self._max_workers = options.workers
         self._account = Account(Crew(options, initializer, tuple(initargs)))
@@ -131,6 +139,7 @@ class Executor(concurrent.futures.Executor):
         timeout: float | None = None,
         chunksize: int | None = None,
         buffersize: int | None = None,
+        seed: Seed = None,
     ) -> Iterator[R]:
         """Yield `fn(*items)` for the items of `zip(*iterables)`, in their order.
 
@@ -146,13 +155,15 @@ class Executor(concurrent.futures.Executor):
             chunksize: items that one worker gets at a time; None adapts to what an item costs.
             buffersize: chunks (of one item without `chunksize`) that are pulled ahead of the
                 results that were taken; None pulls everything now.
+            seed: gives each call a random stream of its own by its index, as in `Pool.map`.
 
         Raises:
             RuntimeError: after `shutdown`. An iterator that had more to pull then raises
                 `CancelledError`.
         """
         ahead = (timeout, chunksize, buffersize)
-        return _map(self._account, NO_LIMITS, (fn, iterables), ahead)
+        root = None if seed is None else root_of(seed)
+        return _map(self._account, (NO_LIMITS, root), (fn, iterables), ahead)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept nothing more; what was submitted runs to its end.
@@ -230,10 +241,12 @@ class Limited:
         timeout: float | None = None,
         chunksize: int | None = None,
         buffersize: int | None = None,
+        seed: Seed = None,
     ) -> Iterator[R]:
         """As `Executor.map`, whose `timeout` gives up waiting; the bounds hold for each item."""
         ahead = (timeout, chunksize, buffersize)
-        return _map(self._account, self._limit, (fn, iterables), ahead)
+        root = None if seed is None else root_of(seed)
+        return _map(self._account, (self._limit, root), (fn, iterables), ahead)
 
 
 def _submit(
@@ -254,18 +267,19 @@ def _submit(
 
 def _map(
     account: Account,
-    limit: Limits,
+    options: tuple[Limits, bytes | None],
     call: tuple[Callable[..., Any], Sequence[Iterable[Any]]],
     ahead: tuple[float | None, int | None, int | None],
 ) -> Iterator[Any]:
     (fn, iterables), (timeout, chunksize, buffersize) = call, ahead
+    limit, root = options
     deadline = None if timeout is None else time.monotonic() + timeout
     account.check_open()
     window: float = inf
     if buffersize is not None:
         window = at_least_one("buffersize", buffersize) * (chunksize or 1)
     shape = ONE if len(iterables) == 1 else STAR
-    plan = Plan(shape, chunksize, limits=limit, buffer=(window, inf))
+    plan = Plan(shape, chunksize, limits=limit, buffer=(window, inf), root=root)
     items: Iterable[Any] = iterables[0] if len(iterables) == 1 else zip(*iterables, strict=False)
     task = account.crew.task(fn, plan)
     try:

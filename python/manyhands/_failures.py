@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 def worker_died(**facts: Any) -> BaseException:
     """The worker that ran an item ended: a `WorkerDied` with these facts."""
-    from .errors import WorkerDied
+    from .errors import MemoryLimitExceeded, WorkerDied
 
+    exceeded = facts.pop("exceeded")
+    if exceeded is not None:
+        used, limit = exceeded
+        return MemoryLimitExceeded(**_worded(facts), used=used, limit=limit)
     return WorkerDied(**_worded(facts))
 
 
@@ -42,7 +46,7 @@ def initializer_failed(
     if launch is not None:
         return LaunchError(detail=_sentence(launch))
     facts = _worded(facts)
-    error = InitializerError(**facts)
+    error = InitializerError(**{name: facts.get(name) for name in InitializerError._facts})  # noqa: SLF001
     if raised is not None:
         from ._remote import loads_exception
 

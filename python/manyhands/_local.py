@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ._local_calls import Task
     from ._local_options import StreamPlan
-    from ._options import Errors, Progress
+    from ._options import Errors, Progress, Seed
 
 __all__ = ["SerialPool", "ThreadPool"]
 
@@ -47,7 +47,10 @@ class SerialPool(LocalPool):
         initializer: called once, in the caller, at the first use of the pool.
         initargs: its arguments.
         exit: "wait" finishes what was submitted at the end of `with`, "terminate" drops it.
+        seed: as in `Pool`. The caller's own random state is as it was after each item.
     """
+
+    _alone = True
 
     def __init__(
         self,
@@ -55,9 +58,10 @@ class SerialPool(LocalPool):
         initargs: Iterable[Any] = (),
         *,
         exit: str = "wait",  # noqa: A002 - the option's name
+        seed: Seed = None,
     ) -> None:
         check_initializer(initializer)
-        super().__init__(exit)
+        super().__init__(exit, seed)
         self._initializer = initializer
         self._initargs = tuple(initargs)
         self._initializing = threading.RLock()
@@ -154,6 +158,8 @@ class ThreadPool(LocalPool):
         initializer: each thread calls it once, before its first task.
         initargs: its arguments.
         exit: "wait" finishes what was submitted at the end of `with`, "terminate" drops it.
+        seed: as in `Pool`, for `rng()` and `item_seed()` alone: threads share the state of `random`
+            and numpy's global one.
     """
 
     def __init__(
@@ -163,9 +169,10 @@ class ThreadPool(LocalPool):
         initargs: Iterable[Any] = (),
         *,
         exit: str = "wait",  # noqa: A002 - the option's name
+        seed: Seed = None,
     ) -> None:
         check_initializer(initializer)
-        super().__init__(exit)
+        super().__init__(exit, seed)
         if processes is None:
             from ._native import cpu_count
 

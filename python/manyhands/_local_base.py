@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import threading
 
+from ._seeds import Roots
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ._local_calls import Task
     from ._local_options import StreamPlan
     from ._local_stream import Stream
+    from ._options import Seed
 
 RUN, CLOSE, TERMINATE = "open", "closed", "terminated"
 
@@ -28,7 +31,11 @@ RUN, CLOSE, TERMINATE = "open", "closed", "terminated"
 class LocalBase:
     """Close, terminate, join and `with`, over the live iterators and a subclass's workers."""
 
-    def __init__(self, exit_mode: str) -> None:
+    # Whether no other thread runs items: then they may have the state of `random` to themselves.
+    _alone = False
+
+    def __init__(self, exit_mode: str, seed: Seed = None) -> None:
+        self._roots = Roots(seed)
         if exit_mode not in ("wait", "terminate"):
             raise ValueError(f'exit must be "wait" or "terminate", not {exit_mode!r}')
         self._exit_mode = exit_mode

@@ -14,6 +14,7 @@ from ._local_calls import Call, Chunk, MapResult
 from ._local_options import StreamPlan, check_callable, length_of, unpacking
 from ._local_report import AsyncReport, follow, make_reporter
 from ._local_result import LocalResult
+from ._local_seeds import Alone, Numbered, Seeded
 from ._local_stream import ResultIterator, Stream
 from ._options import check_chunksize, check_errors, unique
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ._again import Limits
-    from ._options import Errors, Kinds, Progress
+    from ._options import Errors, Kinds, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -94,9 +95,12 @@ class LocalPool(LocalBase):
             retry_on: the exceptions after which it does, a class or a tuple of them.
         """
         self._check_running()
-        func = self._limited(func, limits(timeout, retries, retry_on))
         keywords = dict(unique(kwds, kwargs) or {})
         check_callable(func)
+        root = self._roots()
+        if root is not None:
+            func = Alone(func, root, alone=self._alone)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         result = LocalResult(self._notify, callback, error_callback)
         self._dispatch(Call(result, func, args, keywords))
         return result
@@ -115,6 +119,7 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> list[R]:
         """`[func(item) for item in iterable]`, the items spread over the workers.
 
@@ -129,7 +134,9 @@ class LocalPool(LocalBase):
             timeout: as in `apply_async`.
             retries: likewise.
             retry_on: likewise.
+            seed: gives each item a random stream of its own by its index, as in `Pool.map`.
         """
+        func, iterable = self._seeded(func, iterable, seed)
         func = self._limited(func, limits(timeout, retries, retry_on))
         return self._map(func, iterable, chunksize, errors=errors, progress=progress, total=total)
 
@@ -145,10 +152,11 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        func = self._limited(func, limits(timeout, retries, retry_on))
-        star = unpacking(func)
+        star, iterable = self._seeded(unpacking(func), iterable, seed)
+        star = self._limited(star, limits(timeout, retries, retry_on))
         return self._map(star, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def map_async(
@@ -165,8 +173,10 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> MapResult:
         """As `map`, but return a result object at once; callbacks as in `apply_async`."""
+        func, iterable = self._seeded(func, iterable, seed)
         self._check(func, chunksize, errors)
         func = self._limited(func, limits(timeout, retries, retry_on))
         items = list(iterable)
@@ -197,6 +207,7 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> MapResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         return self.map_async(
@@ -211,6 +222,7 @@ class LocalPool(LocalBase):
             timeout=timeout,
             retries=retries,
             retry_on=retry_on,
+            seed=seed,
         )
 
     # lazy maps
@@ -229,6 +241,7 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """An iterator over `func(item)` in order, reading ahead in `iterable` by a bounded window.
 
@@ -247,9 +260,11 @@ class LocalPool(LocalBase):
             timeout: as in `apply_async`.
             retries: likewise.
             retry_on: likewise.
+            seed: gives each item a random stream of its own by its index, as in `Pool.map`.
         """
-        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
+        func, iterable = self._seeded(func, iterable, seed)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         return self._stream(func, iterable, plan, progress, total)
 
     def imap_unordered(
@@ -266,11 +281,13 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, results in the order in which they are ready."""
-        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
+        func, iterable = self._seeded(func, iterable, seed)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         return self._stream(func, iterable, plan, progress, total)
 
     def istarmap(
@@ -287,11 +304,13 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
-        return self._stream(unpacking(func), iterable, plan, progress, total)
+        star, iterable = self._seeded(unpacking(func), iterable, seed)
+        star = self._limited(star, limits(timeout, retries, retry_on))
+        return self._stream(star, iterable, plan, progress, total)
 
     def istarmap_unordered(
         self,
@@ -307,12 +326,14 @@ class LocalPool(LocalBase):
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `istarmap`, results in the order in which they are ready."""
-        func = self._limited(func, limits(timeout, retries, retry_on))
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
-        return self._stream(unpacking(func), iterable, plan, progress, total)
+        star, iterable = self._seeded(unpacking(func), iterable, seed)
+        star = self._limited(star, limits(timeout, retries, retry_on))
+        return self._stream(star, iterable, plan, progress, total)
 
     # inside
 
@@ -321,6 +342,16 @@ class LocalPool(LocalBase):
             self._limit()
         check_callable(func)
         return limit.in_process(func)
+
+    def _seeded(
+        self, func: Callable[..., Any], iterable: Iterable[Any], seed: Seed
+    ) -> tuple[Callable[..., Any], Iterable[Any]]:
+        """The function and the items, with a random stream for each if that is wanted."""
+        root = self._roots(seed)
+        if root is None:
+            return func, iterable
+        check_callable(func)
+        return Seeded(func, root, alone=self._alone), Numbered(iterable)
 
     def _map(
         self,

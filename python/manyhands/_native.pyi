@@ -269,7 +269,8 @@ class Engine:
     Args:
         workers: how many there are at the start. They wait for `release`.
         cores: threads that can run at once on this machine.
-        max_tasks: items after which a worker is replaced.
+        share: items after which a worker is replaced; bytes of memory beyond which it is replaced,
+            and beyond which it is ended.
         template: program, arguments and environment of the template; None leaves launching to
             whoever takes the orders of `launches`.
         start: what a new worker is started with.
@@ -278,7 +279,7 @@ class Engine:
     def __new__(
         cls,
         workers: tuple[int, int],
-        max_tasks: int | None,
+        share: tuple[int | None, int | None, int | None],
         template: tuple[str, list[str], list[tuple[str, str]]] | None,
         start: bytes,
     ) -> Self: ...
@@ -300,7 +301,9 @@ class Engine:
         code: tuple[int, list[int], bool],
         name: str,
         shipping: Callable[[], tuple[Any, list[int]]],
-        plan: tuple[int, int | None, bool, bool, bool, float | None, tuple[int, bool, bool]],
+        plan: tuple[
+            int, int | None, bool, bool, bool, float | None, tuple[int, bool, bool], bytes | None
+        ],
         progress: Any,
     ) -> Task:
         """What one call is, apart from its items.
@@ -312,8 +315,9 @@ class Engine:
             shipping: makes a shipper for items that plain pickle cannot do, and the list to which
                 it appends the ids that such items need.
             plan: shape, chunk size, whether the first failure ends the call, whether results are
-                taken one by one, whether they come in the order of the items, and the seconds that
-                an item may run, and what runs again (see `_plan`).
+                taken one by one, whether they come in the order of the items, the seconds that an
+                item may run, what runs again, and the root of the items' random streams (see
+                `_plan`).
             progress: the display of the call, or None.
         """
 
@@ -391,8 +395,8 @@ class Launches:
     def launch_failed(self, key: int, message: str) -> None:
         """Say that an order could not be carried out."""
 
-    def reported(self, key: int, exitcode: int | None) -> None:
-        """Say how a worker ended: negative for a signal, None if unknown."""
+    def reported(self, key: int, exitcode: int | None, peak: int | None) -> None:
+        """Say how a worker ended: negative for a signal, None if unknown; and its peak in bytes."""
 
 @final
 class WorkerEnd:
@@ -415,8 +419,11 @@ class WorkerEnd:
     def seat(self) -> int:
         """The number of the worker's seat."""
 
-def run_worker(end: WorkerEnd) -> None:
-    """Serve the pool until it asks for the end."""
+def run_worker(end: WorkerEnd, soft: int | None, hard: int | None) -> None:
+    """Serve the pool until it asks for the end.
+
+    With more than `soft` bytes of memory it is replaced, with more than `hard` it ends at once.
+    """
 
 def stacks_signal() -> int:
     """The number of the signal at which a worker writes its stacks into its lane."""

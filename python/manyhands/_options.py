@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Errors: TypeAlias = Literal["raise", "return"]
     Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
     Progress: TypeAlias = bool | dict[str, Any] | Callable[[int, int | None], object] | None
+    MemoryLimit: TypeAlias = int | tuple[int | None, int | None] | None
+    Seed: TypeAlias = int | str | bytes | None
 
 
 _ENDLESS = float("inf")
@@ -80,6 +82,21 @@ def at_least_one(name: str, value: Any) -> int:
     if number < 1:
         raise ValueError(f"{name} must be at least 1, not {number}")
     return number
+
+
+def memory_limits(value: MemoryLimit) -> tuple[int | None, int | None]:
+    """The soft and the hard limit, in bytes; one number is the soft one."""
+    if value is None:
+        return None, None
+    soft, hard = value if isinstance(value, tuple) and len(value) == 2 else (value, None)  # noqa: PLR2004
+    name = "max_memory_per_child"
+    if isinstance(soft, tuple):
+        raise OptionError(f"{name} must be a number of bytes, or (soft, hard), not {value!r}")
+    soft = None if soft is None else at_least_one(name, soft)
+    hard = None if hard is None else at_least_one(name, hard)
+    if soft is not None and hard is not None and soft > hard:
+        raise ValueError(f"{name}: the soft limit, {soft}, is above the hard one, {hard}")
+    return soft, hard
 
 
 def bounds(buffersize: float | None, max_bytes: float | None) -> tuple[int | None, int | None]:

@@ -23,6 +23,7 @@ class Plan:
         ordered: whether results come in the order of the items.
         limits: how long an item may run, and how often.
         buffer: items and bytes that a lazy call reads ahead; None for a call that is not lazy.
+        root: of the items' random streams (see `_seeds`); None: they have none.
     """
 
     __slots__ = ("buffer", "engine_plan", "limits")
@@ -36,6 +37,7 @@ class Plan:
         ordered: bool = True,
         limits: Limits = NO_LIMITS,
         buffer: tuple[float | None, float | None] | None = None,
+        root: bytes | None = None,
     ) -> None:
         check_chunksize(chunksize)
         check_errors(errors)
@@ -50,4 +52,5 @@ class Plan:
             ordered,
             limits.timeout,
             limits.retry,
+            root,
         )

@@ -9,9 +9,9 @@ Refuses: to schedule, to wait in loops, to catch what a task raises.
 
 from __future__ import annotations
 
-from . import _internals, _setup
+from . import _internals, _seeds, _setup
 from ._again import limits
-from ._options import unique
+from ._options import memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ._again import Limits
     from ._native import AsyncResult, ResultIterator
-    from ._options import Errors, Kinds, Progress
+    from ._options import Errors, Kinds, MemoryLimit, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -46,6 +46,13 @@ class Pool:
             submitted finish, "terminate" ends it as `multiprocessing` does.
         threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers,
             unless the user has set them; None means cores divided by workers, at least 1.
+        seed: gives every call a seed of its own that follows from this one and from how many calls
+            came before it; see `map`. None: items are random as they are elsewhere.
+        logs: whether log records, warnings and uncaught exceptions of workers go to the handlers of
+            this process; False leaves them to the workers.
+        max_memory_per_child: bytes of memory of its own that a worker may have. With more than that
+            it is replaced, after the item that it runs. A pair of two numbers, or None: with more
+            than the second one the item fails with `MemoryLimitExceeded`, at once.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -74,11 +81,18 @@ class Pool:
         preload: Sequence[str] = (),
         exit: Literal["wait", "terminate"] = "wait",  # noqa: A002 - the option's name
         threads_per_worker: int | None = None,
+        seed: Seed = None,
+        logs: bool = True,
+        max_memory_per_child: MemoryLimit = None,
     ) -> None:
         if exit not in ("wait", "terminate"):
             raise ValueError(f'exit must be "wait" or "terminate", not {exit!r}')
+        self._roots = _seeds.Roots(seed)
+        self._seeded = seed is not None
         options = _setup.Options(processes, maxtasksperchild, context)
         options.environment(env, threads_per_worker, preload)
+        options.logs = bool(logs)
+        options.memory = memory_limits(max_memory_per_child)
         self._exit = exit
         self._closed = False
         self._crew = _setup.Crew(options, initializer, tuple(initargs))
@@ -150,6 +164,7 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> list[R]:
         """`[func(x) for x in iterable]`, on all workers.
 
@@ -169,13 +184,16 @@ class Pool:
                 So it may run more than once: also what it does outside.
             retry_on: the exceptions after which it does, a class or a tuple of them; `WorkerDied`
                 and `TaskTimeout` stand for the death of its worker and the end of its time.
+            seed: gives each item a random stream of its own, which follows from this number (text,
+                bytes) and from the item's index: `random`, numpy's global state, `rng()` and
+                `item_seed()` give the same in any number of workers and batches. None: the pool's.
 
         >>> with Pool(2) as pool:
         ...     pool.map(len, ["a", "bb", ""])
         [1, 2, 0]
         """
         limit = limits(timeout, retries, retry_on)
-        plan = Plan(ONE, chunksize, errors, limits=limit)
+        plan = Plan(ONE, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map(func, iterable, plan, (progress, total))
 
     def starmap(
@@ -190,6 +208,7 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict.
 
@@ -198,7 +217,7 @@ class Pool:
         [8, 9]
         """
         limit = limits(timeout, retries, retry_on)
-        plan = Plan(STAR, chunksize, errors, limits=limit)
+        plan = Plan(STAR, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map(func, iterable, plan, (progress, total))
 
     def map_async(
@@ -215,6 +234,7 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> AsyncResult:
         """As `map`, but return an `AsyncResult` once all items are submitted.
 
@@ -222,7 +242,7 @@ class Pool:
         lazy.
         """
         limit = limits(timeout, retries, retry_on)
-        plan = Plan(ONE, chunksize, errors, limits=limit)
+        plan = Plan(ONE, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     def starmap_async(
@@ -239,10 +259,11 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> AsyncResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         limit = limits(timeout, retries, retry_on)
-        plan = Plan(STAR, chunksize, errors, limits=limit)
+        plan = Plan(STAR, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     # Many items, results one by one
@@ -261,6 +282,7 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """Yield results in the order of the items, lazily.
 
@@ -273,8 +295,9 @@ class Pool:
         ...     list(pool.imap(abs, range(-2, 1)))
         [2, 1, 0]
         """
-        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        plan = Plan(ONE, chunksize, errors, limits=limit, buffer=buffer)
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(ONE, chunksize, errors, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def imap_unordered(
@@ -291,10 +314,12 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, in the order in which results arrive."""
-        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        plan = Plan(ONE, chunksize, errors, ordered=False, limits=limit, buffer=buffer)
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(ONE, chunksize, errors, ordered=False, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap(
@@ -311,10 +336,12 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        plan = Plan(STAR, chunksize, errors, limits=limit, buffer=buffer)
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(STAR, chunksize, errors, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap_unordered(
@@ -331,10 +358,12 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
+        seed: Seed = None,
     ) -> ResultIterator:
         """As `istarmap`, in the order in which results arrive."""
-        limit, buffer = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        plan = Plan(STAR, chunksize, errors, ordered=False, limits=limit, buffer=buffer)
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(STAR, chunksize, errors, ordered=False, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     # Life
@@ -430,17 +459,24 @@ class Pool:
         limits: Limits,
     ) -> AsyncResult:
         crew = self._crew
+        root = self._roots() if self._seeded else None
         if kwds:
-            task = crew.task(func, Plan(APPLY, limits=limits))
+            task = crew.task(func, Plan(APPLY, limits=limits, root=root))
             return crew.engine.submit(task, (tuple(args), dict(kwds)))
-        task = crew.single(func, limits)
+        task = crew.single(func, limits, root)
         return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
 
     def _map(
         self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, shown: tuple[Any, Any]
     ) -> list[Any]:
         task = self._crew.task(func, plan, _setup.display(iterable, *shown))
-        return self._crew.engine.map(task, iterable)
+        try:
+            results = self._crew.engine.map(task, iterable)
+        except Exception:
+            self._crew.hear()
+            raise
+        self._crew.hear()
+        return results
 
     def _map_async(
         self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, extras: tuple[Any, ...]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Maker = Callable[..., Pickler]
     Known = dict[int, tuple[Any, ...]]
 
+_BARE = b"!"  # no pickle: the type and the text of an exception (see `bare` in worker.rs)
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement or the like
 _MAX_TEXT = 100_000
 _WITH_SETTER = 6  # length of what __reduce__ gives when it names the function that sets the state
@@ -269,6 +270,8 @@ def make_stand_in(name: str, message: str) -> BaseException:
 
 def loads_exception(data: bytes) -> BaseException:
     """The exception that `dumps_exception` put into `data`, ready to be raised."""
+    if data[:1] == _BARE:
+        return _of_text(data[1:].decode("utf-8", "replace"))
     body, facts, note = _loads(data)
     exc = _safe(lambda: _loads(body)) if body is not None else None
     if not isinstance(exc, BaseException):
@@ -279,6 +282,17 @@ def loads_exception(data: bytes) -> BaseException:
     if note is not None:
         _add_note(exc, note)
     return exc
+
+
+def _of_text(text: str) -> BaseException:
+    """What stands for an exception that its worker had no memory to pickle."""
+    kind, _, message = text.partition("\n")
+    if kind == "MemoryError":
+        return MemoryError(message or "the task needed more memory than its worker may have")
+    from .errors import RemoteError
+
+    reason = "its worker had no memory left to pickle it"
+    return RemoteError(type_name=kind or "an exception", message=message, reason=reason)
 
 
 def _add_note(exc: BaseException, note: str) -> None:

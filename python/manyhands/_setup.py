@@ -13,7 +13,7 @@ import sys
 from _thread import allocate_lock
 from _weakref import ref
 
-from . import _code, _default, _neighbours, _snapshot
+from . import _code, _default, _logs, _neighbours, _snapshot
 from ._again import NO_LIMITS
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
 from ._options import at_least_one, check_method
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._again import Limits
     from ._local import SerialPool
     from ._native import Stream
-    from ._options import Progress
+    from ._options import MemoryLimit, Progress, Seed
 
 
 _MOST_WORKERS = 4096
@@ -50,6 +50,10 @@ class Options:
         self._env: dict[str, str] = {}
         self._threads = 1
         self.preload: tuple[str, ...] = ()
+        # Bytes of memory beyond which a worker is replaced, and beyond which it is ended.
+        self.memory: tuple[int | None, int | None] = (None, None)
+        # Whether what workers log goes to the parent's handlers.
+        self.logs = True
 
     def environment(
         self, env: Mapping[str, str] | None, threads: int | None, preload: Sequence[str]
@@ -136,11 +140,12 @@ class Crew:
         self._streams: list[Stream] = []
         self._lock = allocate_lock()
         environ = options.environ()
-        snapshot = _snapshot.take(environ, options.preload)
         by_template = options.method == "template"
+        # The template's workers are told at the first call.
+        snapshot = self._snapshot(None if by_template else self._logs())
         self.engine = Engine(
             (options.workers, options.cores),
-            options.max_tasks,
+            (options.max_tasks, *options.memory),
             _template_command(environ) if by_template else None,
             snapshot,
         )
@@ -209,8 +214,12 @@ class Crew:
         name = _code.describe(func)
         return self.engine.task(code, name, self._shipping, plan.engine_plan, display)
 
-    def single(self, func: Callable[..., Any], limits: Limits = NO_LIMITS) -> Task:
+    def single(
+        self, func: Callable[..., Any], limits: Limits = NO_LIMITS, root: bytes | None = None
+    ) -> Task:
         """The task of `apply` without keywords: kept while the function's code cannot change."""
+        if root is not None:
+            return self.task(func, Plan(STAR, limits=limits, root=root))
         key = id(func) if limits is NO_LIMITS else (id(func), limits.key)
         kept = self._singles.get(key)
         if kept is not None and kept[0] is func:
@@ -234,9 +243,25 @@ class Crew:
         """Let the template fork workers: they take over what the program is at this moment."""
         if not self._released:
             self._released = True
-            snapshot = _snapshot.take(self._options.environ(), self._options.preload)
+            snapshot = self._snapshot(self._logs())
             self.engine.set_start(snapshot, self._parcel.fds)
             self.engine.release()
+
+    # Logs
+
+    def _logs(self) -> Any:
+        """What workers are told of the logs: where records go, and which are wanted."""
+        return (_logs.open_channel(), _logs.settings()) if self._options.logs else None
+
+    def hear(self) -> None:
+        """Let the handlers have what workers have logged by now."""
+        if self._options.logs:
+            _logs.flush()
+
+    def _snapshot(self, logs: Any) -> bytes:
+        options = self._options
+        more = {"logs": logs, "memory": options.memory}
+        return _snapshot.take(options.environ(), options.preload, more)
 
     # Iterators
 
@@ -290,6 +315,7 @@ class Crew:
         """Wait until no worker is left."""
         if not self.engine.is_foreign():
             self.engine.wait_gone(None)
+            self.hear()
 
     def grow(self, count: int) -> None:
         """Add workers."""
@@ -342,11 +368,14 @@ def serial_pool(
     preload: Sequence[str] = (),  # noqa: ARG001 - the same
     exit: str = "wait",  # noqa: A002 - the option's name
     threads_per_worker: int | None = None,  # noqa: ARG001 - the same
+    seed: Seed = None,
+    logs: bool = True,  # noqa: ARG001 - they are the caller's
+    max_memory_per_child: MemoryLimit = None,  # noqa: ARG001 - nothing is ever replaced
 ) -> SerialPool:
     """What `Pool(processes=0)` is: the same methods, in the caller."""
     from ._local import SerialPool
 
-    return SerialPool(initializer, initargs, exit=exit)
+    return SerialPool(initializer, initargs, exit=exit, seed=seed)
 
 
 def _remember(crew: Crew) -> None:
@@ -365,5 +394,6 @@ def _at_exit() -> None:
     for crew in crews:
         if not crew.engine.is_foreign():
             crew.engine.wait_gone(5.0)
+    _logs.finish()
     join_all(5.0)
     leave_interpreter()

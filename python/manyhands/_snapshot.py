@@ -56,8 +56,10 @@ def worker_environment(env: Mapping[str, str] | None, threads: int) -> dict[str,
     return environment
 
 
-def take(environment: Mapping[str, str], preload: Sequence[str]) -> bytes:
-    """The parent as it is now, as a blob for `restore`."""
+def take(
+    environment: Mapping[str, str], preload: Sequence[str], more: Mapping[str, Any] | None = None
+) -> bytes:
+    """The parent as it is now, as a blob for `load`; with what else a worker is told."""
     main = sys.modules.get("__main__")
     return dumps(
         {
@@ -71,14 +73,20 @@ def take(environment: Mapping[str, str], preload: Sequence[str]) -> bytes:
             "authkey": _neighbours.authkey(),
             "tracker": _neighbours.tracker(),
             "preload": list(preload),
+            **(more or {}),
         },
         5,
     )
 
 
-def restore(blob: bytes) -> None:
+def load(blob: bytes) -> dict[str, Any]:
+    """What a snapshot says."""
+    state: dict[str, Any] = loads(blob)
+    return state
+
+
+def restore(state: Mapping[str, Any]) -> None:
     """Make this process resemble the one that took the snapshot."""
-    state = loads(blob)
     if state["cwd"] is not None:
         try:
             os.chdir(state["cwd"])

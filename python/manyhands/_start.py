@@ -31,8 +31,11 @@ if TYPE_CHECKING:
         def pid(self) -> int:
             """Its number."""
 
-        def exitcode(self) -> int | None:
-            """Its exit code, once it is dead: negative for a signal, None if unknown."""
+        def ended(self) -> tuple[int | None, int | None]:
+            """Once it is dead: its exit code, negative for a signal, and its peak of memory.
+
+            The peak is in bytes; None stands for what is not known.
+            """
 
         def discard(self) -> None:
             """End it: its pool does not come to be."""
@@ -44,17 +47,17 @@ class Forked:
     def __init__(self, pid: int) -> None:
         self.pid = pid
 
-    def exitcode(self) -> int | None:
+    def ended(self) -> tuple[int | None, int | None]:
         try:
-            _, status = os.waitpid(self.pid, 0)
+            _, status, usage = os.wait4(self.pid, 0)
         except ChildProcessError:
             # Something else in the program waits for every child.
-            return None
-        return os.waitstatus_to_exitcode(status)
+            return None, None
+        return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
 
     def discard(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
-        self.exitcode()
+        self.ended()
 
 
 class Started:
@@ -72,10 +75,10 @@ class Started:
         self._process.terminate()
         self._process.join()
 
-    def exitcode(self) -> int | None:
+    def ended(self) -> tuple[int | None, int | None]:
         self._process.join(1)
         code: int | None = self._process.exitcode
-        return code
+        return code, None
 
 
 class ForkLauncher:
@@ -256,7 +259,7 @@ class LaunchThread:
         with self._lock:
             late, self._workers = self._workers, {}
         for worker in late.values():
-            worker.exitcode()
+            worker.ended()
 
     def _step(self, *, block: bool) -> bool:
         """Carry out one order; whether there may be another."""
@@ -267,7 +270,7 @@ class LaunchThread:
         if end is None:
             with self._lock:
                 dead = self._workers.pop(key, None)
-            self._launches.reported(key, dead.exitcode() if dead is not None else None)
+            self._launches.reported(key, *(dead.ended() if dead is not None else (None, None)))
             return True
         try:
             launched = self._launch(end, self._snapshot)

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-_PLAIN_FINDERS = ("BuiltinImporter", "FrozenImporter", "PathFinder")
+_PLAIN_FINDERS = ("BuiltinImporter", "FrozenImporter", "PathFinder", "ManyhandsFinder")
 
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from manyhands._template import {0}; {0}()"
 
@@ -57,7 +57,17 @@ def workers() -> None:
     import os
 
     # What every worker needs, so that it is born with it.
-    from . import _handles, _namespace, _native, _neighbours, _pickling, _snapshot, _worker  # noqa: F401
+    from . import (  # noqa: F401
+        _handles,
+        _namespace,
+        _native,
+        _neighbours,
+        _outlet,
+        _pickling,
+        _seeds,
+        _snapshot,
+        _worker,
+    )
 
     start = _native.run_template(_import, _fork)
     if start is None:

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Literal, TextIO
+    from typing import Literal, NoReturn, TextIO
 
     from ._native import WorkerEnd
 
@@ -60,17 +60,23 @@ def serve(
 ) -> None:
     """Be a worker until the pool asks for the end."""
     global _current  # noqa: PLW0603 - one identity per process
-    from . import _namespace, _snapshot
+    from . import _namespace, _seeds, _snapshot
 
     _current = Worker(end.seat)
     _namespace.prepare(origin)
-    _snapshot.restore(snapshot)
+    state = _snapshot.load(snapshot)
+    if state["logs"] is not None:
+        from ._outlet import begin
+
+        channel, settings = state["logs"]
+        begin(channel, _current.name, settings)
+    _snapshot.restore(state)
     _prepare_output()
     _prepare_signals(end.stacks_fd())
-    reseed()
+    _seeds.leave()
     _name_process(_current.name)
     try:
-        run_worker(end)
+        run_worker(end, *state["memory"])
     finally:
         _flush()
 
@@ -80,6 +86,22 @@ def initialize(function: Callable[..., object], arguments: bytes) -> None:
     from ._pickling import loads
 
     function(*loads(arguments, "initargs"))
+
+
+def end_fork(error: BaseException | None) -> NoReturn:
+    """End a fork of this worker that has come back out of its task: called by the native loop.
+
+    A program that forks and does not end its child by `os._exit` would be two programs; here the
+    child would be a second worker on one lane.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        code = 1
+        sys.excepthook(type(error), error, error.__traceback__)
+    _flush()
+    os._exit(code)
 
 
 def _prepare_output() -> None:
@@ -113,15 +135,6 @@ def _on_interrupt(_signum: int, _frame: FrameType | None) -> None:
     """SIGINT counts only for the item that the parent wants to stop."""
     if interrupt_wanted():
         raise KeyboardInterrupt
-
-
-def reseed() -> None:
-    """A fork copies the state of random generators: each worker gets one of its own."""
-    if "random" in sys.modules:
-        sys.modules["random"].seed()
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
 
 
 def _name_process(name: str) -> None:

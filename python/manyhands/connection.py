@@ -6,9 +6,10 @@ has the methods of the standard library's and works with `wait`, `selectors` and
 `fileno`. Reading and writing that descriptor by oneself (`os.read`) is not supported: the messages
 are not in it.
 
-`Listener`, `Client`, `wait` and all other names are the standard library's: what they give are
-connections over sockets, of the standard library's class. `Connection(handle)` makes such a one
-over a descriptor, and `isinstance` takes both for a `Connection`.
+`Listener` and `Client` give connections over sockets, which are the standard library's but for
+this: objects of classes of `__main__` take their definition along. `wait` and all other names are
+the standard library's. `Connection(handle)` makes a connection of the standard library over a
+descriptor, and `isinstance` takes both kinds for a `Connection`.
 
 Refuses: messages to other machines, and to processes that are no relatives.
 """
@@ -19,14 +20,13 @@ import multiprocessing.connection as _standard
 from io import BytesIO
 from multiprocessing import reduction
 from multiprocessing.connection import (
-    Client,
-    Listener,
     answer_challenge,
     deliver_challenge,
     wait,
 )
 
 from . import _handles
+from ._carriers import Client, Listener
 from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe
 
 TYPE_CHECKING = False
@@ -97,7 +97,7 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - 
 
 
 def _dumps(obj: object) -> bytes:
-    """Pickle as `multiprocessing` does; called by the native part of a connection."""
+    """The pickle that `recv_bytes` shows of an object; called by the native part."""
     file = BytesIO()
     reduction.ForkingPickler(file).dump(obj)
     return file.getvalue()

@@ -29,6 +29,7 @@ __all__ = [
     "InitializerError",
     "LargeGlobalWarning",
     "LaunchError",
+    "MemoryLimitExceeded",
     "OwnerDied",
     "OwnerDiedWarning",
     "PicklingError",
@@ -103,6 +104,9 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
     - `exitcode`: the worker's exit status when no signal ended it
     - `pid`, `worker`: process id and the pool's number of the worker
     - `function`: name of the function that ran
+    - `out_of_memory`: whether the kernel ended it because memory was short, by the counter of its
+      control group
+    - `peak_memory`: the most memory that it had, in bytes (its resident set)
     - `detail`: one more sentence, for causes that only the pool can tell
 
     >>> error = WorkerDied(index=3, signal=11, worker=0, pid=4242, function="resize")
@@ -110,7 +114,17 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
     11
     """
 
-    _facts = ("index", "signal", "exitcode", "pid", "worker", "function", "detail")
+    _facts: tuple[str, ...] = (
+        "index",
+        "signal",
+        "exitcode",
+        "pid",
+        "worker",
+        "function",
+        "out_of_memory",
+        "peak_memory",
+        "detail",
+    )
 
     index: int | None
     signal: int | None
@@ -118,13 +132,15 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
     pid: int | None
     worker: int | None
     function: str | None
+    out_of_memory: bool | None
+    peak_memory: int | None
     detail: str | None
 
     def _text(self) -> str:
         item = "an item" if self.index is None else f"item {self.index}"
         of = f" of {self.function}" if self.function else ""
         parts = [f"{_worker(self.worker, self.pid)} {self._end()} while it ran {item}{of}."]
-        parts.extend(text for text in (self.detail, self._advice()) if text)
+        parts.extend(text for text in (self.detail, self._advice(), _peak(self)) if text)
         parts.append("This item is lost; the other items are not affected.")
         return " ".join(parts)
 
@@ -136,10 +152,11 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
         return "ended"
 
     def _advice(self) -> str:
-        if self.signal == signals.SIGKILL:
+        if self.out_of_memory:
+            return "The kernel was short of memory and chose it: " + _LESS_MEMORY
+        if self.signal == signals.SIGKILL and self.out_of_memory is None:
             return (
-                "When nobody sent that signal it was the kernel, short of memory: use fewer "
-                "workers or smaller items."
+                "When nobody sent that signal it was the kernel, short of memory: " + _LESS_MEMORY
             )
         if self.signal in _CRASHES:
             return (
@@ -149,6 +166,49 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
         if self.signal is None and self.exitcode is not None:
             return "Something in the task called os._exit or ended the interpreter."
         return ""
+
+
+class MemoryLimitExceeded(WorkerDied, MemoryError):
+    """The worker that ran an item had more memory than the pool's hard limit, and was ended.
+
+    A `WorkerDied` and a `MemoryError`. Besides the facts of the former, keyword-only: `used`, the
+    memory that the worker had for itself, and `limit`, both in bytes.
+
+    >>> error = MemoryLimitExceeded(index=3, used=3 * 2**30, limit=2**30, function="resize")
+    >>> error.limit
+    1073741824
+    """
+
+    _facts: tuple[str, ...] = (*WorkerDied._facts, "used", "limit")  # noqa: SLF001 - its own base
+
+    used: int | None
+    limit: int | None
+
+    def _end(self) -> str:
+        return f"was ended because it had {_mebibytes(self.used)} of memory"
+
+    def _advice(self) -> str:
+        return (
+            f"The pool allows {_mebibytes(self.limit)} (max_memory_per_child): allow more, or let "
+            "one item need less."
+        )
+
+
+def _mebibytes(count: int | None) -> str:
+    return "too much" if count is None else f"{count / 2**20:.0f} MiB"
+
+
+_LESS_MEMORY = "use fewer workers or smaller items."
+
+
+def _peak(error: WorkerDied) -> str:
+    if (
+        not error.peak_memory
+        or isinstance(error, MemoryLimitExceeded)
+        or error.signal != signals.SIGKILL
+    ):
+        return ""
+    return f"It had {_mebibytes(error.peak_memory)} of memory at most."
 
 
 _CRASHES = frozenset(

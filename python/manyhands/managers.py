@@ -1,7 +1,9 @@
 """`multiprocessing.managers`: the standard library's, which run on our contexts too.
 
 A manager's server is a process of the context that the manager gets (`Manager()` of a context, or
-`SyncManager(ctx=...)`); without one it is the default context of this package.
+`SyncManager(ctx=...)`); without one it is the default context of this package. Values and
+arguments may be of classes that `__main__` defines: their definitions go along (`_carriers`). The
+`Pool` of a manager is ours.
 
 Refuses: to have proxies of its own. Names that are not here are the standard library's.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing.managers as _standard
 
+from . import _carriers
 from ._processes import Process
 
 TYPE_CHECKING = False
@@ -17,6 +20,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = list(_standard.__all__)
+
+
+class _Serializer(str):
+    """The name of our serializer; whoever unpickles it has the serializer registered by then."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_serializer, ())
+
+
+_PICKLE = _Serializer("manyhands")
+
+
+def _serializer() -> _Serializer:
+    return _PICKLE
+
+
+_serializers: dict[str, tuple[Any, Any]] = _standard.listener_client  # type: ignore[attr-defined]
+_serializers[_PICKLE] = (_carriers.Listener, _carriers.Client)
 
 
 class _Default:
@@ -37,11 +60,23 @@ class BaseManager(_standard.BaseManager):
         **options: Any,
     ) -> None:
         chosen: Any = ctx or _Default()
+        if serializer == "pickle":
+            serializer = _PICKLE
         super().__init__(address, authkey, serializer, chosen, **options)
 
 
 class SyncManager(_standard.SyncManager, BaseManager):
     """A manager of the synchronisation objects, lists, dictionaries, ... of `multiprocessing`."""
+
+
+def _pool(*args: Any, **options: Any) -> Any:
+    from ._pool import Pool
+
+    return Pool(*args, **options)
+
+
+_proxy: Any = _standard.PoolProxy  # type: ignore[attr-defined]
+SyncManager.register("Pool", _pool, _proxy)
 
 
 class SharedMemoryManager(_standard.SharedMemoryManager):
@@ -56,6 +91,8 @@ class SharedMemoryManager(_standard.SharedMemoryManager):
         **options: Any,
     ) -> None:
         chosen: Any = ctx or _Default()
+        if serializer == "pickle":
+            serializer = _PICKLE
         super().__init__(address, authkey, serializer, chosen, **options)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 
 import pytest
 import tasks
 from support import LIMIT, parallel, processes
+
+import manyhands
 
 USES = {
     "map": lambda pool: pool.map(tasks.square, [1]),
@@ -120,3 +123,43 @@ def test_a_forked_child_in_a_task(make_pool):
     pool = make_pool(1)
     assert pool.map(tasks.fork_and_wait, range(5)) == list(range(5))
     assert pool.apply(tasks.square, (3,)) == 9
+
+
+def fork_and_return(x):
+    """The child comes back out of the task: it was to call `os._exit`, and did not."""
+    pid = os.fork()
+    if pid == 0:
+        return x
+    return x, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fork_and_fail(x):
+    pid = os.fork()
+    if pid == 0:
+        os.execvp("/no/such/program", ["x"])  # noqa: S606 - it fails
+    return x, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fork_and_exit(x):
+    pid = os.fork()
+    if pid == 0:
+        sys.exit(7)
+    return x, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("method", ["template", "fork"])
+@pytest.mark.parametrize(("task", "code"), [(fork_and_return, 0), (fork_and_exit, 7)])
+def test_a_fork_that_comes_back_out_of_a_task_ends(method, task, code):
+    with manyhands.Pool(2, context=method) as pool:
+        assert pool.map(task, range(20), 1) == [(x, code) for x in range(20)]
+
+
+def test_what_a_fork_raises_out_of_a_task_is_told(caplog):
+    with manyhands.Pool(2) as pool:
+        assert pool.map(fork_and_fail, range(3), 1) == [(x, 1) for x in range(3)]
+    assert caplog.text.count("FileNotFoundError") == 3
+
+
+def test_a_fork_that_comes_back_out_of_an_initializer_ends():
+    with manyhands.Pool(2, initializer=os.fork) as pool:
+        assert pool.map(abs, range(-20, 0), 1) == list(range(20, 0, -1))

@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::{env, error, fmt, fs};
 
-use crate::cgroup::{self, Level, Version};
+use crate::cgroup::{self, Level, Version, field};
 
 /// The environment variable with the user's own budget.
 pub const MEMORY: &str = "MANYHANDS_MEMORY";
@@ -106,13 +106,6 @@ fn room(level: &Level) -> Option<u64> {
     };
     let spare = read("memory.stat").and_then(|stat| field(&stat, cache)).unwrap_or(0);
     Some(limit.saturating_sub(used.unwrap_or(0).saturating_sub(spare)))
-}
-
-/// The number that follows `name` in a file of lines `name number [unit]`.
-fn field(text: &str, name: &str) -> Option<u64> {
-    let mut lines = text.lines().map(str::split_ascii_whitespace);
-    let mut line = lines.find_map(|mut words| (words.next() == Some(name)).then_some(words))?;
-    line.next()?.parse().ok()
 }
 
 /// What the user allows: none when unset or empty.

@@ -55,6 +55,13 @@ pub(crate) fn levels(root: &Path, controller: &str) -> Vec<Level> {
     found
 }
 
+/// The number that follows `name` in a file of lines `name number [unit]`.
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().map(str::split_ascii_whitespace);
+    let mut line = lines.find_map(|mut words| (words.next() == Some(name)).then_some(words))?;
+    line.next()?.parse().ok()
+}
+
 /// A mounted hierarchy.
 #[derive(Debug)]
 struct Mount {

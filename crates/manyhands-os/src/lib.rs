@@ -11,6 +11,7 @@
 //! | [`cpu`] | how many cores this process may use |
 //! | [`doorbell`] | a stream socket that rings, and tells when the other side is gone |
 //! | [`event`] | eventfd: waking a thread that polls |
+//! | [`footprint`] | how much memory this process has for itself, and a limit of it |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
@@ -18,6 +19,7 @@
 //! | [`life`] | whether a process that is known by number still lives |
 //! | [`lifeline`] | ending with the holder of a pipe |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
+//! | [`oom`] | how often the kernel has ended processes for lack of memory |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
 //! | [`room`] | how much memory the machine has, and address space the process; random numbers |
@@ -33,6 +35,7 @@ pub mod clock;
 pub mod cpu;
 pub mod doorbell;
 pub mod event;
+pub mod footprint;
 pub mod fork;
 pub mod futex;
 pub mod jobcontrol;
@@ -40,6 +43,7 @@ pub mod launch;
 pub mod life;
 pub mod lifeline;
 pub mod memory;
+pub mod oom;
 pub mod poll;
 pub mod process;
 pub mod room;

@@ -7,7 +7,10 @@
 //! Numbers are used in three places where the kernel has nothing else, each safe by its caller's
 //! duty: opening the pidfd of an own child that has not been reaped, ending a process group whose
 //! leader has not been reaped, and [`PidFd::signal_group`]'s absence before Linux 6.9.
-#![expect(unsafe_code, reason = "a flag of pidfd_send_signal and _exit, which rustix lacks")]
+#![expect(
+    unsafe_code,
+    reason = "a flag of pidfd_send_signal, waitid's account of resources and _exit, which rustix lacks"
+)]
 
 use rustix::io::Errno;
 use rustix::process::{
@@ -164,6 +167,45 @@ pub fn reap(child: &PidFd) -> io::Result<ExitStatus> {
             return Ok(status);
         }
     }
+}
+
+/// As [`reap`], with the most memory that the child had at once, in bytes: its resident set, that of
+/// a child of its own if that was larger.
+///
+/// # Errors
+///
+/// Those of [`wait_nowait`].
+pub fn reap_with_peak(child: &PidFd) -> io::Result<(ExitStatus, u64)> {
+    // SAFETY: two structures of numbers and pointers that are not followed; zero is valid for all.
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: the descriptor is open, and both pointers are to live values of the types that the
+        // call fills; the C library's wrapper lacks the last argument.
+        let outcome = unsafe {
+            libc::syscall(
+                libc::SYS_waitid,
+                libc::P_PIDFD,
+                child.0.as_raw_fd(),
+                &raw mut info,
+                libc::WEXITED,
+                &raw mut usage,
+            )
+        };
+        if outcome == 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // SAFETY: the call has succeeded, and what it tells of an ended child has a status.
+    let number = unsafe { info.si_status() };
+    let status = match info.si_code {
+        libc::CLD_EXITED => ExitStatus::Exited(number),
+        code => ExitStatus::Signaled { signal: number, core: code == libc::CLD_DUMPED },
+    };
+    Ok((status, usage.ru_maxrss.unsigned_abs() * 1024))
 }
 
 fn wait_for(child: &PidFd, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
@@ -342,6 +384,19 @@ mod tests {
         assert_eq!(reap(&shell("exit 7")).unwrap(), ExitStatus::Exited(7));
         let status = reap(&shell("kill -TERM $$")).unwrap();
         assert_eq!(status, ExitStatus::Signaled { signal: 15, core: false });
+    }
+
+    #[test]
+    fn a_child_is_reaped_with_its_peak_of_memory() {
+        let (status, peak) = reap_with_peak(&shell("exit 5")).unwrap();
+        assert_eq!(status, ExitStatus::Exited(5));
+        assert!((64 << 10..1 << 30).contains(&peak), "{peak}");
+        let child = shell("kill -KILL $$");
+        assert_eq!(
+            reap_with_peak(&child).unwrap().0,
+            ExitStatus::Signaled { signal: 9, core: false }
+        );
+        assert_eq!(reap_with_peak(&child).unwrap_err().raw_os_error(), Some(libc::ECHILD));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub struct CallSpec {
 }
 
 /// How a worker ended, and which seat it sat on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Death {
     /// The seat: stable over replacements, counted from 0.
     pub seat: usize,
@@ -73,6 +73,12 @@ pub struct Death {
     pub status: Option<ExitStatus>,
     /// More words, where the status does not tell the reason.
     pub reason: Option<String>,
+    /// Whether the kernel ended it because memory was short; none if that cannot be known.
+    pub out_of_memory: Option<bool>,
+    /// The most memory that it had, in bytes: its resident set.
+    pub peak: Option<u64>,
+    /// The memory that it had for itself, and what it may have had at most, where it was ended for that.
+    pub exceeded: Option<(u64, u64)>,
 }
 
 /// An item that ran longer than it may.

@@ -36,6 +36,7 @@ impl Worker {
         if process.pidfd.is_dead() {
             return;
         }
+        self.killed_by_us = true;
         // Whoever has died in the meantime needs no signal; there is nobody to tell.
         let _gone = kill_group(process.pid, Signal::KILL);
         let _gone = process.pidfd.signal(Signal::KILL);
@@ -49,18 +50,8 @@ impl State {
             return self.bury_spare(key);
         };
         self.collect(at);
+        let death = Arc::new(self.cause_of_death(at));
         let seat = &mut self.seats[at];
-        let notice = seat.worker.notice.clone();
-        let death = Arc::new(Death {
-            seat: seat.id,
-            pid: seat.worker.process.as_ref().map(|process| process.pid),
-            status: notice.as_ref().and_then(|notice| notice.status),
-            reason: if seat.worker.lied {
-                Some("It was ended because it wrote something that cannot be a reply.".into())
-            } else {
-                notice.and_then(|notice| notice.reason)
-            },
-        });
         let had_started = seat.worker.has_started();
         let parcels = seat.worker.salvage();
         let mut verdict = seat.worker.last_verdict();
@@ -270,7 +261,10 @@ impl State {
 
     /// What follows when replies have been read: retirements, and the end of a closing pool.
     pub(crate) fn after_collecting(&mut self) {
-        if self.config.max_tasks.is_some() {
+        if self.config.memory.soft.is_some() {
+            self.spend_the_grown();
+        }
+        if self.config.max_tasks.is_some() || self.config.memory.soft.is_some() {
             self.replace_the_spent();
         }
         if self.phase != Phase::Open {
@@ -278,6 +272,19 @@ impl State {
         }
         if !self.queue.is_empty() {
             self.pump();
+        }
+    }
+
+    /// Workers that have grown too much are given nothing more.
+    pub(crate) fn spend_the_grown(&mut self) {
+        for at in 0..self.seats.len() {
+            let worker = &mut self.seats[at].worker;
+            if worker.budget == Some(0) || worker.stopping || !worker.lane.has_grown() {
+                continue;
+            }
+            let parcels = worker.recall(u32::MAX);
+            worker.budget = Some(0);
+            self.requeue(parcels);
         }
     }
 
@@ -316,10 +323,19 @@ impl State {
             status: None,
             final_word: false,
             reason: None,
+            peak: None,
         });
         notice.status = notice.status.or(status);
         notice.reason = notice.reason.take().or(reason);
         notice.final_word |= last;
+    }
+
+    /// Notes all that whoever has reaped a worker knows: its status, and its peak of memory in bytes.
+    pub(crate) fn note_end(&mut self, key: u64, status: Option<ExitStatus>, peak: Option<u64>) {
+        self.note_death(key, status, None, true);
+        if let Some(notice) = self.worker_mut(key).and_then(|worker| worker.notice.as_mut()) {
+            notice.peak = peak;
+        }
     }
 
     /// Dead workers whose story is complete, or was waited for long enough.

@@ -15,11 +15,13 @@
 //! | [`luggage`] | blocks of shared memory that requests and replies name |
 //! | `shared`, `need`, `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
 //! | `death` | a worker is gone: who pays, who replaces it |
+//! | `cause` | why it ended |
 //! | `deadline`, `watch` | which item has run for how long, without polling |
 //! | `ending`, `sentence` | an item that must not run on: a signal, some grace, the end |
 //! | [`retry`], `again` | items that may run again |
 //! | `supervisor` | the one helper thread of the process |
 //! | `launch` | where workers come from |
+//! | [`memory`] | workers that grow: replaced between items, or ended |
 //! | [`template`] | the clean process that forks them |
 //! | [`worker`] | the other side: the loop of a worker process |
 //!
@@ -28,6 +30,7 @@
 
 mod again;
 pub mod call;
+mod cause;
 mod collect;
 mod deadline;
 mod death;
@@ -36,7 +39,9 @@ mod ending;
 mod enqueue;
 mod launch;
 pub mod luggage;
+pub mod memory;
 mod need;
+mod oom_kills;
 pub mod pool;
 mod queue;
 mod registry;
@@ -56,8 +61,9 @@ mod worker_seat;
 pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Overrun, Run, Status};
 pub use launch::{LaunchOrder, Launcher, Start, WorkerEnd};
 pub use luggage::Luggage;
+pub use memory::MemoryLimits;
 pub use need::{Need, Waited};
 pub use pool::{Host, Pool, PushError};
-pub use registry::forked;
+pub use registry::{forked, generation};
 pub use retry::Retry;
 pub use state::Config;

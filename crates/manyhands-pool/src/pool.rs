@@ -481,9 +481,9 @@ impl Host {
         self.0.call_supervisor();
     }
 
-    /// Host: how a worker ended (`None`: that cannot be known).
-    pub fn reported(&self, key: u64, status: Option<ExitStatus>) {
-        self.0.lock().note_death(key, status, None, true);
+    /// Host: how a worker ended, and the most memory that it had in bytes (`None`: that cannot be known).
+    pub fn reported(&self, key: u64, status: Option<ExitStatus>, peak: Option<u64>) {
+        self.0.lock().note_end(key, status, peak);
         self.0.call_supervisor();
     }
 }

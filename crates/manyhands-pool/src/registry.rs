@@ -38,7 +38,8 @@ impl Node {
 }
 
 /// How many forks lie between the first process and this one.
-pub(crate) fn generation() -> u32 {
+#[must_use]
+pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 

@@ -16,6 +16,8 @@ use rustc_hash::FxHashMap;
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
 use crate::luggage::Luggage;
+use crate::memory::MemoryLimits;
+use crate::oom_kills::OomKills;
 use crate::queue::Queue;
 use crate::wire;
 use crate::worker_seat::{Parcel, REPORT_WAIT, Seat, What, Worker};
@@ -27,6 +29,8 @@ pub struct Config {
     pub workers: usize,
     /// Items after which a worker is replaced.
     pub max_tasks: Option<u64>,
+    /// How much memory a worker may have for itself.
+    pub memory: MemoryLimits,
     /// Threads that can run at once on this machine.
     pub cores: usize,
     /// The world whose blocks requests and replies may name; workers get it.
@@ -107,6 +111,7 @@ pub(crate) struct State {
     pub(crate) scratch: Vec<u8>,
     /// Holds that have ended: the supervisor drops them, outside of the lock.
     pub(crate) dropped: Luggage,
+    pub(crate) oom_kills: OomKills,
 }
 
 /// Codes that nobody uses are kept up to this many, and this many bytes.
@@ -141,6 +146,7 @@ impl State {
             nudged: false,
             scratch: Vec::new(),
             dropped: Luggage::new(),
+            oom_kills: OomKills::new(),
         }
     }
 

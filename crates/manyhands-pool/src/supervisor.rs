@@ -181,8 +181,8 @@ fn take_news(state: &mut State, event: Event) -> bool {
         Event::Forked { id, pid, pidfd } => {
             adopt(state, id, Process { pid, pidfd });
         }
-        Event::Exited { id, status, .. } => {
-            state.note_death(id, Some(status), None, true);
+        Event::Exited { id, status, peak, .. } => {
+            state.note_end(id, Some(status), Some(peak));
         }
         Event::ForkFailed { id, message } => state.launch_failed(id, &message),
         Event::Lost { id, reason } => state.note_death(id, None, Some(reason), true),

@@ -18,6 +18,7 @@ use manyhands_shm::lane::{Heading, Item, Lane, NoRoom, Runner, State};
 use manyhands_shm::park::Unparked;
 
 use crate::launch::WorkerEnd;
+use crate::memory::{MemoryLimits, Watch};
 use crate::wire;
 
 /// How long an idle worker watches its bell before it sleeps, where a core is to spare.
@@ -138,7 +139,13 @@ impl Replier {
 
 /// Serves the lane until the parent asks for the end.
 pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
+    serve_within(end, MemoryLimits::default(), tasks);
+}
+
+/// As [`serve`], in a process that may have so much memory.
+pub fn serve_within(end: WorkerEnd, limits: MemoryLimits, tasks: &mut dyn Tasks) {
     let lane = Arc::clone(&end.lane);
+    let mut watch = Watch::new(&lane, limits);
     let mut out = Replier::new(end);
     let mut clock = Clock::new();
     out.end.hub.set_awake(out.end.seat, true);
@@ -167,8 +174,12 @@ pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
         }
         if item.heading.kind >= wire::CONTROL || out.held {
             clock.restart();
-        } else {
-            clock.tick(&lane);
+        } else if clock.tick(&lane)
+            && let Some(watch) = &mut watch
+            && watch.is_beyond(clock.since)
+        {
+            lane.set_grown();
+            out.end.event.notify();
         }
         if item.heading.kind == wire::STOP {
             out.end.event.notify();
@@ -275,13 +286,15 @@ impl Clock {
         self.items = 0;
     }
 
-    /// One more item is done.
+    /// One more item is done; whether the clock was read.
     #[inline]
-    fn tick(&mut self, lane: &Lane) {
+    fn tick(&mut self, lane: &Lane) -> bool {
         self.items += 1;
-        if self.items >= CLOCK_EVERY || self.average > CLOCK_NS || self.average == 0 {
+        let due = self.items >= CLOCK_EVERY || self.average > CLOCK_NS || self.average == 0;
+        if due {
             self.flush(lane);
         }
+        due
     }
 
     /// Takes the items since the last look into the average.

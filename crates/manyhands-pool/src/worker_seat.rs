@@ -62,10 +62,13 @@ pub(crate) struct Notice {
     /// Somebody has reported all that will ever be known.
     pub(crate) final_word: bool,
     pub(crate) reason: Option<String>,
+    /// The most memory that it had.
+    pub(crate) peak: Option<u64>,
 }
 
 /// One worker, from the making of its lane to its end.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold independently of each other")]
 pub(crate) struct Worker {
     /// Unique in the pool: names the worker to its launcher.
     pub(crate) key: u64,
@@ -92,6 +95,8 @@ pub(crate) struct Worker {
     /// The item that must not run on.
     pub(crate) sentence: Option<Sentence>,
     pub(crate) watch: Watch,
+    /// We have sent it SIGKILL.
+    pub(crate) killed_by_us: bool,
 }
 
 /// A seat, and who sits on it.
@@ -144,6 +149,7 @@ impl Worker {
             sentence: None,
             watch: Watch::new(),
             lied: false,
+            killed_by_us: false,
         })
     }
 
@@ -248,7 +254,7 @@ impl Worker {
             pieces.push((what, kept, count));
         }
         pieces.reverse();
-        let mut bytes: VecDeque<_> = recalled.into();
+        let mut bytes: VecDeque<_> = recalled.into_iter().map(Rest::from).collect();
         pieces
             .into_iter()
             .filter_map(|(what, kept, count)| self.piece(what, kept, count, &mut bytes))
@@ -260,10 +266,10 @@ impl Worker {
         Arc::new(Death {
             seat: self.seat,
             pid: self.process.as_ref().map(|process| process.pid),
-            status: None,
             reason: Some(
                 "It had overwritten the arguments of items that were waiting for it.".into(),
             ),
+            ..Death::default()
         })
     }
 
@@ -273,18 +279,14 @@ impl Worker {
         what: What,
         kept: u32,
         count: u32,
-        bytes: &mut VecDeque<Recalled>,
+        bytes: &mut VecDeque<Rest>,
     ) -> Option<Parcel> {
         let batch = bytes.front_mut()?;
-        let intact = batch.intact;
-        let own = if batch.count == count {
-            bytes.pop_front()?.records
-        } else {
-            let span = manyhands_shm::record::span(&batch.records, count)?;
-            let rest = batch.records.split_off(span);
-            batch.count -= count;
-            std::mem::replace(&mut batch.records, rest)
-        };
+        let intact = batch.of.intact;
+        let own = batch.cut(count)?;
+        if batch.of.count == 0 {
+            bytes.pop_front();
+        }
         if let Some(frame) = self.frames.back_mut().filter(|_| kept > 0) {
             frame.bytes = frame.bytes.saturating_sub(own.len());
         }
@@ -303,5 +305,74 @@ impl Worker {
             }
             What::Initializer | What::Stop | What::Forget => None,
         }
+    }
+}
+
+/// A batch that was taken back and is cut into pieces.
+struct Rest {
+    of: Recalled,
+    begin: usize,
+}
+
+impl From<Recalled> for Rest {
+    fn from(of: Recalled) -> Self {
+        Self { of, begin: 0 }
+    }
+}
+
+impl Rest {
+    /// The records of the next `count` items; none if there are not as many.
+    ///
+    /// Each piece has a room of its own size: if it kept that of the whole, many of them would need the
+    /// square of it.
+    fn cut(&mut self, count: u32) -> Option<Vec<u8>> {
+        if self.begin == 0 && self.of.count == count {
+            self.of.count = 0;
+            return Some(std::mem::take(&mut self.of.records));
+        }
+        let rest = &self.of.records[self.begin..];
+        let span = manyhands_shm::record::span(rest, count)?;
+        let own = rest[..span].to_vec();
+        self.begin += span;
+        self.of.count = self.of.count.checked_sub(count)?;
+        Some(own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manyhands_shm::lane::Heading;
+    use manyhands_shm::record;
+
+    fn append(records: &mut Vec<u8>, content: &[u8]) {
+        record::begin(records, content.len());
+        records.extend_from_slice(content);
+    }
+
+    #[test]
+    fn pieces_of_a_batch_have_no_more_room_than_their_records() {
+        let mut records = Vec::new();
+        for item in 0..100_u8 {
+            append(&mut records, &[item; 20]);
+        }
+        let whole = records.clone();
+        let heading = Heading { kind: 1, whole: false, word: 1 };
+        let mut rest = Rest::from(Recalled { heading, count: 100, records, intact: true });
+        let pieces: Vec<_> = (0..50).map(|_| rest.cut(2).unwrap()).collect();
+        assert_eq!(pieces.concat(), whole);
+        assert!(pieces.iter().map(Vec::capacity).sum::<usize>() <= 2 * whole.len());
+        assert!((rest.of.count, rest.cut(1)) == (0, None));
+    }
+
+    #[test]
+    fn a_batch_that_is_wanted_whole_is_not_copied() {
+        let mut records = Vec::new();
+        append(&mut records, b"x");
+        let place = records.as_ptr();
+        let heading = Heading { kind: 1, whole: false, word: 1 };
+        let mut rest = Rest::from(Recalled { heading, count: 1, records, intact: true });
+        let piece = rest.cut(1).unwrap();
+        assert_eq!(piece.as_ptr(), place);
     }
 }

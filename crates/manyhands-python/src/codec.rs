@@ -131,8 +131,15 @@ impl<'py> Encoded<'py> {
     /// Appends the encoding as a record.
     #[inline]
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        self.append_behind(&[], out);
+    }
+
+    /// The same, with some bytes before it in the record.
+    #[inline]
+    pub(crate) fn append_behind(&self, prefix: &[u8], out: &mut Vec<u8>) {
         let len = self.len();
-        record::begin(out, len);
+        record::begin(out, prefix.len() + len);
+        out.extend_from_slice(prefix);
         let at = out.len();
         out.resize(at + len, 0);
         self.write(&mut out[at..]);

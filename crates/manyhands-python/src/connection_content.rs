@@ -4,7 +4,7 @@
 //! RAW       `send_bytes`: what `recv` unpickles
 //! VALUE     a small value by its tag (`codec.rs`)
 //! TEXT      the UTF-8 of a str      BYTES  a bytes
-//! PICKLE    a pickle of multiprocessing's ForkingPickler
+//! PICKLE    a pickle, which may carry definitions of `__main__` along
 //! PINNED    as PICKLE, behind a count (u32) and the handles of blocks that the message keeps alive
 //! ```
 //!

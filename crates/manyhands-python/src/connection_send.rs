@@ -1,6 +1,7 @@
 //! `send` and `send_bytes`: values into a pipe.
 //!
-//! What cannot be pickled is the caller's error, and nothing has been sent then.
+//! What cannot be pickled is the caller's error, and nothing has been sent then. What only `__main__` has travels
+//! inside of the message: see `manyhands._by_item`.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
-use crate::codec::{Encoded, own};
+use crate::codec::{Encoded, own, pickle};
 use crate::connection_content::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
 use crate::connection_state::{NOW, SMALL, State, WAIT, detached};
 use crate::ffi;
@@ -79,9 +80,9 @@ impl State {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = obj.py();
         let collecting = Collecting::begin();
-        let pickle = ffi::call(&own(py, &DUMPS, "manyhands.connection", "_dumps")?, &[obj])?;
+        let slow = || own(py, &DUMPS, "manyhands._by_item", "dumps")?.call1((obj, "message"));
+        let Encoded::Pickle(pickle) = pickle(obj, slow, false)? else { unreachable!("it pickles") };
         let met = collecting.finish();
-        let pickle = pickle.cast_into::<PyBytes>()?;
         if met.is_empty() {
             return self.transmit(
                 py,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use manyhands_pool::template::TemplateConfig;
-use manyhands_pool::{CallId, Config, Launcher, Need, Pool, Start};
+use manyhands_pool::{CallId, Config, Launcher, MemoryLimits, Need, Pool, Start};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -55,7 +55,7 @@ impl Engine {
     fn new(
         py: Python<'_>,
         workers: (usize, usize),
-        max_tasks: Option<u64>,
+        share: (Option<u64>, Option<u64>, Option<u64>),
         template: Option<Command>,
         start: Vec<u8>,
     ) -> PyResult<Self> {
@@ -71,7 +71,9 @@ impl Engine {
             None => Launcher::Host,
         };
         let (workers, cores) = workers;
-        let config = Config { workers, max_tasks, cores, world: Some(world::home(py)?) };
+        let (max_tasks, soft, hard) = share;
+        let memory = MemoryLimits { soft, hard };
+        let config = Config { workers, max_tasks, memory, cores, world: Some(world::home(py)?) };
         let start = Start { blob: start, fds: Vec::new() };
         Ok(Self { pool: Arc::new(Pool::new(config, launcher, start)?) })
     }

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyRange, PyTuple};
 
 use crate::codec::{Encoded, pickle};
+use crate::kind::{Root, seed_of};
 use crate::travel::Collecting;
 
 /// A piece is pushed at the latest at so many items, or bytes.
@@ -28,6 +29,8 @@ pub(crate) struct Encoder {
     /// Makes the shipper when the first value needs it.
     shipping: Py<PyAny>,
     shipper: Option<Shipper>,
+    /// The root of the items' random streams, if they have any.
+    root: Option<Root>,
 }
 
 /// `manyhands._code.Shipper`, and the ids that it found to be needed.
@@ -39,8 +42,17 @@ struct Shipper {
 }
 
 impl Encoder {
-    pub(crate) fn new(shipping: Py<PyAny>) -> Self {
-        Self { shipping, shipper: None }
+    pub(crate) fn new(shipping: Py<PyAny>, root: Option<Root>) -> Self {
+        Self { shipping, shipper: None, root }
+    }
+
+    /// Appends the record of the item with that index.
+    #[inline]
+    pub(crate) fn append(&self, encoded: &Encoded<'_>, index: u64, out: &mut Vec<u8>) {
+        match &self.root {
+            None => encoded.append_to(out),
+            Some(root) => encoded.append_behind(&seed_of(root, index), out),
+        }
     }
 
     /// Encodes the value with that index; code that it turns out to need is required for the call, and what it
@@ -224,7 +236,7 @@ impl Feed {
     fn take(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         match self.encoder.encode(value, (&self.pool, self.call), self.fed) {
             Ok(encoded) => {
-                encoded.append_to(&mut self.piece);
+                self.encoder.append(&encoded, self.fed, &mut self.piece);
                 self.in_piece += 1;
                 self.fed += 1;
                 Ok(())

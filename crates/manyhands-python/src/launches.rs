@@ -49,12 +49,13 @@ impl Launches {
         self.host.launch_failed(key, message);
     }
 
-    /// Says how a worker ended, as `Process.exitcode` does: negative for a signal, None if unknown.
-    fn reported(&self, key: u64, exitcode: Option<i32>) {
+    /// Says how a worker ended, as `Process.exitcode` does: negative for a signal, None if unknown; and how
+    /// many bytes of memory it had at most.
+    fn reported(&self, key: u64, exitcode: Option<i32>, peak: Option<u64>) {
         let status = exitcode.map(|code| match code {
             signal if signal < 0 => ExitStatus::Signaled { signal: -signal, core: false },
             code => ExitStatus::Exited(code),
         });
-        self.host.reported(key, status);
+        self.host.reported(key, status, peak);
     }
 }

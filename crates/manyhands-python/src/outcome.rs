@@ -198,6 +198,9 @@ fn death_facts<'py>(py: Python<'py>, death: &Death) -> PyResult<Bound<'py, PyDic
     facts.set_item("worker", death.seat)?;
     facts.set_item("pid", death.pid)?;
     facts.set_item("detail", death.reason.as_deref())?;
+    facts.set_item("out_of_memory", death.out_of_memory)?;
+    facts.set_item("peak_memory", death.peak)?;
+    facts.set_item("exceeded", death.exceeded)?;
     match death.status {
         Some(ExitStatus::Exited(code)) => facts.set_item("exitcode", code)?,
         Some(ExitStatus::Signaled { signal, .. }) => facts.set_item("signal", signal)?,

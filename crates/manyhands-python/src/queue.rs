@@ -280,6 +280,13 @@ impl QueueBase {
         done.map_err(|TooManyDone| PyValueError::new_err("task_done() called too many times"))
     }
 
+    /// Waits until there is an item, or there will be none any more, and takes nothing.
+    fn _wait_for_item(&self, py: Python<'_>) -> PyResult<()> {
+        let words = self.0.channel()?.words();
+        wait(py, Patience::Endless, |limit| words.wait_for_item(limit))?;
+        Ok(())
+    }
+
     /// Waits until no task is left unfinished.
     fn _join(&self, py: Python<'_>) -> PyResult<()> {
         let channel = self.0.channel()?;

@@ -34,6 +34,8 @@ pub(crate) struct Plan(
     Option<f64>,
     /// How often an item runs again; whether after the death of its worker, and when its time was up.
     (u32, bool, bool),
+    /// The root of the items' random streams.
+    Option<kind::Root>,
 );
 
 /// A function and how to run it over items.
@@ -51,6 +53,7 @@ pub(crate) struct Task {
     ordered: bool,
     limit: Option<Duration>,
     retry: Retry,
+    root: Option<kind::Root>,
     pub(crate) progress: Option<Py<PyAny>>,
     /// The pool that is told when the function's code is not needed any more.
     lease: Option<Arc<Pool>>,
@@ -73,7 +76,7 @@ impl Task {
         shipping: Py<PyAny>,
         (plan, progress): (Plan, Option<Py<PyAny>>),
     ) -> Self {
-        let Plan(shape, chunk, stop, lazy, ordered, limit, (times, deaths, timeouts)) = plan;
+        let Plan(shape, chunk, stop, lazy, ordered, limit, (times, deaths, timeouts), root) = plan;
         // More seconds than fit are no limit.
         let limit = limit.and_then(|limit| Duration::try_from_secs_f64(limit).ok());
         let lease = leased.then(|| Arc::clone(pool));
@@ -89,6 +92,7 @@ impl Task {
             ordered,
             limit,
             retry: Retry { times, deaths, timeouts },
+            root,
             progress,
             lease,
         }
@@ -98,9 +102,10 @@ impl Task {
 impl Task {
     fn spec(&self) -> CallSpec {
         let routed = if self.progress.is_some() { kind::ROUTED } else { 0 };
+        let seeded = if self.root.is_some() { kind::SEEDED } else { 0 };
         CallSpec {
             function: self.function,
-            kind: self.shape | routed,
+            kind: self.shape | routed | seeded,
             order: if self.ordered { Order::Index } else { Order::Arrival },
             stop_on_failure: self.stop && !self.lazy,
             whole: self.chunk.is_some(),
@@ -112,13 +117,19 @@ impl Task {
 
     /// Opens a call of this task for one item, and feeds it.
     pub(crate) fn submit(&self, pool: &Arc<Pool>, value: &Bound<'_, PyAny>) -> PyResult<CallId> {
-        if let Some(simple) = Encoded::simple(value) {
+        if self.root.is_none()
+            && let Some(simple) = Encoded::simple(value)
+        {
             let submitted = pool.submit(self.spec(), &self.required, simple.to_record());
             return submitted.map_err(refused);
         }
         let (call, mut encoder) = self.open(value.py(), pool)?;
         match encoder.encode(value, (pool, call), 0) {
-            Ok(payload) => pool.push_last(call, 1, payload.to_record()),
+            Ok(payload) => {
+                let mut record = Vec::new();
+                encoder.append(&payload, 0, &mut record);
+                pool.push_last(call, 1, record);
+            }
             Err(error) => {
                 pool.cancel(call);
                 pool.abandon(call);
@@ -134,7 +145,7 @@ impl Task {
         for code in &self.required {
             pool.require(call, *code);
         }
-        Ok((call, Encoder::new(self.shipping.clone_ref(py))))
+        Ok((call, Encoder::new(self.shipping.clone_ref(py), self.root)))
     }
 
     /// How its failures are described.

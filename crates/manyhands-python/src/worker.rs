@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use manyhands_os::event::EventFd;
 use manyhands_os::signals;
 use manyhands_pool::luggage::pack;
-use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
-use manyhands_pool::{Luggage, WorkerEnd, wire};
+use manyhands_pool::worker::{Ran, Replier, Tasks, serve_within};
+use manyhands_pool::{Luggage, MemoryLimits, WorkerEnd, generation, wire};
 use manyhands_shm::atomic::{AtomicU32, Ordering};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
 use manyhands_shm::world::Block;
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -95,12 +95,13 @@ impl PyWorkerEnd {
 static LANE: Mutex<Option<Arc<Lane>>> = Mutex::new(None);
 static PRINTED: Mutex<Vec<(u8, String)>> = Mutex::new(Vec::new());
 
-/// Serves the pool until it asks for the end.
+/// Serves the pool until it asks for the end, with so much memory: beyond the first it is replaced, beyond
+/// the second it ends.
 #[pyfunction]
-pub(crate) fn run_worker(end: &PyWorkerEnd) {
+pub(crate) fn run_worker(end: &PyWorkerEnd, soft: Option<u64>, hard: Option<u64>) {
     *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.end.lane));
     let mut tasks = PyTasks::new();
-    serve(end.end.clone(), &mut tasks);
+    serve_within(end.end.clone(), MemoryLimits { soft, hard }, &mut tasks);
 }
 
 /// The number of the signal at which a worker writes its stacks.
@@ -144,11 +145,22 @@ struct PyTasks {
     routed: bool,
     /// A thread is there that the stacks' signal reaches when a task has blocked all signals.
     heard: bool,
+    /// The item before had a random stream of its own.
+    seeded: bool,
+    /// Of the process that began to serve.
+    generation: u32,
 }
 
 impl PyTasks {
     fn new() -> Self {
-        Self { codes: HashMap::new(), last: None, routed: false, heard: false }
+        Self {
+            codes: HashMap::new(),
+            last: None,
+            routed: false,
+            heard: false,
+            seeded: false,
+            generation: generation(),
+        }
     }
 
     fn item<'py>(
@@ -167,6 +179,12 @@ impl PyTasks {
             self.heard = true;
             let _comfort = signals::listen_for_stacks();
         }
+        let seeded = heading.kind & kind::SEEDED != 0;
+        let payload = if seeded || self.seeded {
+            self.seed(py, seeded, payload).map_err(|error| raised(py, error))?
+        } else {
+            payload
+        };
         let run = || {
             let argument = decode(py, payload)?;
             let value = match heading.kind & kind::SHAPE {
@@ -177,7 +195,18 @@ impl PyTasks {
             drop(argument);
             encode_result(&value)
         };
-        Ok(run().unwrap_or_else(|error| failed(py, error)))
+        let outcome = run();
+        self.stay_alone(py, outcome.as_ref().err());
+        Ok(outcome.unwrap_or_else(|error| failed(py, error)))
+    }
+
+    /// A fork of this process that has come back out of a task is no worker: it ends, before it touches the
+    /// lane, with the exception that brought it here.
+    #[inline]
+    fn stay_alone(&self, py: Python<'_>, error: Option<&PyErr>) {
+        if generation() != self.generation {
+            end_fork(py, error);
+        }
     }
 
     #[inline]
@@ -214,6 +243,23 @@ impl PyTasks {
         Ok(())
     }
 
+    /// Begins the item's random stream, or leaves that of the one before; what follows the seed.
+    #[cold]
+    fn seed<'a>(&mut self, py: Python<'_>, seeded: bool, payload: &'a [u8]) -> PyResult<&'a [u8]> {
+        static BEGIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static LEAVE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        self.seeded = seeded;
+        if !seeded {
+            own(py, &LEAVE, "manyhands._seeds", "leave")?.call0()?;
+            return Ok(payload);
+        }
+        let (seed, rest) = payload
+            .split_at_checked(kind::SEED)
+            .ok_or_else(|| PyValueError::new_err("an item without its random stream"))?;
+        own(py, &BEGIN, "manyhands._seeds", "begin")?.call1((PyBytes::new(py, seed),))?;
+        Ok(rest)
+    }
+
     fn control<'py>(
         &mut self,
         py: Python<'py>,
@@ -229,9 +275,10 @@ impl PyTasks {
             }
             wire::INITIALIZE => {
                 let function = self.function(py, heading.word)?;
-                own(py, &INITIALIZE, "manyhands._worker", "initialize")
-                    .and_then(|initialize| initialize.call1((function, PyBytes::new(py, payload))))
-                    .map_err(|error| raised(py, error))?;
+                let outcome = own(py, &INITIALIZE, "manyhands._worker", "initialize")
+                    .and_then(|initialize| initialize.call1((function, PyBytes::new(py, payload))));
+                self.stay_alone(py, outcome.as_ref().err());
+                outcome.map_err(|error| raised(py, error))?;
             }
             _ => {}
         }
@@ -277,6 +324,18 @@ impl Tasks for PyTasks {
             }
         });
     }
+}
+
+/// Ends a fork of a worker.
+#[cold]
+fn end_fork(py: Python<'_>, error: Option<&PyErr>) {
+    let error = error.map(|error| error.value(py));
+    let ended = py
+        .import("manyhands._worker")
+        .and_then(|worker| worker.getattr("end_fork")?.call1((error,)))
+        .map(drop);
+    // It does not return; whatever kept it from ending must not make a second worker of this process.
+    manyhands_os::process::exit_now(i32::from(ended.is_err()));
 }
 
 /// Sends an answer; what it names is pinned until the parent has taken it over.
@@ -371,13 +430,27 @@ fn failed(py: Python<'_>, error: PyErr) -> Answer<'_> {
 fn raised(py: Python<'_>, error: PyErr) -> Vec<u8> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let exception = error.into_value(py);
+    let dumped = || {
+        let dumps = own(py, &DUMPS, "manyhands._remote", "dumps_exception")?;
+        Ok::<_, PyErr>(dumps.call1((&exception, py.None()))?.cast_into::<PyBytes>()?)
+    };
+    // What the frames of the task hold may be all the memory that there is.
+    let outcome = dumped().or_else(|_| {
+        exception.bind(py).setattr("__traceback__", py.None())?;
+        dumped()
+    });
     let mut bytes = vec![wire::RAISED];
-    let dumped = own(py, &DUMPS, "manyhands._remote", "dumps_exception")
-        .and_then(|dumps| dumps.call1((exception, py.None())))
-        .and_then(|dumped| Ok(dumped.cast_into::<PyBytes>()?));
-    match dumped {
+    match outcome {
         Ok(dumped) => bytes.extend_from_slice(dumped.as_bytes()),
-        Err(worse) => worse.print(py),
+        Err(_) => bytes.extend_from_slice(bare(exception.bind(py)).as_bytes()),
     }
     bytes
+}
+
+/// An exception that nothing more can be said about: a mark that no pickle begins with, its type, its text.
+#[cold]
+fn bare(exception: &Bound<'_, PyBaseException>) -> String {
+    let kind = exception.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+    let text = exception.str().map(|text| text.to_string()).unwrap_or_default();
+    format!("!{kind}\n{text}")
 }

@@ -73,6 +73,8 @@ pub enum Event {
         pid: i32,
         /// How it ended.
         status: ExitStatus,
+        /// The most memory that it had, in bytes.
+        peak: u64,
     },
     /// A worker could not be made.
     ForkFailed {

@@ -22,7 +22,7 @@ use std::io;
 use super::host::Role;
 
 /// Changes with every change of a message.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 /// Where the template finds its end of the control socket.
 pub(super) const CONTROL_FD: i32 = 3;
 /// Where the template finds the pidfd of the pool's process.
@@ -83,6 +83,8 @@ pub(super) enum Report {
         id: u64,
         pid: i32,
         status: ExitStatus,
+        /// The most memory that it had, in bytes.
+        peak: u64,
     },
 }
 
@@ -124,7 +126,9 @@ impl Report {
             Self::Unfit { reason } => Writer::new(5).text(reason).0,
             Self::Forked { id, pid } => Writer::new(6).u64(*id).i32(*pid).0,
             Self::ForkFailed { id, message } => Writer::new(7).u64(*id).text(message).0,
-            Self::Exited { id, pid, status } => Writer::new(8).u64(*id).i32(*pid).status(*status).0,
+            Self::Exited { id, pid, status, peak } => {
+                Writer::new(8).u64(*id).i32(*pid).status(*status).u64(*peak).0
+            }
         }
     }
 
@@ -138,7 +142,10 @@ impl Report {
             5 => Self::Unfit { reason: reader.text()? },
             6 => Self::Forked { id: reader.u64()?, pid: reader.i32()? },
             7 => Self::ForkFailed { id: reader.u64()?, message: reader.text()? },
-            8 => Self::Exited { id: reader.u64()?, pid: reader.i32()?, status: reader.status()? },
+            8 => {
+                let (id, pid) = (reader.u64()?, reader.i32()?);
+                Self::Exited { id, pid, status: reader.status()?, peak: reader.u64()? }
+            }
             _ => return Err(malformed()),
         };
         reader.finish(report)
@@ -296,9 +303,9 @@ mod tests {
             Report::Unfit { reason: String::new() },
             Report::Forked { id: 1, pid: 4711 },
             Report::ForkFailed { id: 2, message: "caf\u{e9}".into() },
-            Report::Exited { id: 3, pid: 1, status: ExitStatus::Exited(255) },
-            Report::Exited { id: 3, pid: 1, status: dumped },
-            Report::Exited { id: 3, pid: 1, status: killed },
+            Report::Exited { id: 3, pid: 1, status: ExitStatus::Exited(255), peak: 0 },
+            Report::Exited { id: 3, pid: 1, status: dumped, peak: u64::MAX },
+            Report::Exited { id: 3, pid: 1, status: killed, peak: 4096 },
         ]
     }
 

@@ -150,8 +150,8 @@ impl<'h> Server<'h> {
             return Ok(Some(End::Done));
         }
         for id in self.workers.select(ready) {
-            let (pid, status) = self.workers.bury(id, self.host)?;
-            self.say(Report::Exited { id, pid, status })?;
+            let (pid, (status, peak)) = self.workers.bury(id, self.host)?;
+            self.say(Report::Exited { id, pid, status, peak })?;
         }
         self.flush()?;
         if self.unfit && self.workers.is_empty() && self.outbox.is_empty() {

@@ -162,9 +162,9 @@ impl Template {
                 answered_fork(connection, id)?;
                 self.events.push(Event::ForkFailed { id, message });
             }
-            Report::Exited { id, pid, status } => {
+            Report::Exited { id, pid, status, peak } => {
                 connection.workers.remove(&id).ok_or_else(malformed)?;
-                self.events.push(Event::Exited { id, pid, status });
+                self.events.push(Event::Exited { id, pid, status, peak });
             }
         }
         Ok(true)

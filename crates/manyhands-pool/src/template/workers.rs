@@ -7,7 +7,7 @@ use manyhands_os::jobcontrol::{register_group, unregister_group};
 use manyhands_os::lifeline::GRACE;
 use manyhands_os::poll::poll;
 use manyhands_os::process::{
-    ExitStatus, PidFd, Signal, join_group, kill_group, make_group_leader, reap,
+    ExitStatus, PidFd, Signal, join_group, kill_group, make_group_leader, reap, reap_with_peak,
 };
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -77,8 +77,12 @@ impl Workers {
         Ok(pidfd)
     }
 
-    /// A worker is dead: ends its group, then reaps it.
-    pub(super) fn bury(&mut self, id: u64, host: &mut dyn Host) -> io::Result<(i32, ExitStatus)> {
+    /// A worker is dead: ends its group, then reaps it. Its number, how it ended, its peak of memory.
+    pub(super) fn bury(
+        &mut self,
+        id: u64,
+        host: &mut dyn Host,
+    ) -> io::Result<(i32, (ExitStatus, u64))> {
         let at = self.0.iter().position(|worker| worker.id == id);
         let at = at.ok_or(io::ErrorKind::NotFound)?;
         let worker = self.0.swap_remove(at);
@@ -86,9 +90,9 @@ impl Workers {
         worker.end_group()?;
         host.reached(Step::GroupEnded);
         worker.forget_group();
-        let status = reap(&worker.pidfd).map_err(|error| taken(&error))?;
+        let ended = reap_with_peak(&worker.pidfd).map_err(|error| taken(&error))?;
         host.reached(Step::Reaped);
-        Ok((worker.pid, status))
+        Ok((worker.pid, ended))
     }
 
     /// Undoes [`Workers::adopt`] of a child that has not been let through its gate.

@@ -4,6 +4,7 @@
 
 use super::memory::Lane;
 use super::words::{Due, State};
+use crate::atomic::AtomicU64;
 
 impl Lane {
     /// What the worker does.
@@ -44,6 +45,23 @@ impl Lane {
     #[inline]
     pub fn due(&self, replied: u64) -> Due {
         self.parent().due(replied)
+    }
+
+    /// Whether the worker has grown so much that it should be replaced.
+    #[must_use]
+    pub fn has_grown(&self) -> bool {
+        self.worker().has_grown()
+    }
+
+    /// Worker: says that it has grown too much.
+    pub fn set_grown(&self) {
+        self.worker().set_grown();
+    }
+
+    /// Where the worker says how many bytes of memory were too many (0: none), before it ends itself.
+    #[must_use]
+    pub fn exceeded(&self) -> &AtomicU64 {
+        self.worker().exceeded()
     }
 
     /// The reply count at which the worker wakes the parent's waiting thread (`u64::MAX`: never).

@@ -7,6 +7,8 @@
 //! | `started` | worker | when the last item with a deadline was begun | release, before `begun` |
 //! | `begun` | worker | so many items are begun | release, before the item runs |
 //! | `item_ns`, `state` | worker | reports | relaxed, release |
+//! | `grown` | worker | it has more memory than it should keep: it wants to be replaced | release |
+//! | `exceeded` | worker | so many bytes of memory were too many: it ends itself | release |
 //! | `consumed` | parent | replies up to this position were copied | release; pairs with the acquire in `consumed` |
 //! | `wake_at`, `feed_at` | parent | the reply counts at which the worker calls | relaxed, with fences |
 //! | `interrupt` | parent | the item that is sentenced: a signal is meant for it, and nothing may follow it | release, with fences |
@@ -71,6 +73,8 @@ pub struct WorkerWords {
     begun: AtomicU64,
     item_ns: AtomicU64,
     state: AtomicU32,
+    grown: AtomicU32,
+    exceeded: AtomicU64,
     started: AtomicU64,
 }
 
@@ -148,6 +152,23 @@ impl WorkerWords {
     #[must_use]
     pub fn state(&self) -> State {
         State::from_word(self.state.load(Ordering::Acquire))
+    }
+
+    /// Whether the worker has grown so much that it should be replaced.
+    #[must_use]
+    pub fn has_grown(&self) -> bool {
+        self.grown.load(Ordering::Acquire) != 0
+    }
+
+    /// Worker: says that it has grown too much.
+    pub fn set_grown(&self) {
+        self.grown.store(1, Ordering::Release);
+    }
+
+    /// Where the worker says how many bytes of memory were too many (0: none), before it ends itself.
+    #[must_use]
+    pub fn exceeded(&self) -> &AtomicU64 {
+        &self.exceeded
     }
 
     /// Worker: says what it does.

@@ -1,0 +1,219 @@
+"""Log records, warnings and tracebacks of workers: the parent's side, where they are handled.
+
+All workers of all pools of a process write into one channel of shared memory (`_outlet` is their
+side), and one thread of the process hands what is in it to the handlers of `logging` and `warnings`
+here. The thread starts with the first pool that wants it, sleeps without the interpreter's lock,
+and ends with the interpreter. `flush` does the same in the thread of a caller who has waited for
+workers, so that what these said stands before what the caller does next.
+
+Whoever delivers holds `_Delivery.lock`: records of one worker are handled in their order.
+
+Refuses: to format, to filter and to print; that is what the parent's handlers do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _pickle import loads
+from _thread import allocate_lock, get_ident
+
+from ._native import QueueBase
+from ._threads import start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+# What workers may be ahead of the handlers: beyond it they wait.
+_MOST_RECORDS = 1 << 20
+_MOST_BYTES = 64 << 20
+# Seconds that `flush` waits for handlers which another thread runs.
+_PATIENCE = 2.0
+
+
+class _Delivery:
+    """The channel of this process, and who empties it."""
+
+    def __init__(self) -> None:
+        self.queue: QueueBase[bytes] = QueueBase()
+        self.queue._create(_MOST_RECORDS, _MOST_BYTES)  # noqa: SLF001 - what `Queue` does too
+        self.lock = allocate_lock()
+        self.holder = 0
+        self.broken = False
+
+    def run(self) -> None:
+        """Deliver until the channel is shut and empty, or can be read no more."""
+        while True:
+            self.queue._wait_for_item()  # noqa: SLF001 - our own
+            shut = self.queue.is_shutdown()
+            self.deliver(-1)
+            if self.broken or (shut and self.queue.empty()):
+                return
+
+    def deliver(self, seconds: float) -> None:
+        """Deliver what is in the channel now, once nobody else does; give up after `seconds`."""
+        if self.holder == get_ident():
+            return  # a handler of ours has come here
+        if not self.lock.acquire(timeout=seconds):
+            return
+        self.holder = get_ident()
+        try:
+            left = self.queue.qsize()
+            while left > 0:
+                messages = self._take(min(left, 100))
+                left = left - len(messages) if messages else 0
+                for message in messages:
+                    _handle(message)
+        finally:
+            self.holder = 0
+            self.lock.release()
+
+    def _take(self, most: int) -> list[bytes]:
+        from .queues import Empty, ShutDown
+
+        try:
+            return self.queue.get_many(most, False)
+        except (Empty, ShutDown):
+            return []
+        except RuntimeError:
+            self.broken = True
+            _complain("the log records of workers cannot be read any more")
+            return []
+
+
+_lock = allocate_lock()
+_delivery: _Delivery | None = None
+
+
+def open_channel() -> tuple[int, int]:
+    """The name of the channel for workers, who find it in their world; made by the first pool."""
+    global _delivery  # noqa: PLW0603 - one per process
+    with _lock:
+        if _delivery is None:
+            delivery = _Delivery()
+            start_thread(delivery.run, "logs")
+            _delivery = delivery
+        return _delivery.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
+
+
+def flush(seconds: float = _PATIENCE) -> None:
+    """Handle what workers have written before this call; give up on slow handlers after a while."""
+    delivery = _delivery
+    if delivery is not None and not delivery.broken:
+        if delivery.holder == 0 and delivery.queue.empty():
+            return
+        delivery.deliver(seconds)
+
+
+def finish() -> None:
+    """At the exit of the interpreter, after the last worker: let the thread end."""
+    if _delivery is not None:
+        _delivery.queue.shutdown()
+
+
+# A fork while a handler runs would leave the child with locks that nobody gives back.
+
+
+def _pause() -> None:
+    """Before a fork: let no handler run, except the one that forks, if there is one."""
+    global _paused  # noqa: PLW0603 - whoever forks has the interpreter's own lock for that
+    delivery = _delivery
+    _paused = None
+    if delivery is None or delivery.holder == get_ident():
+        return
+    if delivery.lock.acquire(timeout=_PATIENCE):
+        _paused = delivery
+
+
+def _resume() -> None:
+    global _paused  # noqa: PLW0603 - as above
+    if _paused is not None:
+        _paused.lock.release()
+        _paused = None
+
+
+def _forget() -> None:
+    """The parent's channel and its thread are not the forked child's."""
+    global _lock, _delivery, _paused  # noqa: PLW0603 - one per process
+    _lock = allocate_lock()
+    _delivery = _paused = None
+
+
+_paused: _Delivery | None = None
+os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_forget)
+
+
+# What workers are told
+
+
+def settings() -> dict[str, Any] | None:
+    """Which log records are wanted here: levels, so that workers make no others."""
+    logging = sys.modules.get("logging")
+    if logging is None or not hasattr(logging, "root"):
+        return None
+    loggers = {
+        name: (logger.level, logger.disabled)
+        for name, logger in list(logging.root.manager.loggerDict.items())
+        if isinstance(logger, logging.Logger) and (logger.level or logger.disabled)
+    }
+    return {
+        "root": int(logging.root.level),
+        "loggers": {name: (int(level), bool(off)) for name, (level, off) in loggers.items()},
+        "disable": int(logging.root.manager.disable),
+        "names": dict(logging._levelToName),  # noqa: SLF001 - there is no other way
+    }
+
+
+# What workers say
+
+
+def _handle(message: bytes) -> None:
+    """Hand one message to those whom it concerns; what they raise ends with it."""
+    try:
+        kind, content = loads(message)
+        _HANDLERS[kind](content)
+    except BaseException:  # noqa: BLE001 - a handler or a filter of the program may raise anything
+        _complain("a log record of a worker could not be handled")
+
+
+def _complain(text: str) -> None:
+    import traceback
+
+    if sys.stderr is not None:
+        print(f"manyhands: {text}:", file=sys.stderr)  # noqa: T201
+        traceback.print_exc()
+
+
+def _handle_record(content: Mapping[str, Any]) -> None:
+    import logging
+
+    facts = dict(content)
+    facts.update({name: _rebuilt(value) for name, value in facts.pop("extra").items()})
+    record = logging.makeLogRecord(facts)
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+def _rebuilt(pickled: bytes) -> Any:
+    try:
+        return loads(pickled)
+    except Exception as error:  # noqa: BLE001 - whatever unpickling may raise
+        return f"<cannot be rebuilt here: {type(error).__name__}: {error}>"
+
+
+def _handle_warning(content: tuple[str, bytes, str, int, str | None]) -> None:
+    import warnings
+
+    text, pickled, filename, lineno, line = content
+    try:
+        category = loads(pickled)
+        message: Warning = category(text)
+    except Exception:  # noqa: BLE001 - a class that is not here, or wants other arguments
+        category, message = UserWarning, UserWarning(text)
+    warnings.showwarning(message, category, filename, lineno, None, line)
+
+
+_HANDLERS: dict[str, Callable[[Any], None]] = {"record": _handle_record, "warning": _handle_warning}
