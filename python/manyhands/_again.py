@@ -57,9 +57,6 @@ class Limits:
         return partial(_repeat, times, self.kinds, func) if times else func
 
 
-NO_LIMITS = Limits()
-
-
 def limits(timeout: float | None, retries: int, retry_on: Kinds) -> Limits:
     """The checked options; those that are not given cost nothing."""
     if timeout is None and retries == 0 and retry_on is Exception:
@@ -127,3 +124,6 @@ def _covered(kinds: tuple[type[BaseException], ...]) -> tuple[bool, bool]:
     from .errors import TaskTimeout, WorkerDied
 
     return issubclass(WorkerDied, kinds), issubclass(TaskTimeout, kinds)
+
+
+NO_LIMITS = Limits()
