@@ -259,7 +259,7 @@ mod tests {
             self.state.watch(Instant::now() + later);
         }
 
-        fn wait_over(&self) {
+        fn wait_over() {
             let until = Instant::now() + 2 * LIMIT;
             while Instant::now() < until {
                 std::hint::spin_loop();
@@ -316,7 +316,7 @@ mod tests {
         let mut pool = Alone::new();
         let call = pool.call(Some(LIMIT), Retry::default(), 2);
         pool.begin();
-        pool.wait_over();
+        Alone::wait_over();
         pool.look(Duration::ZERO);
         assert!(pool.state.seats[0].worker.sentence.is_some());
         assert_eq!(pool.state.queued_of(call), 1);
@@ -332,7 +332,7 @@ mod tests {
         let mut pool = Alone::new();
         let call = pool.call(Some(LIMIT), Retry::default(), 1);
         pool.begin();
-        pool.wait_over();
+        Alone::wait_over();
         assert!(!pool.answer(&[0]));
         pool.state.watch(Instant::now());
         assert!(pool.state.seats[0].worker.sentence.is_none());
@@ -362,7 +362,7 @@ mod tests {
         let call = pool.call(Some(LIMIT), retry, 1);
         for attempt in 0..2 {
             pool.begin();
-            pool.wait_over();
+            Alone::wait_over();
             pool.look(Duration::ZERO);
             pool.answer(&[0]);
             pool.look(Duration::ZERO);
