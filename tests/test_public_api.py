@@ -250,7 +250,7 @@ def test_an_executor_is_called_as_the_standard_one():
 
 def test_an_executor_has_no_other_name():
     added = names_of(manyhands.Executor) - names_of(concurrent.futures.Executor)
-    assert added == {"terminate_workers", "kill_workers"}
+    assert added == {"terminate_workers", "kill_workers", "options"}
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         RemoteError,
         RemoteTraceback,
         TaskExit,
+        TaskTimeout,
         TimeoutError,  # noqa: A004 - multiprocessing's name
         UnpicklingError,
         WorkerDied,
@@ -147,6 +148,7 @@ __all__ = [
     "SimpleQueue",
     "SpawnContext",
     "TaskExit",
+    "TaskTimeout",
     "TemplateContext",
     "ThreadPool",
     "TimeoutError",
@@ -188,7 +190,7 @@ _HOMES = {
 }
 _ERRORS = (
     "CancelledError InitializerError LaunchError MemoryLimitExceeded OwnerDied OwnerDiedWarning "
-    "PicklingError ProcessError RemoteError RemoteTraceback TaskExit TimeoutError "
+    "PicklingError ProcessError RemoteError RemoteTraceback TaskExit TaskTimeout TimeoutError "
     "UnpicklingError WorkerDied"
 )
 _HOMES.update(dict.fromkeys(_ERRORS.split(), "errors"))

@@ -17,6 +17,7 @@ from math import inf
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
+from ._again import NO_LIMITS, limits
 from ._futures import Account
 from ._options import at_least_one, memory_limits
 from ._plan import APPLY, ONE, STAR, Plan
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import ParamSpec, TypeVar
 
+    from ._again import Limits
     from ._native import ResultIterator
-    from ._options import MemoryLimit, Seed
+    from ._options import Kinds, MemoryLimit, Seed
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -106,16 +108,29 @@ class Executor(concurrent.futures.Executor):
             RuntimeError: after `shutdown`.
             InitializerError: if the initializer has failed by now.
         """
-        account = self._account
-        account.check_open()
-        try:
-            if kwargs:
-                return account.submit(account.crew.task(fn, Plan(APPLY)), (args, kwargs))
-            return account.submit(account.crew.single(fn), args)
-        except PicklingError as error:
-            future: concurrent.futures.Future[R] = concurrent.futures.Future()
-            future.set_exception(error)
-            return future
+        return _submit(self._account, NO_LIMITS, fn, (args, kwargs))
+
+    def options(
+        self, *, timeout: float | None = None, retries: int = 0, retry_on: Kinds = Exception
+    ) -> Limited:
+        """This executor, with bounds for what is submitted through what this returns.
+
+        That has `submit` and `map`. `submit` has no place of its own for options, since its
+        keywords are the function's, and the `timeout` of `map` is about waiting.
+
+        Args:
+            timeout: seconds that each call may run, from when a worker begins it; one that takes
+                longer is ended and fails with `TaskTimeout`.
+            retries: how often a call that failed runs again, at once, before its failure counts.
+                So it may run more than once: also what it does outside.
+            retry_on: the exceptions after which it does, a class or a tuple of them; `WorkerDied`
+                and `TaskTimeout` stand for the death of its worker and the end of its time.
+
+        >>> with Executor(2) as executor:
+        ...     executor.options(timeout=60, retries=2).submit(pow, 2, 5).result()
+        32
+        """
+        return Limited(self._account, limits(timeout, retries, retry_on))
 
     def map(
         self,
@@ -146,26 +161,9 @@ class Executor(concurrent.futures.Executor):
             RuntimeError: after `shutdown`. An iterator that had more to pull then raises
                 `CancelledError`.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        account = self._account
-        account.check_open()
-        window: float = inf
-        if buffersize is not None:
-            window = at_least_one("buffersize", buffersize) * (chunksize or 1)
+        ahead = (timeout, chunksize, buffersize)
         root = None if seed is None else root_of(seed)
-        shape = ONE if len(iterables) == 1 else STAR
-        plan = Plan(shape, chunksize, buffer=(window, inf), root=root)
-        items: Iterable[Any] = (
-            iterables[0] if len(iterables) == 1 else zip(*iterables, strict=False)
-        )
-        task = account.crew.task(fn, plan)
-        try:
-            results = account.crew.engine.iterate(task, items, plan.buffer)
-        except ValueError:
-            account.check_open()  # another thread has shut it down meanwhile
-            raise
-        account.crew.keep(results.stream)
-        return results if deadline is None else _Results(results, deadline)
+        return _map(self._account, (NO_LIMITS, root), (fn, iterables), ahead)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept nothing more; what was submitted runs to its end.
@@ -221,6 +219,76 @@ class Executor(concurrent.futures.Executor):
 
     def __repr__(self) -> str:
         return f"<manyhands.Executor, {self._account.crew.describe()}>"
+
+
+class Limited:
+    """An executor whose calls have bounds; made by `Executor.options`."""
+
+    def __init__(self, account: Account, limit: Limits) -> None:
+        self._account = account
+        self._limit = limit
+
+    def submit(
+        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[R]:
+        """As `Executor.submit`."""
+        return _submit(self._account, self._limit, fn, (args, kwargs))
+
+    def map(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+        seed: Seed = None,
+    ) -> Iterator[R]:
+        """As `Executor.map`, whose `timeout` gives up waiting; the bounds hold for each item."""
+        ahead = (timeout, chunksize, buffersize)
+        root = None if seed is None else root_of(seed)
+        return _map(self._account, (self._limit, root), (fn, iterables), ahead)
+
+
+def _submit(
+    account: Account, limit: Limits, fn: Callable[..., Any], arguments: tuple[Any, Any]
+) -> concurrent.futures.Future[Any]:
+    account.check_open()
+    args, kwargs = arguments
+    try:
+        if kwargs:
+            task = account.crew.task(fn, Plan(APPLY, limits=limit))
+            return account.submit(task, (args, kwargs))
+        return account.submit(account.crew.single(fn, limit), args)
+    except PicklingError as error:
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_exception(error)
+        return future
+
+
+def _map(
+    account: Account,
+    options: tuple[Limits, bytes | None],
+    call: tuple[Callable[..., Any], Sequence[Iterable[Any]]],
+    ahead: tuple[float | None, int | None, int | None],
+) -> Iterator[Any]:
+    (fn, iterables), (timeout, chunksize, buffersize) = call, ahead
+    limit, root = options
+    deadline = None if timeout is None else time.monotonic() + timeout
+    account.check_open()
+    window: float = inf
+    if buffersize is not None:
+        window = at_least_one("buffersize", buffersize) * (chunksize or 1)
+    shape = ONE if len(iterables) == 1 else STAR
+    plan = Plan(shape, chunksize, limits=limit, buffer=(window, inf), root=root)
+    items: Iterable[Any] = iterables[0] if len(iterables) == 1 else zip(*iterables, strict=False)
+    task = account.crew.task(fn, plan)
+    try:
+        results = account.crew.engine.iterate(task, items, plan.buffer)
+    except ValueError:
+        account.check_open()  # another thread has shut it down meanwhile
+        raise
+    account.crew.keep(results.stream)
+    return results if deadline is None else _Results(results, deadline)
 
 
 class _Results:

@@ -22,6 +22,21 @@ def worker_died(**facts: Any) -> BaseException:
     return WorkerDied(**_worded(facts))
 
 
+def task_timeout(*, stacks: bytes, raised: bytes | None = None, **facts: Any) -> BaseException:
+    """The time of an item was up: a `TaskTimeout` with what its worker was doing."""
+    from .errors import TaskTimeout
+
+    error = TaskTimeout(stacks=stacks.decode("utf-8", "backslashreplace") or None, **facts)
+    if raised is not None:
+        from ._remote import loads_exception
+
+        try:
+            error.__cause__ = loads_exception(raised)
+        except Exception as broken:  # noqa: BLE001 - it was interrupted; that is all that counts
+            error.__cause__ = broken
+    return error
+
+
 def initializer_failed(
     *, raised: bytes | None = None, launch: str | None = None, **facts: Any
 ) -> BaseException:
@@ -50,10 +65,10 @@ def _sentence(text: str) -> str:
 
 
 def cancelled() -> BaseException:
-    """The item was cancelled before it started."""
+    """The item was cancelled."""
     from concurrent.futures import CancelledError
 
-    return CancelledError("this item was cancelled before it started")
+    return CancelledError("this item was cancelled before it was done")
 
 
 def terminated() -> BaseException:

@@ -47,7 +47,7 @@ class Future(concurrent.futures.Future[R]):
     def cancel(self) -> bool:
         """Cancel the call if no worker has begun it; whether it is cancelled."""
         call = self._call
-        if call is not None and not call.cancel():
+        if call is not None and not call.cancel(running=False):
             return self.cancelled()
         return super().cancel()
 

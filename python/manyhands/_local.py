@@ -40,7 +40,8 @@ class SerialPool(LocalPool):
     `imap` and its sisters run an item when its result is asked for and read nothing ahead;
     `apply_async` and `map_async` return when the work is done. `chunksize`, `buffersize` and
     `max_bytes_in_flight` are checked and change nothing. KeyboardInterrupt and SystemExit of a task
-    pass straight through.
+    pass straight through. A `timeout` is not enforced (it would interrupt a debugger), with a
+    RuntimeWarning.
 
     Args:
         initializer: called once, in the caller, at the first use of the pool.
@@ -111,6 +112,15 @@ class SerialPool(LocalPool):
     def _adapt(self, plan: StreamPlan) -> None:
         plan.chunksize, plan.window, plan.prefill = 1, 1, False
 
+    def _limit(self) -> None:
+        import warnings
+
+        warnings.warn(
+            "timeout= is not enforced by a pool without processes: what runs in the caller runs on",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
     def _finish(self) -> None:
         pass
 
@@ -140,7 +150,8 @@ class ThreadPool(LocalPool):
     """A pool of threads.
 
     `terminate` cancels what has not started; what runs in a thread runs to its end, unheard.
-    `max_bytes_in_flight` counts `sys.getsizeof` of the items, since nothing is pickled.
+    `max_bytes_in_flight` counts `sys.getsizeof` of the items, since nothing is pickled. A `timeout`
+    is refused, and `cancel` is for what has not started: no thread can be ended from outside.
 
     Args:
         processes: how many threads; None means `cpu_count()`.
@@ -201,6 +212,11 @@ class ThreadPool(LocalPool):
     def _adapt(self, plan: StreamPlan) -> None:
         if plan.window is None:
             plan.window = max(WINDOW_PER_THREAD, 2 * plan.chunksize) * max(self._crew.size, 1)
+
+    def _limit(self) -> None:
+        raise ValueError(
+            "timeout= needs a pool of processes: a thread cannot be ended; use manyhands.Pool"
+        )
 
     def _finish(self) -> None:
         self._crew.leave()

@@ -55,6 +55,10 @@ class LocalBase:
         """Settle what `plan` leaves to the pool, such as the window."""
         raise NotImplementedError
 
+    def _limit(self) -> None:
+        """A call has a timeout: say what that means here."""
+        raise NotImplementedError
+
     def _finish(self) -> None:
         """Wait for all that was dispatched, then end the workers."""
         raise NotImplementedError

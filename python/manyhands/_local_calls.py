@@ -168,7 +168,7 @@ class MapResult(LocalResult):
         if not left:
             self.finish(self._values)
 
-    def cancel(self) -> bool:
+    def cancel(self, *, running: bool = True) -> bool:  # noqa: ARG002 - no thread can be ended
         """Cancel the items that have not started; False if all had ended."""
         self.abandon("cancelled by its caller")
         return self.cancelled()

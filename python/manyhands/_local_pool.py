@@ -8,6 +8,7 @@ Refuses: to pickle anything. Arguments and results pass by reference.
 
 from __future__ import annotations
 
+from ._again import limits
 from ._local_base import LocalBase
 from ._local_calls import Call, Chunk, MapResult
 from ._local_options import StreamPlan, check_callable, length_of, unpacking
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
-    from ._options import Errors, Progress, Seed
+    from ._again import Limits
+    from ._options import Errors, Kinds, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -40,6 +42,9 @@ class LocalPool(LocalBase):
         kwds: Mapping[str, Any] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> R:
         """Call `func(*args, **kwds)` in a worker and return its value.
 
@@ -48,8 +53,19 @@ class LocalPool(LocalBase):
             args: its positional arguments.
             kwds: its keyword arguments.
             kwargs: another name for `kwds`.
+            timeout: as in `apply_async`.
+            retries: likewise.
+            retry_on: likewise.
         """
-        result: R = self.apply_async(func, args, kwds, kwargs=kwargs).get()
+        result: R = self.apply_async(
+            func,
+            args,
+            kwds,
+            kwargs=kwargs,
+            timeout=timeout,
+            retries=retries,
+            retry_on=retry_on,
+        ).get()
         return result
 
     def apply_async(
@@ -61,6 +77,9 @@ class LocalPool(LocalBase):
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> LocalResult:
         """As `apply`, but return a result object at once.
 
@@ -71,6 +90,9 @@ class LocalPool(LocalBase):
             callback: called with the value, before the result is ready.
             error_callback: called with the exception, before the result is ready.
             kwargs: another name for `kwds`.
+            timeout: refused by threads, not enforced by a serial pool: only a process can be ended.
+            retries: how often a call that failed runs again, at once, before its failure counts.
+            retry_on: the exceptions after which it does, a class or a tuple of them.
         """
         self._check_running()
         keywords = dict(unique(kwds, kwargs) or {})
@@ -78,6 +100,7 @@ class LocalPool(LocalBase):
         root = self._roots()
         if root is not None:
             func = Alone(func, root, alone=self._alone)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         result = LocalResult(self._notify, callback, error_callback)
         self._dispatch(Call(result, func, args, keywords))
         return result
@@ -93,6 +116,9 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> list[R]:
         """`[func(item) for item in iterable]`, the items spread over the workers.
@@ -105,9 +131,13 @@ class LocalPool(LocalBase):
                 and puts exceptions in the place of values.
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
+            timeout: as in `apply_async`.
+            retries: likewise.
+            retry_on: likewise.
             seed: gives each item a random stream of its own by its index, as in `Pool.map`.
         """
         func, iterable = self._seeded(func, iterable, seed)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         return self._map(func, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def starmap(
@@ -119,10 +149,14 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         star, iterable = self._seeded(unpacking(func), iterable, seed)
+        star = self._limited(star, limits(timeout, retries, retry_on))
         return self._map(star, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def map_async(
@@ -136,11 +170,15 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> MapResult:
         """As `map`, but return a result object at once; callbacks as in `apply_async`."""
         func, iterable = self._seeded(func, iterable, seed)
         self._check(func, chunksize, errors)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         items = list(iterable)
         reporter = make_reporter(progress, items, total)
         report = AsyncReport(reporter, self._notify) if reporter is not None else None
@@ -166,6 +204,9 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> MapResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
@@ -178,6 +219,9 @@ class LocalPool(LocalBase):
             errors=errors,
             progress=progress,
             total=total,
+            timeout=timeout,
+            retries=retries,
+            retry_on=retry_on,
             seed=seed,
         )
 
@@ -194,6 +238,9 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """An iterator over `func(item)` in order, reading ahead in `iterable` by a bounded window.
@@ -210,10 +257,14 @@ class LocalPool(LocalBase):
                 "return" hands exceptions over in place of values.
             progress: True, tqdm's options, or `function(done, total)`.
             total: number of items to show, where `iterable` has no length.
+            timeout: as in `apply_async`.
+            retries: likewise.
+            retry_on: likewise.
             seed: gives each item a random stream of its own by its index, as in `Pool.map`.
         """
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         func, iterable = self._seeded(func, iterable, seed)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         return self._stream(func, iterable, plan, progress, total)
 
     def imap_unordered(
@@ -227,12 +278,16 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, results in the order in which they are ready."""
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
         func, iterable = self._seeded(func, iterable, seed)
+        func = self._limited(func, limits(timeout, retries, retry_on))
         return self._stream(func, iterable, plan, progress, total)
 
     def istarmap(
@@ -246,11 +301,15 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         star, iterable = self._seeded(unpacking(func), iterable, seed)
+        star = self._limited(star, limits(timeout, retries, retry_on))
         return self._stream(star, iterable, plan, progress, total)
 
     def istarmap_unordered(
@@ -264,15 +323,25 @@ class LocalPool(LocalBase):
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """As `istarmap`, results in the order in which they are ready."""
         plan = StreamPlan(chunksize, buffersize, max_bytes_in_flight, errors)
         plan.ordered = False
         star, iterable = self._seeded(unpacking(func), iterable, seed)
+        star = self._limited(star, limits(timeout, retries, retry_on))
         return self._stream(star, iterable, plan, progress, total)
 
     # inside
+
+    def _limited(self, func: Callable[..., Any], limit: Limits) -> Callable[..., Any]:
+        if limit.timeout is not None:
+            self._limit()
+        check_callable(func)
+        return limit.in_process(func)
 
     def _seeded(
         self, func: Callable[..., Any], iterable: Iterable[Any], seed: Seed

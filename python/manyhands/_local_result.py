@@ -130,7 +130,7 @@ class LocalResult:
         """Whether the call was cancelled before it ended."""
         return self._state == CANCELLED
 
-    def cancel(self) -> bool:
+    def cancel(self, *, running: bool = True) -> bool:  # noqa: ARG002 - no thread can be ended
         """Cancel what has not started; True if the result is cancelled, False if it is too late."""
         self._cut("cancelled by its caller", (PENDING,))
         return self.cancelled()

@@ -352,6 +352,10 @@ class ResultIterator:
         """Stop: cancel what has not started and close the source. Iterating on ends at once."""
         self._stream.close()
 
+    def cancel(self) -> None:
+        """The same as `close`: what runs in a thread cannot be ended."""
+        self._stream.close()
+
     def __enter__(self) -> Self:
         return self
 

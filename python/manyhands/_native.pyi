@@ -84,11 +84,13 @@ __all__ = [
     "lead_group",
     "leave",
     "leave_interpreter",
+    "mark_again",
     "new_pipe",
     "run_process_template",
     "run_template",
     "run_worker",
     "spawn_member_of_group",
+    "stacks_signal",
     "sweep",
     "wait_dead",
     "watch_parent",
@@ -149,10 +151,18 @@ class AsyncResult:
         """Whether a worker runs an item of the call now."""
 
     def cancelled(self) -> bool:
-        """Whether the call was cancelled before it began."""
+        """Whether the call was cancelled."""
 
-    def cancel(self) -> bool:
-        """End the call if nothing of it has begun; whether it is cancelled."""
+    def cancel(self, *, running: bool = True) -> bool:
+        """End the call; whether it is cancelled: False if the result was there before.
+
+        What no worker has begun never runs. What runs is interrupted: the task gets a
+        `KeyboardInterrupt`, and 0.3 seconds later its worker is ended, if it has not given up. The
+        result is a `CancelledError` at once; items of other calls are not affected.
+
+        Args:
+            running: with False, nothing is done once a worker has begun an item of the call.
+        """
 
     def add_done_callback(self, callback: Callable[[AsyncResult], object]) -> None:
         """Call `callback(self)` once the result has arrived.
@@ -216,7 +226,10 @@ class ResultIterator:
         """
 
     def close(self) -> None:
-        """Cancel what has not started, and close the source."""
+        """Cancel what has not started, and close the source. What runs ends unheard."""
+
+    def cancel(self) -> None:
+        """As `close`, and end what runs: by a `KeyboardInterrupt`, 0.3 seconds later by force."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -288,7 +301,9 @@ class Engine:
         code: tuple[int, list[int], bool],
         name: str,
         shipping: Callable[[], tuple[Any, list[int]]],
-        plan: tuple[int, int | None, bool, bool, bool, bytes | None],
+        plan: tuple[
+            int, int | None, bool, bool, bool, float | None, tuple[int, bool, bool], bytes | None
+        ],
         progress: Any,
     ) -> Task:
         """What one call is, apart from its items.
@@ -300,8 +315,9 @@ class Engine:
             shipping: makes a shipper for items that plain pickle cannot do, and the list to which
                 it appends the ids that such items need.
             plan: shape, chunk size, whether the first failure ends the call, whether results are
-                taken one by one, whether they come in the order of the items, and the root of the
-                items' random streams (see `_plan`).
+                taken one by one, whether they come in the order of the items, the seconds that an
+                item may run, what runs again, and the root of the items' random streams (see
+                `_plan`).
             progress: the display of the call, or None.
         """
 
@@ -396,6 +412,9 @@ class WorkerEnd:
     def fds(self) -> tuple[int, int, int]:
         """The descriptors of lane, hub and event, to be passed on."""
 
+    def stacks_fd(self) -> int:
+        """The descriptor of its lane, into which the fault handler writes stacks."""
+
     @property
     def seat(self) -> int:
         """The number of the worker's seat."""
@@ -406,8 +425,14 @@ def run_worker(end: WorkerEnd, soft: int | None, hard: int | None) -> None:
     With more than `soft` bytes of memory it is replaced, with more than `hard` it ends at once.
     """
 
+def stacks_signal() -> int:
+    """The number of the signal at which a worker writes its stacks into its lane."""
+
 def interrupt_wanted() -> bool:
     """Whether the item that runs is the one that the parent wants to interrupt."""
+
+def mark_again() -> None:
+    """Say that what the item that runs is about to raise may be tried again."""
 
 def keep_printed(stream: int, text: str) -> None:
     """Keep text that a task printed, for the parent to show above its progress bar."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
     Errors: TypeAlias = Literal["raise", "return"]
+    Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
     Progress: TypeAlias = bool | dict[str, Any] | Callable[[int, int | None], object] | None
     MemoryLimit: TypeAlias = int | tuple[int | None, int | None] | None
     Seed: TypeAlias = int | str | bytes | None
@@ -57,6 +58,19 @@ def check_chunksize(chunksize: int | None) -> None:
     """Raise unless it is None or an integer of at least 1."""
     if chunksize is not None:
         at_least_one("chunksize", chunksize)
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """The seconds that an item may run, as the engine takes them: None is for ever."""
+    if timeout is None:
+        return None
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError):
+        raise OptionError(f"timeout must be seconds or None, not {timeout!r}") from None
+    if not seconds > 0:
+        raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
+    return None if seconds == _ENDLESS else seconds
 
 
 def at_least_one(name: str, value: Any) -> int:

@@ -10,6 +10,7 @@ Refuses: to schedule, to wait in loops, to catch what a task raises.
 from __future__ import annotations
 
 from . import _internals, _seeds, _setup
+from ._again import limits
 from ._options import memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, NoReturn, Self, TypeVar
 
+    from ._again import Limits
     from ._native import AsyncResult, ResultIterator
-    from ._options import Errors, MemoryLimit, Progress, Seed
+    from ._options import Errors, Kinds, MemoryLimit, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -104,16 +106,22 @@ class Pool:
         kwds: Mapping[str, Any] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> R:
         """Call `func(*args, **kwds)` in a worker and return what it returns.
 
         Raises what it raises; `WorkerDied` if the worker ended. `kwargs` is another name of `kwds`.
+        With `timeout`, a call that runs longer than so many seconds, from when a worker begins it,
+        is ended and raises `TaskTimeout`; with `retries`, one that fails runs again (see `map`).
 
         >>> with Pool(1) as pool:
         ...     pool.apply(divmod, (7, 2))
         (3, 1)
         """
-        result: R = self._submit(func, args, unique(kwds, kwargs)).get()
+        limit = limits(timeout, retries, retry_on)
+        result: R = self._submit(func, args, unique(kwds, kwargs), limit).get()
         return result
 
     def apply_async(
@@ -125,13 +133,17 @@ class Pool:
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
     ) -> AsyncResult:
         """As `apply`, but return an `AsyncResult` at once.
 
         `callback` is called with the value, `error_callback` with the exception, in a thread of the
         package.
         """
-        result = self._submit(func, args, unique(kwds, kwargs))
+        limit = limits(timeout, retries, retry_on)
+        result = self._submit(func, args, unique(kwds, kwargs), limit)
         if callback is None and error_callback is None:
             return result
         from ._callbacks import with_callbacks
@@ -149,6 +161,9 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> list[R]:
         """`[func(x) for x in iterable]`, on all workers.
@@ -162,6 +177,13 @@ class Pool:
             progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable
                 is called with the numbers of done items and of all items (None if unknown).
             total: how many items there are, where `len(iterable)` can't tell.
+            timeout: seconds that each item may run, from when a worker begins it; one that takes
+                longer is interrupted, its worker ended if need be, and it alone fails, with
+                `TaskTimeout`.
+            retries: how often an item that failed runs again, at once, before its failure counts.
+                So it may run more than once: also what it does outside.
+            retry_on: the exceptions after which it does, a class or a tuple of them; `WorkerDied`
+                and `TaskTimeout` stand for the death of its worker and the end of its time.
             seed: gives each item a random stream of its own, which follows from this number (text,
                 bytes) and from the item's index: `random`, numpy's global state, `rng()` and
                 `item_seed()` give the same in any number of workers and batches. None: the pool's.
@@ -170,7 +192,8 @@ class Pool:
         ...     pool.map(len, ["a", "bb", ""])
         [1, 2, 0]
         """
-        plan = Plan(ONE, chunksize, errors, root=self._roots(seed))
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(ONE, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map(func, iterable, plan, (progress, total))
 
     def starmap(
@@ -182,6 +205,9 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> list[R]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict.
@@ -190,7 +216,8 @@ class Pool:
         ...     pool.starmap(pow, [(2, 3), (3, 2)])
         [8, 9]
         """
-        plan = Plan(STAR, chunksize, errors, root=self._roots(seed))
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(STAR, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map(func, iterable, plan, (progress, total))
 
     def map_async(
@@ -204,6 +231,9 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> AsyncResult:
         """As `map`, but return an `AsyncResult` once all items are submitted.
@@ -211,7 +241,8 @@ class Pool:
         The whole iterable is pulled and pickled by this call; use `imap` for one that is long or
         lazy.
         """
-        plan = Plan(ONE, chunksize, errors, root=self._roots(seed))
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(ONE, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     def starmap_async(
@@ -225,10 +256,14 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> AsyncResult:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        plan = Plan(STAR, chunksize, errors, root=self._roots(seed))
+        limit = limits(timeout, retries, retry_on)
+        plan = Plan(STAR, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
 
     # Many items, results one by one
@@ -244,6 +279,9 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """Yield results in the order of the items, lazily.
@@ -257,8 +295,9 @@ class Pool:
         ...     list(pool.imap(abs, range(-2, 1)))
         [2, 1, 0]
         """
-        ahead = (buffersize, max_bytes_in_flight)
-        plan = Plan(ONE, chunksize, errors, buffer=ahead, root=self._roots(seed))
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(ONE, chunksize, errors, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def imap_unordered(
@@ -272,11 +311,15 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, in the order in which results arrive."""
-        ahead, root = (buffersize, max_bytes_in_flight), self._roots(seed)
-        plan = Plan(ONE, chunksize, errors, ordered=False, buffer=ahead, root=root)
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(ONE, chunksize, errors, ordered=False, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap(
@@ -290,11 +333,15 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        ahead = (buffersize, max_bytes_in_flight)
-        plan = Plan(STAR, chunksize, errors, buffer=ahead, root=self._roots(seed))
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(STAR, chunksize, errors, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     def istarmap_unordered(
@@ -308,11 +355,15 @@ class Pool:
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Kinds = Exception,
         seed: Seed = None,
     ) -> ResultIterator:
         """As `istarmap`, in the order in which results arrive."""
-        ahead, root = (buffersize, max_bytes_in_flight), self._roots(seed)
-        plan = Plan(STAR, chunksize, errors, ordered=False, buffer=ahead, root=root)
+        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
+        root = self._roots(seed)
+        plan = Plan(STAR, chunksize, errors, ordered=False, limits=limit, buffer=ahead, root=root)
         return self._iterate(func, iterable, plan, (progress, total))
 
     # Life
@@ -401,14 +452,18 @@ class Pool:
             raise ValueError("this pool is closed: create a new one to run more")
 
     def _submit(
-        self, func: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any] | None
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any],
+        kwds: Mapping[str, Any] | None,
+        limits: Limits,
     ) -> AsyncResult:
         crew = self._crew
         root = self._roots() if self._seeded else None
         if kwds:
-            task = crew.task(func, Plan(APPLY, root=root))
+            task = crew.task(func, Plan(APPLY, limits=limits, root=root))
             return crew.engine.submit(task, (tuple(args), dict(kwds)))
-        task = crew.single(func) if root is None else crew.task(func, Plan(STAR, root=root))
+        task = crew.single(func, limits, root)
         return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
 
     def _map(

@@ -14,6 +14,7 @@ from _thread import allocate_lock
 from _weakref import ref
 
 from . import _code, _default, _logs, _neighbours, _snapshot
+from ._again import NO_LIMITS
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
 from ._options import at_least_one, check_method
 from ._plan import STAR, Plan
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from ._again import Limits
     from ._local import SerialPool
     from ._native import Stream
     from ._options import MemoryLimit, Progress, Seed
@@ -206,20 +208,25 @@ class Crew:
         if not callable(func):
             raise TypeError(f"the first argument must be callable, not {func!r}")
         shipper, required = self._shipping()
-        number = shipper.function(func)
+        number = shipper.function(plan.limits.around(func))
         self._import_module_of(func)
         code = (number, required, shipper.root == number)
         name = _code.describe(func)
         return self.engine.task(code, name, self._shipping, plan.engine_plan, display)
 
-    def single(self, func: Callable[..., Any]) -> Task:
+    def single(
+        self, func: Callable[..., Any], limits: Limits = NO_LIMITS, root: bytes | None = None
+    ) -> Task:
         """The task of `apply` without keywords: kept while the function's code cannot change."""
-        kept = self._singles.get(id(func))
+        if root is not None:
+            return self.task(func, Plan(STAR, limits=limits, root=root))
+        key = id(func) if limits is NO_LIMITS else (id(func), limits.key)
+        kept = self._singles.get(key)
         if kept is not None and kept[0] is func:
             return kept[1]
-        task = self.task(func, Plan(STAR))
+        task = self.task(func, Plan(STAR, limits=limits))
         if _code.is_reference(func):
-            self._singles[id(func)] = (func, task)
+            self._singles[key] = (func, task)
         return task
 
     def _import_module_of(self, func: Callable[..., Any]) -> None:

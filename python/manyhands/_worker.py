@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ._native import interrupt_wanted, keep_printed, run_worker
+from ._native import interrupt_wanted, keep_printed, run_worker, stacks_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def serve(
         begin(channel, _current.name, settings)
     _snapshot.restore(state)
     _prepare_output()
-    _prepare_signals()
+    _prepare_signals(end.stacks_fd())
     _seeds.leave()
     _name_process(_current.name)
     try:
@@ -112,9 +112,12 @@ def _prepare_output() -> None:
             reconfigure(line_buffering=True, write_through=False)
 
 
-def _prepare_signals() -> None:
+def _prepare_signals(stacks: int) -> None:
     import faulthandler
     import signal
+
+    # In C, at once, whatever the task does: it writes into the lane, where the parent reads.
+    faulthandler.register(stacks_signal(), stacks, all_threads=True)
 
     signal.signal(signal.SIGINT, _on_interrupt)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -37,6 +37,7 @@ __all__ = [
     "RemoteError",
     "RemoteTraceback",
     "TaskExit",
+    "TaskTimeout",
     "TimeoutError",
     "UnpicklingError",
     "WorkerDied",
@@ -213,6 +214,60 @@ def _peak(error: WorkerDied) -> str:
 _CRASHES = frozenset(
     {signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL, signals.SIGABRT}
 )
+
+
+class TaskTimeout(_Record, TimeoutError):
+    """An item ran longer than the `timeout` of its call.
+
+    Only that item fails. The task was interrupted (it gets a `KeyboardInterrupt`), and its worker
+    was ended if it had not given up 0.3 seconds later; what waited behind it was run by others. It
+    is a `TimeoutError` of every kind; unlike that of `get(timeout)` it is the item's end, so there
+    is nothing to wait for any more.
+
+    All arguments are keyword-only and may be None when not known:
+
+    - `index`: position of the item in its call, from 0
+    - `timeout`: seconds that it was allowed to run
+    - `seconds`: seconds that it ran, with the time that it took to end it
+    - `stacks`: what the threads of its worker were doing when the time was up, as text of
+      `faulthandler`, even if they were stuck in C or ignored signals
+    - `killed`: whether the worker had to be ended
+    - `function`: name of the function that ran
+    - `pid`, `worker`: process id and the pool's number of the worker
+
+    What the task raised when it was interrupted is the `__cause__`.
+
+    >>> TaskTimeout(index=3, timeout=1.5, seconds=1.8, function="fetch").timeout
+    1.5
+    """
+
+    _facts = (
+        "index", "timeout", "seconds", "stacks", "killed", "function", "pid", "worker",
+    )  # fmt: skip
+
+    index: int | None
+    timeout: float | None
+    seconds: float | None
+    stacks: str | None
+    killed: bool | None
+    function: str | None
+    pid: int | None
+    worker: int | None
+
+    def _text(self) -> str:
+        item = "an item" if self.index is None else f"item {self.index}"
+        of = f" of {self.function}" if self.function else ""
+        limit = "" if self.timeout is None else f" of {self.timeout:g} s"
+        spent = "" if self.seconds is None else f" for {self.seconds:.3g} s,"
+        end = "was ended" if self.killed else "was interrupted and goes on"
+        parts = [
+            f"{item}{of} ran{spent} longer than its timeout{limit}.",
+            f"{_worker(self.worker, self.pid).capitalize()} {end}.",
+            "The other items are not affected.",
+        ]
+        if self.stacks:
+            parts.append(f"What it was doing:\n{self.stacks.rstrip()}")
+        return " ".join(parts)
 
 
 class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, ProcessError):

@@ -6,6 +6,7 @@ import builtins
 import concurrent.futures
 import multiprocessing
 import threading
+import time
 
 import pytest
 import tasks
@@ -65,7 +66,7 @@ def test_a_result_that_is_not_ready(pool, gate):
     with pytest.raises(ValueError):
         result.successful()
     wait_until(result.running, "a task that runs is not `running`")
-    assert not result.cancel()
+    assert not result.cancel(running=False)
     release.touch()
     assert result.get(LIMIT) == "held"
 
@@ -130,6 +131,23 @@ def test_cancelling_a_map_cancels_its_rest(make_pool, gate, tmp_path):
     pool.close()
     pool.join()
     assert not log.exists()
+
+
+@parallel
+@pytest.mark.parametrize("order", [1, -1])
+def test_thousands_are_cancelled_one_by_one(make_pool, gate, order):
+    """The cost of one does not grow with their number: twenty thousand take a moment."""
+    pool = make_pool(1)
+    first = pool.apply_async(tasks.hold, gate)
+    tasks.await_file(gate[0])
+    waiting = [pool.apply_async(tasks.square, (x,)) for x in range(20_000)]
+    began = time.perf_counter()
+    assert all(result.cancel() for result in waiting[1::2][::order])
+    assert time.perf_counter() - began < 10
+    gate[1].touch()
+    assert first.get(LIMIT) == "held"
+    assert [result.get(LIMIT) for result in waiting[::2]] == [x * x for x in range(0, 20_000, 2)]
+    assert all(result.cancelled() for result in waiting[1::2])
 
 
 @parallel

@@ -12,8 +12,8 @@
 #![expect(unsafe_code, reason = "mapping and unmapping memory")]
 
 use rustix::fs::{
-    FallocateFlags, MemfdFlags, OFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals,
-    fcntl_setfl, fstat, ftruncate, memfd_create,
+    FallocateFlags, MemfdFlags, OFlags, SealFlags, SeekFrom, fallocate, fcntl_add_seals,
+    fcntl_get_seals, fcntl_setfl, fstat, ftruncate, memfd_create, seek, tell,
 };
 use rustix::io::{Errno, pread, retry_on_intr, write};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
@@ -138,6 +138,30 @@ impl Segment {
     #[expect(clippy::len_without_is_empty, reason = "a segment is never empty")]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Sets the position at which `write` writes: it belongs to the open file, so it is set for every
+    /// process that got the descriptor from this one.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the descriptor was taken away.
+    pub fn set_position(&self, offset: usize) -> io::Result<()> {
+        let fd =
+            self.fd.as_ref().ok_or_else(|| invalid("shared memory whose descriptor was taken"))?;
+        seek(fd, SeekFrom::Start(offset as u64))?;
+        Ok(())
+    }
+
+    /// The position at which `write` writes, wherever it was set or has written.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the descriptor was taken away.
+    pub fn position(&self) -> io::Result<usize> {
+        let fd =
+            self.fd.as_ref().ok_or_else(|| invalid("shared memory whose descriptor was taken"))?;
+        usize::try_from(tell(fd)?).map_err(|_| Errno::INVAL.into())
     }
 
     /// The descriptor, to be sent to another process.

@@ -16,6 +16,9 @@ use crate::process::Signal;
 const FAULTS: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
 
+/// The stack of a thread in which only a handler runs.
+const SPARE_STACK: usize = 256 << 10;
+
 /// All signals but faults are blocked in this thread until this is dropped.
 #[must_use = "dropping it unblocks the signals"]
 pub struct Blocked {
@@ -93,6 +96,34 @@ pub(crate) fn set_of(signals: &[i32]) -> libc::sigset_t {
         unsafe { libc::sigaddset(&raw mut set, *signal) };
     }
     set
+}
+
+/// The signal at which a worker writes the stacks of its threads, where a handler for that is installed.
+pub fn stacks() -> Signal {
+    // SAFETY: a real-time signal that the C library leaves to programs: SIGRTMAX lies 30 above the first.
+    unsafe { Signal::from_raw_unchecked(libc::SIGRTMAX() - 4) }
+}
+
+/// Starts a thread that does nothing, but that the signal of [`stacks`] reaches when all others block it; it
+/// ends with the process.
+///
+/// # Errors
+///
+/// `EAGAIN` when there may be no more threads.
+pub fn listen_for_stacks() -> io::Result<()> {
+    let _blocked = block_all();
+    let thread = std::thread::Builder::new().name("manyhands-stacks".into());
+    thread.stack_size(SPARE_STACK).spawn(|| {
+        let open = set_of(&[stacks().as_raw()]);
+        // SAFETY: `open` is a valid set, and a null pointer asks for no answer; the way is a known one.
+        let code =
+            unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const open, ptr::null_mut()) };
+        debug_assert_eq!(code, 0, "pthread_sigmask with valid arguments");
+        loop {
+            std::thread::park();
+        }
+    })?;
+    Ok(())
 }
 
 /// What this process does with a signal.

@@ -12,10 +12,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use manyhands_os::process::ExitStatus;
 
 use crate::luggage::Luggage;
+use crate::retry::{Retries, Retry};
+use crate::span::Span;
 
 /// Names a call of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +56,10 @@ pub struct CallSpec {
     pub whole: bool,
     /// The call appears among [`crate::Need::Completions`] when it is complete.
     pub notify: bool,
+    /// How long each item may run; counted from when a worker begins it.
+    pub limit: Option<Duration>,
+    /// Which items that failed run again.
+    pub retry: Retry,
 }
 
 /// How a worker ended, and which seat it sat on.
@@ -74,12 +81,33 @@ pub struct Death {
     pub exceeded: Option<(u64, u64)>,
 }
 
+/// An item that ran longer than it may.
+#[derive(Debug, Clone)]
+pub struct Overrun {
+    /// The seat of its worker.
+    pub seat: usize,
+    /// The worker's process id.
+    pub pid: Option<i32>,
+    /// How long it was allowed to run.
+    pub limit: Duration,
+    /// How long it ran, until it gave up or its worker was ended.
+    pub ran: Duration,
+    /// Whether its worker had to be ended: it had not given up when it was interrupted.
+    pub killed: bool,
+    /// What the worker's fault handler wrote when the time was up: the stacks of its threads.
+    pub stacks: Vec<u8>,
+    /// The record of its reply, if it raised something when it was interrupted.
+    pub reply: Option<Vec<u8>>,
+}
+
 /// Why the engine ended an item without a reply.
 #[derive(Debug, Clone)]
 pub enum Failure {
     /// Its worker died while it ran.
     Died(Arc<Death>),
-    /// It was cancelled before it started.
+    /// Its time was up.
+    TimedOut(Arc<Overrun>),
+    /// It was cancelled before it started, or while it ran.
     Cancelled,
     /// It could not be encoded; whoever fed it knows why.
     Unsent,
@@ -193,6 +221,10 @@ pub(crate) struct Call {
     pub(crate) refusal: Option<Failure>,
     /// Its completion was handed on to those who asked for it.
     pub(crate) announced: bool,
+    /// Where in the pool's queue its items can be.
+    pub(crate) span: Span,
+    /// The items that may run again.
+    pub(crate) retries: Retries,
     first_failure: Option<Run>,
     failed: bool,
     taken: u64,
@@ -226,6 +258,8 @@ impl Call {
             cancelled: false,
             refusal: None,
             announced: false,
+            span: Span::NONE,
+            retries: Retries::default(),
             first_failure: None,
             failed: false,
             taken: 0,
@@ -275,6 +309,7 @@ impl Call {
     #[must_use]
     pub(crate) fn settle(&mut self, run: Run) -> Luggage {
         self.settled += u64::from(run.count);
+        self.retries.forget(run.first, run.count);
         let mut ended = self.unload(run.first, run.count);
         if self.abandoned {
             ended.extend(run.luggage);
@@ -360,6 +395,8 @@ mod tests {
             stop_on_failure: true,
             whole: false,
             notify: false,
+            limit: None,
+            retry: Retry::default(),
         };
         let mut call = Call::new(spec);
         call.fed = 10;

@@ -37,11 +37,28 @@ enum Found {
         to: usize,
         luggage: Luggage,
     },
+    /// The answer of an item that raised something that is tried again.
+    Again {
+        call: CallId,
+        index: u64,
+        from: usize,
+        to: usize,
+        freed: usize,
+        luggage: Luggage,
+    },
     /// An item of a cancelled chunk that was not run.
     Skipped {
         call: CallId,
         index: u64,
         freed: usize,
+    },
+    /// The answer of an item that was sentenced: it ends as it was decided.
+    Judged {
+        call: CallId,
+        index: u64,
+        failure: Failure,
+        freed: usize,
+        luggage: Luggage,
     },
     /// An initializer has failed.
     Initializer {
@@ -74,7 +91,7 @@ impl State {
         let mut found = Vec::new();
         outcome = outcome.and(walk(worker, (&buffer, self.config.world.as_ref()), &mut found));
         worker.full = false;
-        if outcome.is_err() && worker.kill_at.is_none() {
+        if outcome.is_err() && !worker.lied {
             worker.kill_at = Some(std::time::Instant::now());
             worker.lied = true;
         }
@@ -106,12 +123,25 @@ impl State {
                     self.cancel(id);
                 }
             }
+            Found::Again { call, index, from, to, freed, luggage } => {
+                if self.run_again(call, index, freed) {
+                    return self.dropped.extend(luggage);
+                }
+                let (first, count, ours) = (index, 1, luggage.clone());
+                let answer = Found::Answers { call, first, count, from, to, freed, luggage };
+                self.apply(seat, answer, buffer);
+                self.apply(seat, Found::Raised { call, index, from, to, luggage: ours }, buffer);
+            }
             Found::Skipped { call: id, index, freed } => {
                 let Some(call) = self.calls.get_mut(&id.0) else { return };
                 call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
                 let skipped = Run::new(index, 1, Body::Failed(Failure::Cancelled));
                 self.dropped.extend(call.settle(skipped));
                 self.after_settling(id);
+            }
+            Found::Judged { call, index, failure, freed, luggage } => {
+                self.dropped.extend(luggage);
+                self.end_item(call, index, freed, &failure);
             }
             Found::Initializer { from, to } => {
                 self.fail_pool(InitFailure::Raised(buffer[from..to].to_vec()));
@@ -141,6 +171,9 @@ fn match_records(
     (found, answers): (&mut Vec<Found>, &mut u64),
 ) -> Result<(), Corrupt> {
     let mut at = 0;
+    let answered = worker.feeder.answered();
+    let sentenced =
+        worker.sentence.as_ref().and_then(|sentence| sentence.number.checked_sub(answered));
     while at < buffer.len() {
         let Next::Record { start, end } = record::next(&buffer[at..]) else { return Err(Corrupt) };
         let (from, content, to) = (at, at + start, at + end);
@@ -154,42 +187,66 @@ fn match_records(
             found.push(Found::Event { from: content, to });
             continue;
         }
-        let Some(frame) = worker.frames.front_mut() else { return Err(Corrupt) };
+        if worker.frames.is_empty() {
+            return Err(Corrupt);
+        }
+        let judged = sentenced == Some(*answers);
         *answers += 1;
-        frame.count -= 1;
-        let done = frame.count == 0;
-        match &mut frame.what {
-            What::Items { call, first } => {
-                if tag == Some(wire::RAISED) {
-                    let luggage = luggage.clone();
-                    found.push(Found::Raised { call: *call, index: *first, from, to, luggage });
-                }
-                if tag == Some(wire::SKIPPED) {
-                    found.push(Found::Skipped {
-                        call: *call,
-                        index: *first,
-                        freed: if done { frame.bytes } else { 0 },
-                    });
-                    *first += 1;
-                    if done {
-                        worker.frames.pop_front();
-                    }
-                    continue;
-                }
-                let freed = if done { frame.bytes } else { 0 };
-                extend(found, (*call, *first), (from, to), freed, luggage);
-                *first += 1;
-            }
-            What::Initializer if tag == Some(wire::RAISED) => {
-                found.push(Found::Initializer { from, to });
-            }
-            What::Initializer | What::Code(_) | What::Stop | What::Forget => {}
-        }
-        if done {
-            worker.frames.pop_front();
-        }
+        answer(worker, Reply { tag, from, to, luggage, judged }, buffer, found);
     }
     Ok(())
+}
+
+/// A reply, as it lies in the buffer.
+struct Reply {
+    tag: Option<u8>,
+    from: usize,
+    to: usize,
+    luggage: Luggage,
+    /// Its item was sentenced.
+    judged: bool,
+}
+
+/// Matches a reply with the first request of the ledger.
+#[inline]
+fn answer(worker: &mut Worker, reply: Reply, buffer: &[u8], found: &mut Vec<Found>) {
+    let Some(frame) = worker.frames.front_mut() else { return };
+    frame.count -= 1;
+    let done = frame.count == 0;
+    let (what, freed) = (frame.what, if done { frame.bytes } else { 0 });
+    if let What::Items { first, .. } = &mut frame.what {
+        *first += 1;
+    }
+    if done {
+        worker.frames.pop_front();
+    }
+    let Reply { tag, from, to, luggage, judged } = reply;
+    match what {
+        What::Items { call, first: index } if judged => {
+            let raised = tag.is_some_and(wire::is_raised) && luggage.is_empty();
+            let reply = raised.then(|| buffer[from..to].to_vec());
+            if let Some(failure) = worker.pardon(reply) {
+                found.push(Found::Judged { call, index, failure, freed, luggage });
+            }
+        }
+        What::Items { call, first: index } if tag == Some(wire::AGAIN) => {
+            found.push(Found::Again { call, index, from, to, freed, luggage });
+        }
+        What::Items { call, first: index } if tag == Some(wire::SKIPPED) => {
+            found.push(Found::Skipped { call, index, freed });
+        }
+        What::Items { call, first: index } => {
+            if tag == Some(wire::RAISED) {
+                let luggage = luggage.clone();
+                found.push(Found::Raised { call, index, from, to, luggage });
+            }
+            extend(found, (call, index), (from, to), freed, luggage);
+        }
+        What::Initializer if tag == Some(wire::RAISED) => {
+            found.push(Found::Initializer { from, to });
+        }
+        What::Initializer | What::Code(_) | What::Stop | What::Forget => {}
+    }
 }
 
 /// The tag of the reply within a laden one, and what it brings.

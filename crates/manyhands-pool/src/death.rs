@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use manyhands_os::process::{ExitStatus, Signal, kill_group};
 
-use crate::call::{Body, CallId, Death, Failure, Fault, InitFailure, Run};
+use crate::call::{CallId, Death, Failure, Fault, InitFailure};
 use crate::state::{Phase, State};
-use crate::worker_seat::{Notice, REPORT_WAIT, What, Worker};
+use crate::worker_seat::{Frame, Notice, REPORT_WAIT, What, Worker};
 
 /// Launches that may fail in a row before the pool gives up, if no worker works.
 const FAILED_LAUNCHES: u32 = 3;
@@ -26,9 +26,7 @@ const FAILED_STARTS: u32 = 12;
 /// From the third failed start in a row on, each waits so much longer than the one before, up to 20 times.
 const START_PAUSE: Duration = Duration::from_millis(50);
 /// How long a worker that was asked to end may take.
-const STOP_GRACE: Duration = Duration::from_secs(10);
-/// How long an interrupted item may take to give up.
-const INTERRUPT_GRACE: Duration = Duration::from_millis(300);
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(10);
 
 impl Worker {
     /// Ends the process and its group now.
@@ -56,10 +54,11 @@ impl State {
         let seat = &mut self.seats[at];
         let had_started = seat.worker.has_started();
         let parcels = seat.worker.salvage();
+        let mut verdict = seat.worker.last_verdict();
         let lost: Vec<_> = seat.worker.frames.drain(..).collect();
         self.hub.set_awake(self.seats[at].id, false);
         for frame in &lost {
-            self.lose(frame.what, frame.count, frame.bytes, &death);
+            self.lose(frame, verdict.take(), &death);
         }
         self.count_start(had_started, &death);
         self.fill(at);
@@ -79,35 +78,23 @@ impl State {
         }
     }
 
-    /// Settles what the dead worker had begun.
-    fn lose(&mut self, what: What, count: u32, bytes: usize, death: &Arc<Death>) {
-        match what {
-            What::Items { call, first } => self.lose_items(call, (first, count), bytes, death),
+    /// Settles what the dead worker had begun: by its verdict, if there is one.
+    fn lose(&mut self, frame: &Frame, verdict: Option<Failure>, death: &Arc<Death>) {
+        match frame.what {
+            What::Items { call, first } => {
+                let failure = match self.phase {
+                    Phase::Terminated => Failure::Terminated,
+                    _ => verdict.unwrap_or_else(|| Failure::Died(Arc::clone(death))),
+                };
+                if frame.count == 1 {
+                    return self.end_item(call, first, frame.bytes, &failure);
+                }
+                self.fail_run(call, (first, frame.count), frame.bytes, &failure);
+            }
             What::Initializer if self.phase == Phase::Terminated => {}
             What::Initializer => self.fail_pool(InitFailure::Died(Arc::clone(death))),
             What::Code(id) => self.poison(id, death),
             What::Stop | What::Forget => {}
-        }
-    }
-
-    fn lose_items(
-        &mut self,
-        id: CallId,
-        (first, count): (u64, u32),
-        bytes: usize,
-        death: &Arc<Death>,
-    ) {
-        let failure = match self.phase {
-            Phase::Terminated => Failure::Terminated,
-            _ => Failure::Died(Arc::clone(death)),
-        };
-        let Some(call) = self.calls.get_mut(&id.0) else { return };
-        call.bytes_in_flight = call.bytes_in_flight.saturating_sub(bytes);
-        let newly = call.note_failure(Run::new(first, 1, Body::Failed(failure.clone())));
-        self.dropped.extend(call.settle(Run::new(first, count, Body::Failed(failure))));
-        self.after_settling(id);
-        if newly {
-            self.cancel(id);
         }
     }
 
@@ -123,7 +110,7 @@ impl State {
             if let Some(call) = self.calls.get_mut(&id.0) {
                 call.refusal = Some(Failure::Died(Arc::clone(death)));
             }
-            self.sweep(|call| call == id);
+            self.sweep(id);
         }
     }
 
@@ -223,7 +210,7 @@ impl State {
 
     /// Kills all workers, and ends all items that nobody has begun.
     fn end_workers(&mut self) {
-        self.sweep(|_| true);
+        self.sweep_all();
         self.launches.clear();
         for at in (0..self.seats.len()).rev() {
             let worker = &mut self.seats[at].worker;
@@ -318,40 +305,6 @@ impl State {
             }
             if self.seats[at].worker.feeder.outstanding() == 0 {
                 self.retire(at);
-            }
-        }
-    }
-
-    /// Cancels a call, and interrupts those of its items that run: a signal, some grace, the end.
-    pub(crate) fn interrupt(&mut self, id: CallId) {
-        self.cancel(id);
-        let until = Instant::now() + INTERRUPT_GRACE;
-        for seat in &mut self.seats {
-            let worker = &mut seat.worker;
-            let runs = worker.frames.front().map(|frame| frame.what);
-            let begun = worker.lane.begun();
-            let answering = begun > worker.feeder.answered();
-            if !answering || !matches!(runs, Some(What::Items { call, .. }) if call == id) {
-                continue;
-            }
-            worker.lane.set_interrupt(begun - 1);
-            if let Some(process) = &worker.process {
-                let _gone = process.pidfd.signal(Signal::INT);
-                worker.kill_at = Some(worker.kill_at.map_or(until, |at| at.min(until)));
-                worker.interrupted = Some(begun);
-            }
-        }
-    }
-
-    /// Kills workers whose time is up; an interrupted one that has answered is spared.
-    pub(crate) fn enforce(&mut self, now: Instant) {
-        for worker in self.workers_mut() {
-            if worker.interrupted.is_some_and(|item| worker.lane.replied() >= item) {
-                worker.interrupted = None;
-                worker.kill_at = worker.stopping.then(|| now + STOP_GRACE);
-            }
-            if worker.kill_at.is_some_and(|at| at <= now) {
-                worker.kill();
             }
         }
     }

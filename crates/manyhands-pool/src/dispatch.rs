@@ -21,6 +21,7 @@ use crate::worker_seat::{Frame, Parcel, What, Worker};
 
 /// The work that a lane should hold, in nanoseconds.
 const TARGET_NS: u64 = 2_000_000;
+const TARGET_LEAST: u64 = 2;
 const TARGET_MOST: u64 = 8192;
 const TARGET_UNKNOWN: u64 = 64;
 /// What an item is taken to cost before one was measured.
@@ -44,9 +45,12 @@ enum Sent {
 
 /// How many items a worker's lane should hold.
 fn target(worker: &Worker) -> u64 {
+    if worker.short_at == Some(worker.feeder.answered()) {
+        return TARGET_LEAST;
+    }
     match worker.lane.item_ns() {
         0 => TARGET_UNKNOWN,
-        ns => (TARGET_NS / ns).clamp(2, TARGET_MOST),
+        ns => (TARGET_NS / ns).clamp(TARGET_LEAST, TARGET_MOST),
     }
 }
 
@@ -68,12 +72,14 @@ impl State {
         let Some(call) = self.calls.get_mut(&parcel.call.0) else { return };
         call.fed += u64::from(parcel.count);
         call.bytes_in_flight += parcel.bytes().len();
+        if call.spec.retry.times > 0 {
+            call.retries.keep(parcel.first, parcel.count, parcel.bytes());
+        }
         if let Some(failure) = self.refusal(parcel.call) {
             self.fail_items(&parcel, &failure);
             return;
         }
-        self.queued_items += u64::from(parcel.count);
-        self.queue.push_back(parcel);
+        self.enqueue(parcel);
         self.pump();
     }
 
@@ -96,26 +102,23 @@ impl State {
         }
         let fed = call.fed;
         for at in 0..self.seats.len() {
-            if self.seats[at].worker.holds(id) {
-                let parcels = self.seats[at].worker.recall(u32::MAX);
+            let worker = &mut self.seats[at].worker;
+            if worker.holds(id) {
+                let parcels = worker.recall(u32::MAX);
+                worker.short_at = Some(worker.feeder.answered());
                 self.requeue(parcels);
             }
         }
-        let free: u64 = self
-            .queue
-            .iter()
-            .filter(|parcel| parcel.call == id)
-            .map(|parcel| u64::from(parcel.count))
-            .sum();
-        if free == fed {
+        let free = self.queued_of(id) == fed;
+        if free {
             self.cancel(id);
         }
         self.pump();
-        free == fed
+        free
     }
 
     /// Why items of a call cannot start any more, if so.
-    fn refusal(&self, call: CallId) -> Option<Failure> {
+    pub(crate) fn refusal(&self, call: CallId) -> Option<Failure> {
         if let Some(fault) = &self.fault {
             return Some(Failure::Initializer(Arc::clone(fault)));
         }
@@ -132,10 +135,8 @@ impl State {
             let whole = self.calls.get(&parcel.call.0).is_some_and(|call| call.spec.whole);
             let Some(seat) = self.soonest(whole) else { break };
             let Some(parcel) = self.queue.pop_front() else { break };
-            self.queued_items -= u64::from(parcel.count);
             if let Some(rest) = self.send(seat, parcel) {
-                self.queued_items += u64::from(rest.count);
-                self.queue.push_front(rest);
+                self.enqueue_first(rest);
             }
         }
         self.arm();
@@ -196,16 +197,15 @@ impl State {
             }
         }
         let room = target(worker).saturating_sub(worker.feeder.outstanding()).max(1);
-        let share = (self.queued_items + u64::from(parcel.count)).div_ceil(seats);
+        if let Some(limit) = spec.limit {
+            worker.expect(limit);
+        }
+        let share = (self.queue.items() + u64::from(parcel.count)).div_ceil(seats);
         let budget = worker.budget.unwrap_or(u64::MAX);
         let most = if spec.whole { budget } else { room.min(share).min(budget) };
         let count = u32::try_from(most).unwrap_or(u32::MAX).min(parcel.count);
-        send_items(
-            worker,
-            parcel,
-            count,
-            Heading { kind: spec.kind, whole: spec.whole, word: spec.function },
-        )
+        let kind = spec.kind | if spec.limit.is_some() { wire::TIMED } else { 0 };
+        send_items(worker, parcel, count, Heading { kind, whole: spec.whole, word: spec.function })
     }
 
     /// Moves half of the longest backlog to each worker that has nothing to do.
@@ -247,12 +247,10 @@ impl State {
     /// Sends what was just taken back to one worker, and what it has no room for to any.
     fn move_queue_to(&mut self, seat: usize) {
         while let Some(parcel) = self.queue.pop_front() {
-            self.queued_items -= u64::from(parcel.count);
             let count = parcel.count;
             if let Some(rest) = self.send(seat, parcel) {
-                self.queued_items += u64::from(rest.count);
                 let stuck = rest.count == count;
-                self.queue.push_front(rest);
+                self.enqueue_first(rest);
                 if stuck {
                     break;
                 }
@@ -287,8 +285,7 @@ impl State {
             if let Some(failure) = self.refusal(parcel.call).or(spoiled) {
                 self.fail_items(&parcel, &failure);
             } else {
-                self.queued_items += u64::from(parcel.count);
-                self.queue.push_front(parcel);
+                self.enqueue_first(parcel);
             }
         }
     }
@@ -298,7 +295,7 @@ impl State {
         let Some(call) = self.calls.get_mut(&id.0) else { return };
         call.cancelled = true;
         call.sealed = true;
-        self.sweep(|call| call == id);
+        self.sweep(id);
         for at in 0..self.seats.len() {
             if self.seats[at].worker.holds(id) {
                 let parcels = self.seats[at].worker.recall(u32::MAX);
@@ -320,7 +317,7 @@ impl State {
                 call.sealed = true;
             }
         }
-        self.sweep(|_| true);
+        self.sweep_all();
         for at in 0..self.seats.len() {
             let worker = &mut self.seats[at].worker;
             let parcels = worker.recall(u32::MAX);
@@ -331,18 +328,6 @@ impl State {
         }
         for id in open {
             self.after_settling(id);
-        }
-    }
-
-    /// Ends the queued items of the calls that `which` names.
-    pub(crate) fn sweep(&mut self, which: impl Fn(CallId) -> bool) {
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.queue).into_iter().partition(|parcel| which(parcel.call));
-        self.queue = kept.into();
-        for parcel in gone {
-            self.queued_items -= u64::from(parcel.count);
-            let failure = self.refusal(parcel.call).unwrap_or(Failure::Cancelled);
-            self.fail_items(&parcel, &failure);
         }
     }
 

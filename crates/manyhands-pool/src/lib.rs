@@ -8,6 +8,7 @@
 //! | [`pool`] | the handle: calls are opened, fed, waited for and taken from here |
 //! | `state` | everything behind the one lock of a pool |
 //! | `dispatch` | which worker gets which items; taking back, balancing, cancelling |
+//! | `queue`, `span`, `enqueue` | what no lane has room for; takes a call out of its middle |
 //! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
 //! | `collect` | replies become results of their call |
 //! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
@@ -15,6 +16,9 @@
 //! | `shared`, `need`, `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
 //! | `death` | a worker is gone: who pays, who replaces it |
 //! | `cause` | why it ended |
+//! | `deadline`, `watch` | which item has run for how long, without polling |
+//! | `ending`, `sentence` | an item that must not run on: a signal, some grace, the end |
+//! | [`retry`], `again` | items that may run again |
 //! | `supervisor` | the one helper thread of the process |
 //! | `launch` | where workers come from |
 //! | [`memory`] | workers that grow: replaced between items, or ended |
@@ -24,32 +28,42 @@
 //! It never takes the GIL, never decodes a payload, and has one lock per pool, held for short copies only.
 #![forbid(unsafe_code)]
 
+mod again;
 pub mod call;
 mod cause;
 mod collect;
+mod deadline;
 mod death;
 mod dispatch;
+mod ending;
+mod enqueue;
 mod launch;
 pub mod luggage;
 pub mod memory;
 mod need;
 mod oom_kills;
 pub mod pool;
+mod queue;
 mod registry;
+pub mod retry;
+mod sentence;
 mod shared;
+mod span;
 mod state;
 mod supervisor;
 pub mod template;
 mod wait;
+mod watch;
 pub mod wire;
 pub mod worker;
 mod worker_seat;
 
-pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Run, Status};
+pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Overrun, Run, Status};
 pub use launch::{LaunchOrder, Launcher, Start, WorkerEnd};
 pub use luggage::Luggage;
 pub use memory::MemoryLimits;
 pub use need::{Need, Waited};
 pub use pool::{Host, Pool, PushError};
 pub use registry::{forked, generation};
+pub use retry::Retry;
 pub use state::Config;

@@ -305,7 +305,7 @@ impl Pool {
         self.0.announce(&state);
     }
 
-    /// Cancels a call and ends its running items: first by SIGINT, after a grace by SIGKILL.
+    /// Cancels a call and ends its running items: by SIGINT, and after a grace by SIGKILL.
     pub fn interrupt(&self, call: CallId) {
         let mut state = self.0.lock();
         state.interrupt(call);

@@ -18,6 +18,7 @@ use crate::launch::LaunchQueue;
 use crate::luggage::Luggage;
 use crate::memory::MemoryLimits;
 use crate::oom_kills::OomKills;
+use crate::queue::Queue;
 use crate::wire;
 use crate::worker_seat::{Parcel, REPORT_WAIT, Seat, What, Worker};
 
@@ -89,8 +90,7 @@ pub(crate) struct State {
     next_call: u64,
     next_key: u64,
     /// Items that no lane has room for, oldest first.
-    pub(crate) queue: VecDeque<Parcel>,
-    pub(crate) queued_items: u64,
+    pub(crate) queue: Queue,
     pub(crate) codes: FxHashMap<u64, Code>,
     code_ids: HashMap<Arc<[u8]>, u64>,
     next_code: u64,
@@ -130,8 +130,7 @@ impl State {
             calls: FxHashMap::default(),
             next_call: 0,
             next_key: 0,
-            queue: VecDeque::new(),
-            queued_items: 0,
+            queue: Queue::new(),
             codes: FxHashMap::default(),
             code_ids: HashMap::new(),
             next_code: 1,
@@ -308,17 +307,29 @@ impl State {
         }
     }
 
-    /// Ends `count` items that no worker has, for one reason.
+    /// Ends the items of a parcel, which no worker has, for one reason.
     pub(crate) fn fail_items(&mut self, parcel: &Parcel, failure: &Failure) {
+        let items = (parcel.first, parcel.count);
+        self.fail_run(parcel.call, items, parcel.bytes().len(), failure);
+    }
+
+    /// Ends `count` items of a call from `first` on, whose requests had so many bytes, for one reason.
+    pub(crate) fn fail_run(
+        &mut self,
+        id: CallId,
+        (first, count): (u64, u32),
+        bytes: usize,
+        failure: &Failure,
+    ) {
         use crate::call::{Body, Run};
-        let Some(call) = self.calls.get_mut(&parcel.call.0) else { return };
-        call.bytes_in_flight = call.bytes_in_flight.saturating_sub(parcel.bytes().len());
+        let Some(call) = self.calls.get_mut(&id.0) else { return };
+        call.bytes_in_flight = call.bytes_in_flight.saturating_sub(bytes);
         let body = || Body::Failed(failure.clone());
-        let newly = call.note_failure(Run::new(parcel.first, 1, body()));
-        self.dropped.extend(call.settle(Run::new(parcel.first, parcel.count, body())));
-        self.after_settling(parcel.call);
+        let newly = call.note_failure(Run::new(first, 1, body()));
+        self.dropped.extend(call.settle(Run::new(first, count, body())));
+        self.after_settling(id);
         if newly {
-            self.cancel(parcel.call);
+            self.cancel(id);
         }
     }
 
@@ -360,8 +371,12 @@ impl State {
     /// The moment at which something must be done even if nothing happens.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let kills = self.workers().filter_map(|worker| worker.kill_at).min();
+        let looks = self.seats.iter().filter_map(|seat| seat.worker.look_at()).min();
         let reports = self.workers().filter_map(|worker| worker.notice.as_ref());
         let reports = reports.map(|notice| notice.since + REPORT_WAIT).min();
-        [kills, reports, self.launches.retry_at(), self.look_again].into_iter().flatten().min()
+        [kills, looks, reports, self.launches.retry_at(), self.look_again]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -104,8 +104,9 @@ impl Shared {
         let mut state = self.lock();
         state.collect_all();
         state.after_collecting();
-        state.balance();
         let now = Instant::now();
+        state.watch(now);
+        state.balance();
         state.enforce(now);
         note_the_dead(&mut state);
         let mut buried = false;
@@ -203,6 +204,7 @@ pub(crate) fn adopt(state: &mut State, key: u64, process: Process) {
         Some(worker) if !terminated => {
             jobcontrol::register_group(process.pid);
             worker.process = Some(process);
+            worker.press();
         }
         _ => {
             // It may not lead its group yet: the signal to the process alone is the sure one.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_os::clock::monotonic_ns;
-use manyhands_shm::lane::{Heading, Lane, NoRoom, Runner, State};
+use manyhands_shm::lane::{Heading, Item, Lane, NoRoom, Runner, State};
 use manyhands_shm::park::Unparked;
 
 use crate::launch::WorkerEnd;
@@ -62,6 +62,10 @@ pub struct Replier {
     end: WorkerEnd,
     /// The `feed_at` mark for which the supervisor was called last.
     called_at: u64,
+    /// The alarm for which it was called last.
+    alarm: u64,
+    /// The item that was answered last is sentenced.
+    held: bool,
     /// The parent had to be woken from its sleep since this worker was idle the last time.
     woke: bool,
 }
@@ -93,6 +97,7 @@ impl Replier {
     pub fn publish(&mut self, answered: u64) {
         let replied = self.runner.publish(answered);
         let due = self.runner.lane().due(replied);
+        self.held = due.held;
         if due.leader {
             self.woke |= self.end.hub.leader().wake();
         }
@@ -106,6 +111,32 @@ impl Replier {
     }
 }
 
+impl Replier {
+    fn new(end: WorkerEnd) -> Self {
+        let runner = Runner::new(Arc::clone(&end.lane));
+        Self { runner, end, called_at: u64::MAX, alarm: 0, held: false, woke: false }
+    }
+
+    /// Takes the next item; of one with a deadline it says when it began, and calls if an alarm is set.
+    #[inline]
+    fn take(&mut self) -> Option<Item> {
+        let timed = |heading: Heading| heading.kind & wire::TIMED != 0;
+        let item = self.runner.take_after(|lane, heading| {
+            if timed(heading) {
+                lane.set_started(monotonic_ns());
+            }
+        })?;
+        if timed(item.heading) {
+            let alarm = self.runner.lane().alarm();
+            if alarm != self.alarm {
+                self.alarm = alarm;
+                self.end.event.notify();
+            }
+        }
+        Some(item)
+    }
+}
+
 /// Serves the lane until the parent asks for the end.
 pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
     serve_within(end, MemoryLimits::default(), tasks);
@@ -115,13 +146,12 @@ pub fn serve(end: WorkerEnd, tasks: &mut dyn Tasks) {
 pub fn serve_within(end: WorkerEnd, limits: MemoryLimits, tasks: &mut dyn Tasks) {
     let lane = Arc::clone(&end.lane);
     let mut watch = Watch::new(&lane, limits);
-    let mut out =
-        Replier { runner: Runner::new(Arc::clone(&lane)), end, called_at: u64::MAX, woke: false };
+    let mut out = Replier::new(end);
     let mut clock = Clock::new();
     out.end.hub.set_awake(out.end.seat, true);
     lane.set_state(State::Busy);
     loop {
-        let Some(item) = out.runner.take() else {
+        let Some(item) = out.take() else {
             clock.flush(&lane);
             idle(&mut out, tasks);
             clock.restart();
@@ -139,7 +169,10 @@ pub fn serve_within(end: WorkerEnd, limits: MemoryLimits, tasks: &mut dyn Tasks)
             Ran::Badly => out.woke |= out.end.hub.leader().wake(),
             Ran::Hopelessly => wait_for_the_end(&out, tasks),
         }
-        if item.heading.kind >= wire::CONTROL {
+        if out.held {
+            wait_for_pardon(&out, item.number, tasks);
+        }
+        if item.heading.kind >= wire::CONTROL || out.held {
             clock.restart();
         } else if clock.tick(&lane)
             && let Some(watch) = &mut watch
@@ -162,6 +195,19 @@ fn skip(out: &mut Replier, tasks: &mut dyn Tasks) -> Ran {
         tasks.release(&mut || out.wait_for_room(1));
     }
     Ran::Well
+}
+
+/// After a sentenced item: nothing is begun until the parent has read how it ended.
+#[cold]
+fn wait_for_pardon(out: &Replier, number: u64, tasks: &mut dyn Tasks) {
+    let lane = Arc::clone(out.runner.lane());
+    out.end.event.notify();
+    tasks.release(&mut || {
+        while lane.interrupt() <= number {
+            let pardoned = || lane.interrupt() > number;
+            let _again = lane.bell().park(pardoned, Duration::ZERO, None);
+        }
+    });
 }
 
 /// After a failed initializer: the parent is told, and ends this process.

@@ -16,6 +16,8 @@ use manyhands_shm::lane::{Feeder, Heading, Lane, Recalled, Refused, Replies, Sta
 use rustc_hash::FxHashSet;
 
 use crate::call::{CallId, Death};
+use crate::sentence::Sentence;
+use crate::watch::Watch;
 use crate::wire;
 
 /// How long a dead worker's exit status is waited for.
@@ -70,7 +72,7 @@ pub(crate) struct Notice {
 pub(crate) struct Worker {
     /// Unique in the pool: names the worker to its launcher.
     pub(crate) key: u64,
-    seat: usize,
+    pub(crate) seat: usize,
     pub(crate) lane: Arc<Lane>,
     pub(crate) feeder: Feeder,
     pub(crate) replies: Replies,
@@ -87,10 +89,14 @@ pub(crate) struct Worker {
     pub(crate) kill_at: Option<Instant>,
     /// It wrote something that cannot be a reply, and is ended for that.
     pub(crate) lied: bool,
+    /// Its lane is kept short while it has answered just so many: items are being cancelled one by one, and
+    /// those in the queue cost less.
+    pub(crate) short_at: Option<u64>,
+    /// The item that must not run on.
+    pub(crate) sentence: Option<Sentence>,
+    pub(crate) watch: Watch,
     /// We have sent it SIGKILL.
     pub(crate) killed_by_us: bool,
-    /// The count of begun items at which an interrupt was sent.
-    pub(crate) interrupted: Option<u64>,
 }
 
 /// A seat, and who sits on it.
@@ -139,7 +145,9 @@ impl Worker {
             full: false,
             notice: None,
             kill_at: None,
-            interrupted: None,
+            short_at: None,
+            sentence: None,
+            watch: Watch::new(),
             lied: false,
             killed_by_us: false,
         })
@@ -147,7 +155,11 @@ impl Worker {
 
     /// Whether it can be given items at all.
     pub(crate) fn takes_items(&self) -> bool {
-        !self.stopping && !self.full && self.notice.is_none() && self.budget != Some(0)
+        !self.stopping
+            && !self.full
+            && self.notice.is_none()
+            && self.sentence.is_none()
+            && self.budget != Some(0)
     }
 
     /// Whether it has been seen at work: its start went well.

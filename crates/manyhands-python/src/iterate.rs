@@ -279,6 +279,14 @@ impl Flow {
         Ok(())
     }
 
+    /// Interrupts what runs, and ends.
+    fn stop(&mut self, py: Python<'_>) -> PyResult<()> {
+        if !self.ended && !self.feed.pool.is_foreign() {
+            self.feed.pool.interrupt(self.feed.call);
+        }
+        self.end(py)
+    }
+
     /// Cancels what has not started, closes the source.
     fn end(&mut self, py: Python<'_>) -> PyResult<()> {
         if self.ended {
@@ -360,6 +368,11 @@ impl ResultIterator {
     /// Cancels what has not started and closes the source.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.stream.get().enter(py, |flow| flow.end(py))
+    }
+
+    /// As `close`, and ends what runs: by an interrupt, and after a grace by the end of its worker.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        self.stream.get().enter(py, |flow| flow.stop(py))
     }
 
     /// What the pool keeps of it.

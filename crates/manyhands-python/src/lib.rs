@@ -96,7 +96,9 @@ mod _native {
     #[pymodule_export]
     use crate::travel::{Collector, collect, collecting};
     #[pymodule_export]
-    use crate::worker::{PyWorkerEnd, interrupt_wanted, keep_printed, run_worker};
+    use crate::worker::{
+        PyWorkerEnd, interrupt_wanted, keep_printed, mark_again, run_worker, stacks_signal,
+    };
     #[pymodule_export]
     use crate::world::{attach_world, home_world, known_worlds, leave, sweep};
 

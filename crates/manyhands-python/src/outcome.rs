@@ -6,7 +6,7 @@ use std::sync::Arc;
 use manyhands_os::process::ExitStatus;
 use manyhands_pool::call::{Fault, InitFailure};
 use manyhands_pool::luggage::reply_of;
-use manyhands_pool::{Body, Death, Failure, Run, wire};
+use manyhands_pool::{Body, Death, Failure, Overrun, Run, wire};
 use manyhands_shm::record::{self, Next};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
@@ -84,7 +84,7 @@ fn value_or_exception<'py>(
 ) -> Outcome<'py> {
     let payload = reply_of(payload);
     match payload.split_first() {
-        Some((&wire::RAISED, rest)) => Err(raised(py, rest, index, described)),
+        Some((&tag, rest)) if wire::is_raised(tag) => Err(raised(py, rest, index, described)),
         _ => decode(py, payload),
     }
 }
@@ -116,6 +116,9 @@ pub(crate) fn failed(
         Failure::Died(death) => {
             worker_died(py, death, index, described).unwrap_or_else(|error| error)
         }
+        Failure::TimedOut(overrun) => {
+            task_timeout(py, overrun, index, described).unwrap_or_else(|error| error)
+        }
         Failure::Cancelled | Failure::Unsent => cancelled(py),
         Failure::Terminated => {
             build(py, "terminated", &PyDict::new(py)).unwrap_or_else(|error| error)
@@ -141,6 +144,31 @@ fn worker_died(
     }
     facts.set_item("function", &*described.function)?;
     build(py, "worker_died", &facts)
+}
+
+fn task_timeout(
+    py: Python<'_>,
+    overrun: &Overrun,
+    index: u64,
+    described: &Described,
+) -> PyResult<PyErr> {
+    let facts = PyDict::new(py);
+    if !described.single {
+        facts.set_item("index", index)?;
+    }
+    facts.set_item("function", &*described.function)?;
+    facts.set_item("worker", overrun.seat)?;
+    facts.set_item("pid", overrun.pid)?;
+    facts.set_item("timeout", overrun.limit.as_secs_f64())?;
+    facts.set_item("seconds", overrun.ran.as_secs_f64())?;
+    facts.set_item("killed", overrun.killed)?;
+    facts.set_item("stacks", PyBytes::new(py, &overrun.stacks))?;
+    if let Some(Next::Record { start, end }) = overrun.reply.as_deref().map(record::next)
+        && let Some(bytes) = overrun.reply.as_ref().and_then(|reply| reply.get(start + 1..end))
+    {
+        facts.set_item("raised", PyBytes::new(py, bytes))?;
+    }
+    build(py, "task_timeout", &facts)
 }
 
 /// Why no worker of a pool can work.

@@ -263,14 +263,22 @@ impl AsyncResult {
         }
     }
 
-    /// Ends what has not started; true if nothing had. What runs goes on.
-    fn cancel(&self, py: Python<'_>) -> PyResult<bool> {
+    /// Ends what has not started, and what runs: by an interrupt, and after a grace by the end of its worker.
+    /// False if the result was there. With `running=False` nothing is done once something has started.
+    #[pyo3(signature = (*, running=true))]
+    fn cancel(&self, py: Python<'_>, running: bool) -> PyResult<bool> {
         let (mut state, _) = self.settle(py);
         if let Some(outcome) = &state.outcome {
             return outcome.as_ref().map_or_else(|error| is_cancellation(py, error), |_| Ok(false));
         }
-        if self.pool.is_foreign() || !self.pool.cancel_unstarted(self.call) {
+        if self.pool.is_foreign() {
             return Ok(false);
+        }
+        if !self.pool.cancel_unstarted(self.call) {
+            if !running {
+                return Ok(false);
+            }
+            self.pool.interrupt(self.call);
         }
         state.outcome = Some(Err(cancelled(py)));
         drop(state);

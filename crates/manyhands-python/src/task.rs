@@ -3,8 +3,9 @@
 //! The package makes one for each call, or keeps one for a function whose code cannot change.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use manyhands_pool::{CallId, CallSpec, Order, Pool, PushError};
+use manyhands_pool::{CallId, CallSpec, Order, Pool, PushError, Retry};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -29,6 +30,10 @@ pub(crate) struct Plan(
     bool,
     /// Results come in the order of the items.
     bool,
+    /// Seconds that an item may run.
+    Option<f64>,
+    /// How often an item runs again; whether after the death of its worker, and when its time was up.
+    (u32, bool, bool),
     /// The root of the items' random streams.
     Option<kind::Root>,
 );
@@ -46,6 +51,8 @@ pub(crate) struct Task {
     pub(crate) stop: bool,
     lazy: bool,
     ordered: bool,
+    limit: Option<Duration>,
+    retry: Retry,
     root: Option<kind::Root>,
     pub(crate) progress: Option<Py<PyAny>>,
     /// The pool that is told when the function's code is not needed any more.
@@ -69,7 +76,9 @@ impl Task {
         shipping: Py<PyAny>,
         (plan, progress): (Plan, Option<Py<PyAny>>),
     ) -> Self {
-        let Plan(shape, chunk, stop, lazy, ordered, root) = plan;
+        let Plan(shape, chunk, stop, lazy, ordered, limit, (times, deaths, timeouts), root) = plan;
+        // More seconds than fit are no limit.
+        let limit = limit.and_then(|limit| Duration::try_from_secs_f64(limit).ok());
         let lease = leased.then(|| Arc::clone(pool));
         Self {
             function,
@@ -81,6 +90,8 @@ impl Task {
             stop,
             lazy,
             ordered,
+            limit,
+            retry: Retry { times, deaths, timeouts },
             root,
             progress,
             lease,
@@ -99,6 +110,8 @@ impl Task {
             stop_on_failure: self.stop && !self.lazy,
             whole: self.chunk.is_some(),
             notify: false,
+            limit: self.limit,
+            retry: self.retry,
         }
     }
 

@@ -8,9 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use manyhands_os::event::EventFd;
+use manyhands_os::signals;
 use manyhands_pool::luggage::pack;
 use manyhands_pool::worker::{Ran, Replier, Tasks, serve_within};
 use manyhands_pool::{Luggage, MemoryLimits, WorkerEnd, generation, wire};
+use manyhands_shm::atomic::{AtomicU32, Ordering};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
 use manyhands_shm::world::Block;
@@ -77,6 +79,11 @@ impl PyWorkerEnd {
         Ok((self.end.lane.fd().as_raw_fd(), hub.as_raw_fd(), self.end.event.as_fd().as_raw_fd()))
     }
 
+    /// The descriptor of its lane, into which the fault handler writes stacks.
+    fn stacks_fd(&self) -> i32 {
+        self.end.lane.fd().as_raw_fd()
+    }
+
     /// The seat's number.
     #[getter]
     fn seat(&self) -> usize {
@@ -97,12 +104,27 @@ pub(crate) fn run_worker(end: &PyWorkerEnd, soft: Option<u64>, hard: Option<u64>
     serve_within(end.end.clone(), MemoryLimits { soft, hard }, &mut tasks);
 }
 
+/// The number of the signal at which a worker writes its stacks.
+#[pyfunction]
+pub(crate) fn stacks_signal() -> i32 {
+    signals::stacks().as_raw()
+}
+
 /// Whether the item that runs is the one that the parent wants to interrupt.
 #[pyfunction]
 pub(crate) fn interrupt_wanted() -> bool {
     let lane = LANE.lock().unwrap_or_else(PoisonError::into_inner);
     lane.as_ref()
         .is_some_and(|lane| lane.begun() > lane.replied() && lane.interrupt() + 1 == lane.begun())
+}
+
+/// What the item that runs is about to raise may be tried again.
+static AGAIN: AtomicU32 = AtomicU32::new(0);
+
+/// Says that what the item is about to raise may be tried again.
+#[pyfunction]
+pub(crate) fn mark_again() {
+    AGAIN.store(1, Ordering::Relaxed);
 }
 
 /// Keeps text that the task printed, for the parent to show above its progress bar.
@@ -121,6 +143,8 @@ struct PyTasks {
     codes: HashMap<u64, Result<Py<PyAny>, Vec<u8>>>,
     last: Option<(u64, Py<PyAny>)>,
     routed: bool,
+    /// A thread is there that the stacks' signal reaches when a task has blocked all signals.
+    heard: bool,
     /// The item before had a random stream of its own.
     seeded: bool,
     /// Of the process that began to serve.
@@ -133,6 +157,7 @@ impl PyTasks {
             codes: HashMap::new(),
             last: None,
             routed: false,
+            heard: false,
             seeded: false,
             generation: generation(),
         }
@@ -148,6 +173,11 @@ impl PyTasks {
         let routed = heading.kind & kind::ROUTED != 0;
         if routed != self.routed {
             self.route(py, routed).map_err(|error| raised(py, error))?;
+        }
+        if heading.kind & wire::TIMED != 0 && !self.heard {
+            // Without that thread a task that blocks all signals has no stacks to show: nothing else.
+            self.heard = true;
+            let _comfort = signals::listen_for_stacks();
         }
         let seeded = heading.kind & kind::SEEDED != 0;
         let payload = if seeded || self.seeded {
@@ -387,7 +417,11 @@ fn call_with_keywords<'py>(
 #[cold]
 fn failed(py: Python<'_>, error: PyErr) -> Answer<'_> {
     let collecting = Collecting::begin();
-    let reply = Encoded::Raised(raised(py, error));
+    let mut reply = raised(py, error);
+    if AGAIN.swap(0, Ordering::Relaxed) != 0 {
+        reply[0] = wire::AGAIN;
+    }
+    let reply = Encoded::Raised(reply);
     Answer { reply, met: collecting.finish() }
 }
 

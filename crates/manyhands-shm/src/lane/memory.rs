@@ -4,7 +4,12 @@
 //! 0                    header: Table | the worker's words | the parent's words | the worker's parking word
 //! HEADER               request region, `limit` bytes of address space, reserved in steps by the parent
 //! HEADER + limit       reply region, the same, reserved in steps by the worker
+//! HEADER + 2 * limit   STACKS bytes to the end: where the worker's fault handler writes its stacks
 //! ```
+//!
+//! The stacks are written with `write`, at the position of the open file, which both sides share: it is
+//! set to the start of their area, and the parent reads how far it has come. What is too long meets the
+//! sealed end of the file.
 //!
 //! The file is sealed, so it never shrinks under anybody; a region is only touched where `fallocate` has
 //! reserved it, so a touch never raises SIGBUS. Bytes of the regions are copied through raw pointers: no
@@ -20,7 +25,7 @@ use std::os::unix::fs::MetadataExt;
 use manyhands_os::memory::Segment;
 
 use super::table::{Heading, Table};
-use super::words::{Due, ParentWords, State, WorkerWords};
+use super::words::{ParentWords, WorkerWords};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::park::Parker;
 use crate::record::{self, Next};
@@ -36,6 +41,8 @@ pub(super) const KEEP: u64 = 16 << 20;
 const HEADER: usize = size_of::<Header>().next_multiple_of(64 << 10);
 /// What is reserved of it, in pages.
 const HEADER_RESERVED: u64 = size_of::<Header>().next_multiple_of(4096) as u64;
+/// The most bytes of stacks.
+const STACKS: usize = 64 << 10;
 /// The unit in which a file's memory is counted.
 const BLOCK: u64 = 512;
 /// Address space of each region, tried from the first to the last (a process may limit it).
@@ -79,6 +86,8 @@ pub struct Lane {
     limit: usize,
     /// Bytes of the request region that this process has reserved.
     requests: AtomicU64,
+    /// The same for the stacks.
+    stacks: AtomicU64,
 }
 
 impl Lane {
@@ -98,11 +107,13 @@ impl Lane {
     }
 
     pub(super) fn with_limit(limit: usize) -> io::Result<Self> {
-        let lane = Self::of_segment(Segment::create("manyhands-lane", HEADER + 2 * limit)?)?;
+        let lane =
+            Self::of_segment(Segment::create("manyhands-lane", HEADER + 2 * limit + STACKS)?)?;
         lane.segment.reserve(0, size_of::<Header>())?;
         lane.reserve(Region::Requests, 0, FIRST_STEP)?;
         lane.reserve(Region::Replies, 0, FIRST_STEP)?;
         lane.parent().reset();
+        lane.segment.set_position(lane.stacks_at())?;
         Ok(lane)
     }
 
@@ -115,10 +126,11 @@ impl Lane {
     }
 
     fn of_segment(segment: Segment) -> io::Result<Self> {
-        let limit = segment.len().checked_sub(HEADER).map(|regions| regions / 2);
+        let limit = segment.len().checked_sub(HEADER + STACKS).map(|regions| regions / 2);
         match limit {
             Some(limit) if LIMITS.contains(&limit) => {
-                Ok(Self { segment, limit, requests: AtomicU64::new(0) })
+                let (requests, stacks) = (AtomicU64::new(0), AtomicU64::new(0));
+                Ok(Self { segment, limit, requests, stacks })
             }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "this memory file is not a lane")),
         }
@@ -161,107 +173,42 @@ impl Lane {
         &self.header().parent
     }
 
-    /// What the worker does.
+    /// Parent: what the worker's fault handler writes into the lane's file from now on is what
+    /// [`Lane::stacks`] returns; so it is from the start, until this is called again.
+    ///
+    /// # Errors
+    /// If the kernel gives no memory.
+    pub fn ask_stacks(&self) -> io::Result<()> {
+        self.reserve_stacks()?;
+        self.segment.set_position(self.stacks_at())
+    }
+
+    /// Parent: the stacks that the worker has written since they were asked for; empty if it has not. The
+    /// worker may be dead.
     #[must_use]
-    pub fn state(&self) -> State {
-        self.worker().state()
+    pub fn stacks(&self) -> Vec<u8> {
+        let start = self.stacks_at();
+        // The worker can set the position as well: what it says is cut to the area.
+        let end = self.segment.position().unwrap_or(start).clamp(start, start + STACKS);
+        if end == start || self.reserve_stacks().is_err() {
+            return Vec::new();
+        }
+        let mut out = vec![0; end - start];
+        // SAFETY: the area, of STACKS bytes, ends the mapping, which lives as long as `self`.
+        let source = unsafe { self.segment.as_ptr().add(start) };
+        // SAFETY: `source` is valid for the bytes up to `end`, which are reserved; `out` is as long, and private.
+        unsafe { core::ptr::copy_nonoverlapping(source, out.as_mut_ptr(), out.len()) }
+        out
     }
 
-    /// Worker: says what it does.
-    pub fn set_state(&self, state: State) {
-        self.worker().set_state(state);
+    fn stacks_at(&self) -> usize {
+        HEADER + 2 * self.limit
     }
 
-    /// Items that the worker has begun.
-    #[must_use]
-    pub fn begun(&self) -> u64 {
-        self.worker().begun()
-    }
-
-    /// Items that the worker has answered.
-    #[must_use]
-    pub fn replied(&self) -> u64 {
-        self.worker().replied()
-    }
-
-    /// The measured time of an item, in nanoseconds (0: not known yet): a moving average.
-    #[must_use]
-    pub fn item_ns(&self) -> u64 {
-        self.worker().item_ns()
-    }
-
-    /// Worker: says what an item takes.
-    pub fn set_item_ns(&self, ns: u64) {
-        self.worker().set_item_ns(ns);
-    }
-
-    /// Worker, with what [`Runner::publish`](super::Runner::publish) returned: whom it must call now.
-    #[inline]
-    pub fn due(&self, replied: u64) -> Due {
-        self.parent().due(replied)
-    }
-
-    /// Whether the worker has grown so much that it should be replaced.
-    #[must_use]
-    pub fn has_grown(&self) -> bool {
-        self.worker().has_grown()
-    }
-
-    /// Worker: says that it has grown too much.
-    pub fn set_grown(&self) {
-        self.worker().set_grown();
-    }
-
-    /// Where the worker says how many bytes of memory were too many (0: none), before it ends itself.
-    #[must_use]
-    pub fn exceeded(&self) -> &AtomicU64 {
-        self.worker().exceeded()
-    }
-
-    /// The reply count at which the worker wakes the parent's waiting thread (`u64::MAX`: never).
-    #[must_use]
-    pub fn wake_at(&self) -> u64 {
-        self.parent().wake_at()
-    }
-
-    /// Parent: sets [`Lane::wake_at`], before it parks on "[`Lane::replied`] has reached it".
-    pub fn set_wake_at(&self, count: u64) {
-        self.parent().set_wake_at(count);
-    }
-
-    /// The reply count at which the worker asks the supervisor for more (`u64::MAX`: never).
-    #[must_use]
-    pub fn feed_at(&self) -> u64 {
-        self.parent().feed_at()
-    }
-
-    /// Parent: sets [`Lane::feed_at`]; whether the worker had answered so many already, so that it
-    /// may not call any more.
-    pub fn set_feed_at(&self, count: u64) -> bool {
-        self.parent().set_feed_at(count);
-        self.replied() >= count
-    }
-
-    /// The item (counted from 0) that the parent wants to be interrupted (`u64::MAX`: none).
-    #[must_use]
-    pub fn interrupt(&self) -> u64 {
-        self.parent().interrupt()
-    }
-
-    /// Items before this one (counted from 0) are to be answered without being run.
-    #[must_use]
-    pub fn skip_until(&self) -> u64 {
-        self.parent().skip_until()
-    }
-
-    /// Parent: sets [`Lane::skip_until`].
-    pub fn set_skip_until(&self, item: u64) {
-        self.parent().set_skip_until(item);
-    }
-
-    /// Parent: names the item that the next SIGINT is meant for.
-    pub fn set_interrupt(&self, item: u64) {
-        self.parent().set_interrupt(item);
+    fn reserve_stacks(&self) -> io::Result<()> {
+        self.segment.reserve(self.stacks_at(), STACKS)?;
+        self.stacks.store(STACKS as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Parent: bytes of memory that the worker has reserved for replies, as the kernel counts them. No
@@ -271,7 +218,9 @@ impl Lane {
     pub(super) fn reserved_for_replies(&self) -> u64 {
         let file = self.fd().try_clone_to_owned().map(File::from);
         let Ok(data) = file.and_then(|file| file.metadata()) else { return self.limit() };
-        let ours = HEADER_RESERVED + self.requests.load(Ordering::Relaxed);
+        let ours = HEADER_RESERVED
+            + self.requests.load(Ordering::Relaxed)
+            + self.stacks.load(Ordering::Relaxed);
         data.blocks().saturating_mul(BLOCK).saturating_sub(ours).min(self.limit())
     }
 
@@ -407,6 +356,7 @@ fn to_usize(value: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::State;
 
     #[test]
     fn both_ends_see_one_lane() {
@@ -419,6 +369,26 @@ mod tests {
             (here.state(), here.begun(), there.requests(10, 3)),
             (State::Idle, 3, &b"abc"[..])
         );
+    }
+
+    #[test]
+    fn stacks_are_written_at_the_end_of_the_file() {
+        use std::io::Write;
+        let here = Lane::create().unwrap();
+        assert_eq!(here.stacks(), b"");
+        let mut there = File::from(here.fd().try_clone_to_owned().unwrap());
+        there.write_all(b"without being asked").unwrap();
+        assert_eq!(here.stacks(), b"without being asked");
+        for text in ["a stack", "another, longer one", ""] {
+            here.ask_stacks().unwrap();
+            there.write_all(text.as_bytes()).unwrap();
+            assert_eq!(here.stacks(), text.as_bytes());
+        }
+        here.ask_stacks().unwrap();
+        assert!(there.write_all(&vec![b'x'; STACKS + 1]).is_err(), "the file's size is sealed");
+        assert_eq!(here.stacks(), vec![b'x'; STACKS]);
+        std::io::Seek::seek(&mut there, std::io::SeekFrom::Start(0)).unwrap();
+        assert_eq!(here.stacks(), b"");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!
 //! - [`table`]: the claim word and a ring of batch descriptors, all typed atomics (what loom checks).
 //! - [`words`]: the other words of each side, their meaning and their order (what loom checks).
+//! - `signs`: those words, as the two sides call them.
 //! - `memory`: the layout of the lane's segment, and the only casts of it.
 //! - [`Feeder`]: the parent's sending side: appends batches, takes unstarted items back.
 //! - [`Runner`]: the worker's side: takes items one by one, writes replies.
@@ -43,6 +44,8 @@ mod memory;
 mod replies;
 #[cfg(not(loom))]
 mod runner;
+#[cfg(not(loom))]
+mod signs;
 pub mod table;
 #[cfg(not(loom))]
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::memory::{FIRST_STEP, Item, KEEP, Lane, Region, SOFT_LIMIT};
-use super::table::Cursor;
+use super::table::{Cursor, Heading};
 use crate::record::{self, Next};
 use crate::space::{Place, Position, Space};
 
@@ -69,10 +69,17 @@ impl Runner {
     /// If the parent's record is broken, which the parent never writes.
     #[inline]
     pub fn take(&mut self) -> Option<Item> {
+        self.take_after(|_, _| ())
+    }
+
+    /// As [`Runner::take`]; calls `before` with the item's heading before it is begun.
+    #[inline]
+    pub fn take_after(&mut self, before: impl FnOnce(&Lane, Heading)) -> Option<Item> {
         let begun = self.cursor.next(self.lane.table())?;
         if let Some(start) = begun.start {
             self.at = start;
         }
+        before(&self.lane, begun.heading);
         let number = self.begun;
         self.begun += 1;
         self.lane.worker().set_begun(self.begun);

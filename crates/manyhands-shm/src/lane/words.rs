@@ -4,19 +4,34 @@
 //! | --- | --- | --- | --- |
 //! | `published` | worker | replies up to this position may be read | release; pairs with the acquire in `published` |
 //! | `replied` | worker | so many items are answered, all published | release, after `published` |
+//! | `started` | worker | when the last item with a deadline was begun | release, before `begun` |
 //! | `begun` | worker | so many items are begun | release, before the item runs |
 //! | `item_ns`, `state` | worker | reports | relaxed, release |
 //! | `grown` | worker | it has more memory than it should keep: it wants to be replaced | release |
 //! | `exceeded` | worker | so many bytes of memory were too many: it ends itself | release |
 //! | `consumed` | parent | replies up to this position were copied | release; pairs with the acquire in `consumed` |
 //! | `wake_at`, `feed_at` | parent | the reply counts at which the worker calls | relaxed, with fences |
-//! | `interrupt` | parent | the item that a signal is meant for | release |
+//! | `interrupt` | parent | the item that is sentenced: a signal is meant for it, and nothing may follow it | release, with fences |
+//! | `alarm` | parent | another number: the worker calls when it begins an item with a deadline | relaxed, with fences |
 //! | `skip_until` | parent | items before this one are answered without being run | release |
 //!
 //! Why no call at a mark is lost. The worker stores `replied`, then a fence (in [`ParentWords::due`]), then
 //! reads the marks. The parent stores a mark, then a fence (in [`ParentWords::set_feed_at`], or in
 //! [`Parker::park`](crate::park::Parker::park) for `wake_at`), then reads `replied`. One fence comes first, so either
 //! the worker sees the mark and calls, or the parent sees the count and needs no call.
+//!
+//! The same pair of fences makes two more promises.
+//!
+//! *A sentence holds its worker.* The parent stores `interrupt`, a fence, then reads `replied`; the worker stores
+//! `replied`, a fence, then reads `interrupt`. Either the parent sees that the item is answered, and takes the
+//! sentence back, or the worker sees the sentence, and begins nothing more before the parent says so. Thus
+//! a worker that is killed for one item has begun no other.
+//!
+//! *An alarm is heard.* The parent stores `alarm`, a fence, then reads what runs; the worker stores `begun`, a
+//! fence, then reads `alarm`. Either the parent sees the item, or the worker calls.
+//!
+//! *A start belongs to its item.* `started` is stored before `begun`. The parent reads `begun`, `started`, then
+//! `replied`: if the last begun item is not answered, no later one can have stored its start.
 //!
 //! It waits for nothing and wakes nobody. A number that the other side wrote is handed on as it is:
 //! the reader checks it.
@@ -60,6 +75,7 @@ pub struct WorkerWords {
     state: AtomicU32,
     grown: AtomicU32,
     exceeded: AtomicU64,
+    started: AtomicU64,
 }
 
 impl WorkerWords {
@@ -100,6 +116,25 @@ impl WorkerWords {
     #[inline]
     pub fn set_begun(&self, count: u64) {
         self.begun.store(count, Ordering::Release);
+    }
+
+    /// When the last item with a deadline was begun, in nanoseconds of the monotonic clock.
+    #[must_use]
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Worker: says when it begins an item with a deadline, before [`WorkerWords::set_begun`].
+    #[inline]
+    pub fn set_started(&self, ns: u64) {
+        self.started.store(ns, Ordering::Release);
+    }
+
+    /// The last item that was begun (counted from 0) and when, if it has a deadline and is not answered.
+    #[must_use]
+    pub fn running(&self) -> Option<(u64, u64)> {
+        let (begun, started) = (self.begun(), self.started());
+        (self.replied() < begun).then_some((begun.wrapping_sub(1), started))
     }
 
     /// What an item takes, in nanoseconds (0: not known yet).
@@ -151,6 +186,7 @@ pub struct ParentWords {
     feed_at: AtomicU64,
     interrupt: AtomicU64,
     skip_until: AtomicU64,
+    alarm: AtomicU64,
 }
 
 /// Which marks a count of replies has reached.
@@ -161,6 +197,8 @@ pub struct Due {
     pub leader: bool,
     /// The supervisor wants to be called.
     pub feeder: bool,
+    /// The item that was answered is sentenced: nothing may be begun until the parent has pardoned.
+    pub held: bool,
 }
 
 impl ParentWords {
@@ -187,7 +225,11 @@ impl ParentWords {
     #[inline]
     pub fn due(&self, replied: u64) -> Due {
         fence(Ordering::SeqCst);
-        Due { leader: replied >= self.wake_at(), feeder: replied >= self.feed_at() }
+        Due {
+            leader: replied >= self.wake_at(),
+            feeder: replied >= self.feed_at(),
+            held: self.interrupt() < replied,
+        }
     }
 
     /// The reply count at which the worker wakes the parent's waiting thread (`u64::MAX`: never).
@@ -233,9 +275,26 @@ impl ParentWords {
         self.skip_until.store(item, Ordering::Release);
     }
 
-    /// Parent: names the item that the next interrupt is meant for.
+    /// Parent: sentences an item. Who does so reads `replied` afterwards: an item that is answered
+    /// holds nobody, and the sentence must be taken back.
     pub fn set_interrupt(&self, item: u64) {
         self.interrupt.store(item, Ordering::Release);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Worker, after it has begun an item with a deadline: which alarm the parent has set.
+    #[inline]
+    #[must_use]
+    pub fn alarm(&self) -> u64 {
+        fence(Ordering::SeqCst);
+        self.alarm.load(Ordering::Relaxed)
+    }
+
+    /// Parent: wants to be called at the next item with a deadline. Who sets it looks afterwards at what runs:
+    /// an item that was begun before may call nobody.
+    pub fn set_alarm(&self, number: u64) {
+        self.alarm.store(number, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
     }
 }
 
@@ -247,12 +306,21 @@ mod tests {
     fn marks_are_due_once_they_are_reached() {
         let words = ParentWords::default();
         words.reset();
-        assert_eq!(words.due(u64::MAX - 1), Due { leader: false, feeder: false });
+        assert_eq!(words.due(u64::MAX - 1), Due { leader: false, feeder: false, held: false });
         words.set_wake_at(3);
         words.set_feed_at(4);
-        assert_eq!(words.due(2), Due { leader: false, feeder: false });
-        assert_eq!(words.due(3), Due { leader: true, feeder: false });
-        assert_eq!(words.due(9), Due { leader: true, feeder: true });
+        assert_eq!(words.due(2), Due { leader: false, feeder: false, held: false });
+        assert_eq!(words.due(3), Due { leader: true, feeder: false, held: false });
+        assert_eq!(words.due(9), Due { leader: true, feeder: true, held: false });
+    }
+
+    #[test]
+    fn a_sentence_holds_from_its_item_on() {
+        let words = ParentWords::default();
+        words.reset();
+        assert!(!words.due(0).held && !words.due(7).held);
+        words.set_interrupt(7);
+        assert!(!words.due(7).held && words.due(8).held);
     }
 
     #[test]

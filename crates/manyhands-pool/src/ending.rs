@@ -1,0 +1,125 @@
+//! An item that must not run on, because its time is up or nobody wants it: a signal, some grace, the end.
+//!
+//! ```text
+//! 1. the item is named in `interrupt`; if it was answered meanwhile, nothing has happened
+//! 2. what waits behind it on its lane is taken back, for others
+//! 3. its time is up: the stacks' signal, at which the worker's fault handler writes what its threads do
+//! 4. SIGINT, for which the worker raises a `KeyboardInterrupt` in this item alone
+//! 5. it answers: whatever it says, it ends as the sentence says; the worker is pardoned and goes on.
+//!    Or the grace is over: the worker's group is killed, and the item ends in the same way
+//! ```
+//!
+//! From step 1 on the worker begins nothing else before it is pardoned (`words.rs` of the lane), so the kill costs
+//! this item and no other. A worker whose process is not known yet gets its signals when it is.
+//!
+//! It does not judge: `deadline` says whose time is up, the pool's handle what nobody wants.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use manyhands_os::clock::monotonic_ns;
+use manyhands_os::process::Signal;
+use manyhands_os::signals;
+
+use crate::call::{CallId, Failure, Overrun};
+use crate::death::STOP_GRACE;
+use crate::sentence::{Reason, Sentence};
+use crate::state::State;
+use crate::worker_seat::Worker;
+
+/// How long an interrupted item may take to give up.
+const GRACE: Duration = Duration::from_millis(300);
+/// How long a reply that the worker claims to have written may take to be read.
+const READING: Duration = Duration::from_millis(100);
+
+impl Worker {
+    /// Sends the signals of a sentence, and counts its grace.
+    pub(crate) fn press(&mut self) {
+        let (Some(sentence), Some(process)) = (&self.sentence, &self.process) else { return };
+        let stacks = matches!(sentence.reason, Reason::TimeUp { .. });
+        // Whoever has died in the meantime needs no signal; without memory there are no stacks.
+        if stacks && self.lane.ask_stacks().is_ok() {
+            let _gone = process.pidfd.signal(signals::stacks());
+        }
+        let _gone = process.pidfd.signal(Signal::INT);
+        let until = Instant::now() + GRACE;
+        self.kill_at = Some(self.kill_at.map_or(until, |at| at.min(until)));
+    }
+
+    /// The sentenced item has been answered: the worker may go on. How the item ends.
+    pub(crate) fn pardon(&mut self, reply: Option<Vec<u8>>) -> Option<Failure> {
+        let sentence = self.sentence.take()?;
+        let failure = self.verdict(&sentence, reply, false);
+        self.kill_at = self.stopping.then(|| Instant::now() + STOP_GRACE);
+        self.lane.pardon();
+        Some(failure)
+    }
+
+    /// How the first item that the dead worker had begun ends, if it was sentenced.
+    pub(crate) fn last_verdict(&mut self) -> Option<Failure> {
+        let sentence = self.sentence.take()?;
+        let ran = sentence.number == self.feeder.answered();
+        ran.then(|| self.verdict(&sentence, None, true))
+    }
+
+    fn verdict(&self, sentence: &Sentence, reply: Option<Vec<u8>>, killed: bool) -> Failure {
+        match sentence.reason {
+            Reason::Unwanted => Failure::Cancelled,
+            Reason::TimeUp { limit, started } => Failure::TimedOut(Arc::new(Overrun {
+                seat: self.seat,
+                pid: self.process.as_ref().map(|process| process.pid),
+                limit,
+                ran: Duration::from_nanos(monotonic_ns().saturating_sub(started)),
+                killed,
+                stacks: self.lane.stacks(),
+                reply,
+            })),
+        }
+    }
+}
+
+impl State {
+    /// Ends the item of that number, which the worker of a seat runs.
+    pub(crate) fn sentence(&mut self, at: usize, number: u64, reason: Reason) {
+        let worker = &mut self.seats[at].worker;
+        if worker.sentence.is_some() || !worker.lane.sentence(number) {
+            return;
+        }
+        worker.sentence = Some(Sentence { number, reason, spared: false });
+        let parcels = worker.recall(u32::MAX);
+        worker.press();
+        self.requeue(parcels);
+    }
+
+    /// Cancels a call, and ends those of its items that run.
+    pub(crate) fn interrupt(&mut self, id: CallId) {
+        self.cancel(id);
+        for at in 0..self.seats.len() {
+            let current = self.seats[at].worker.current();
+            if let Some(item) = current.filter(|item| item.call == id) {
+                self.sentence(at, item.number, Reason::Unwanted);
+            }
+        }
+        self.pump();
+    }
+
+    /// Kills workers whose time is up.
+    pub(crate) fn enforce(&mut self, now: Instant) {
+        for worker in self.workers_mut() {
+            if worker.kill_at.is_none_or(|at| at > now) || worker.process.is_none() {
+                continue;
+            }
+            let replied = worker.lane.replied();
+            if let Some(sentence) = worker.sentence.as_mut().filter(|_| !worker.lied)
+                && replied > sentence.number
+                && !sentence.spared
+            {
+                // The reply comes first: a worker that has answered need not die.
+                sentence.spared = true;
+                worker.kill_at = Some(now + READING);
+                continue;
+            }
+            worker.kill();
+        }
+    }
+}
