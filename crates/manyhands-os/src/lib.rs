@@ -14,6 +14,8 @@
 //! | [`footprint`] | how much memory this process has for itself, and a limit of it |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
+//! | [`image`] | which loaded file an address belongs to, and what identifies the file |
+//! | [`inherit`] | what a program finds that its own kind has started; before and after `main` |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
 //! | [`launch`] | starting a program with chosen descriptors |
 //! | [`life`] | whether a process that is known by number still lives |
@@ -38,6 +40,8 @@ pub mod event;
 pub mod footprint;
 pub mod fork;
 pub mod futex;
+pub mod image;
+pub mod inherit;
 pub mod jobcontrol;
 pub mod launch;
 pub mod life;

@@ -12,6 +12,7 @@
 //! | [`futex`] | a word on which many sleep: the kernel's, or its model |
 //! | [`channel`] | items in at the tail and out at the head, between processes that may be killed |
 //! | `cell` | one number at the beginning of a block |
+//! | [`slate`] | what a worker has done of a batch, for whoever reads it after its death |
 //! | `world` | memory for all processes of a tree: blocks, who holds them, what becomes of them |
 //! | [`sync`] | locks and signals that survive the death of whoever holds or rings them |
 //!
@@ -29,6 +30,7 @@ pub mod lane;
 pub mod park;
 pub mod pipe;
 pub mod record;
+pub mod slate;
 pub mod space;
 pub mod sync;
 #[cfg(not(loom))]

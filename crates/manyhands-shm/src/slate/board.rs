@@ -1,0 +1,117 @@
+//! A slate in a block of the world: its words, and behind them the bytes of results.
+#![expect(unsafe_code, reason = "results are plain bytes of shared memory")]
+
+use std::sync::Arc;
+
+use super::words::{Batch, Progress, Words};
+use crate::world::{Block, Fill, NoMemory, Plain, World};
+
+// SAFETY: a `repr(C)` structure of atomics.
+unsafe impl Plain for Words {}
+
+/// Where results begin: behind the words, on a line of their own.
+const HEAD: usize = 128;
+
+/// The slate of one worker.
+#[derive(Debug, Clone)]
+pub struct Slate(Block);
+
+/// What a dead worker has left of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// How far it had come.
+    pub progress: Progress,
+    /// The results of what was finished.
+    pub results: Vec<u8>,
+}
+
+impl Slate {
+    /// An empty slate with room for so many bytes of results.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn create(world: &Arc<World>, room: usize) -> Result<Self, NoMemory> {
+        Ok(Self(world.alloc(HEAD.saturating_add(room), Fill::Zero)?))
+    }
+
+    /// The slate that a block is; `None` if it is too small to be one.
+    #[must_use]
+    pub fn of(block: Block) -> Option<Self> {
+        (block.len() > HEAD).then(|| Self(block))
+    }
+
+    /// The block that it is.
+    #[must_use]
+    pub fn block(&self) -> &Block {
+        &self.0
+    }
+
+    /// Its words.
+    #[inline]
+    #[must_use]
+    pub fn words(&self) -> &Words {
+        self.0.get()
+    }
+
+    /// Worker: the place for results. It is the worker's alone: others read it after the worker's death.
+    #[inline]
+    #[must_use]
+    pub fn room(&mut self) -> &mut [u8] {
+        let (start, len) = (self.0.as_ptr().wrapping_add(HEAD), self.0.len() - HEAD);
+        // SAFETY: the block is mapped, and longer than HEAD, as long as `self` holds it; bytes have no
+        // alignment and any of them are valid. Only the worker that the slate belongs to calls this, on its
+        // only copy, which is borrowed exclusively; whoever else reads here does so after that worker's death.
+        unsafe { std::slice::from_raw_parts_mut(start, len) }
+    }
+
+    /// What the dead worker has left of this batch, if it was at it. The caller knows that it is dead.
+    #[must_use]
+    pub fn remains(&self, batch: Batch) -> Option<Remains> {
+        let progress = self.words().progress(batch)?;
+        let len = (progress.bytes as usize).min(self.0.len() - HEAD);
+        let mut results = vec![0; len];
+        // SAFETY: `len` bytes from HEAD on lie in the block, which is mapped as long as `self` holds it; the
+        // vector is as long and new. Its writer is dead, as the caller knows, so nobody writes meanwhile.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                self.0.as_ptr().wrapping_add(HEAD),
+                results.as_mut_ptr(),
+                len,
+            );
+        }
+        Some(Remains { progress, results })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_found_after_the_end() {
+        let world = World::create(16 << 20).unwrap();
+        let slate = Slate::create(&world, 1000).unwrap();
+        let mut worker = Slate::of(world.adopt(slate.block().handle()).unwrap()).unwrap();
+        let batch = Batch { call: 1, group: 2 };
+        worker.words().open(batch, 3);
+        assert_eq!(worker.words().begin(), Some(0));
+        worker.room()[..3].copy_from_slice(b"abc");
+        worker.words().finish(1, 3);
+        assert_eq!(worker.words().begin(), Some(1));
+        let remains = slate.remains(batch).unwrap();
+        assert_eq!(remains.results, b"abc");
+        assert_eq!(remains.progress, Progress { begun: 2, limit: 3, finished: 1, bytes: 3 });
+        assert_eq!(slate.remains(Batch { call: 1, group: 3 }), None);
+        assert_eq!(worker.room().len(), 1000);
+    }
+
+    #[test]
+    fn a_worker_that_lies_about_bytes_reaches_nobody_elses() {
+        let world = World::create(16 << 20).unwrap();
+        let slate = Slate::create(&world, 10).unwrap();
+        let batch = Batch { call: 0, group: 0 };
+        slate.words().open(batch, 1);
+        slate.words().finish(1, u32::MAX);
+        assert_eq!(slate.remains(batch).unwrap().results.len(), 10);
+    }
+}

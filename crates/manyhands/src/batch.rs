@@ -1,0 +1,233 @@
+//! A batch: the items that a worker was given as one request, while it runs them; and the bytes of both ways.
+//!
+//! ```text
+//! request   count (u32), then for more than one item: call (u64), group (u64); then the arguments
+//! reply     tag, nanoseconds (u32), values (u32), then for FAILED: length (u32) and `Raised`; then the values
+//! ```
+//!
+//! A reply answers the first items of its request: `values` of them, and one more if the tag is FAILED. The
+//! parent runs the others again, for they were not begun. A batch ends early
+//!
+//! - at a failure, and at a value that does not fit on the slate or that names blocks of shared memory: what is
+//!   said of it is then published at once;
+//! - when it takes much longer than it was sized for, so that what is left can go to others;
+//! - when the parent has taken the rest away.
+//!
+//! A batch of one item leaves the slate alone: the engine's own ledger says what became of it.
+
+use std::time::Instant;
+
+use manyhands_pool::Luggage;
+use manyhands_shm::slate::{self, Slate};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{self, Trouble};
+use crate::task::Raised;
+use crate::travel::Collecting;
+
+/// First byte of a reply: all of its items have values.
+pub(crate) const VALUES: u8 = 1;
+/// First byte of a reply whose last item has failed.
+pub(crate) const FAILED: u8 = 2;
+
+/// The nanoseconds for which a batch is sized.
+pub(crate) const SIZE_NS: u64 = 50_000;
+/// A batch ends early when it has taken so long.
+const MOST_NS: u128 = 4 * SIZE_NS as u128;
+/// The clock is looked at after so many items, and more often at first.
+const LOOK_EVERY: u32 = 32;
+
+/// The items of one request, as far as they have come.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    input: &'a [u8],
+    count: u32,
+    began: Instant,
+    begun: u32,
+    finished: u32,
+    /// With more than one item.
+    slate: Option<&'a mut Slate>,
+    /// Bytes of results on the slate.
+    chalked: usize,
+    /// The result that is not on the slate.
+    loose: Vec<u8>,
+    failure: Option<Raised>,
+    ended: bool,
+    collecting: Collecting,
+}
+
+/// Splits a number off the front.
+fn number<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+/// Begins a request; the arguments follow.
+#[inline]
+pub(crate) fn begin_request(out: &mut Vec<u8>, count: u32, batch: slate::Batch) {
+    out.extend_from_slice(&count.to_le_bytes());
+    if count > 1 {
+        out.extend_from_slice(&batch.call.to_le_bytes());
+        out.extend_from_slice(&batch.group.to_le_bytes());
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// The batch of a request; `None` if the bytes are none.
+    #[inline]
+    pub(crate) fn of(mut input: &'a [u8], slate: &'a mut Slate) -> Option<Self> {
+        let count = u32::from_le_bytes(number(&mut input)?);
+        let mut many = None;
+        if count > 1 {
+            let call = u64::from_le_bytes(number(&mut input)?);
+            let group = u64::from_le_bytes(number(&mut input)?);
+            slate.words().open(slate::Batch { call, group }, count);
+            many = Some(slate);
+        }
+        Some(Self {
+            input,
+            count,
+            began: Instant::now(),
+            begun: 0,
+            finished: 0,
+            slate: many,
+            chalked: 0,
+            loose: Vec::new(),
+            failure: None,
+            ended: false,
+            collecting: Collecting::begin(),
+        })
+    }
+
+    /// Whether there is one more item to run.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> bool {
+        if self.ended || self.begun == self.count {
+            return false;
+        }
+        if let Some(slate) = &self.slate {
+            let look = self.begun.is_power_of_two() || self.begun.is_multiple_of(LOOK_EVERY);
+            if look && self.begun > 0 && self.began.elapsed().as_nanos() > MOST_NS {
+                return false;
+            }
+            if slate.words().begin().is_none() {
+                return false;
+            }
+        }
+        self.begun += 1;
+        true
+    }
+
+    /// The next item's argument.
+    #[inline]
+    pub(crate) fn argument<T: DeserializeOwned>(&mut self) -> Result<T, Trouble> {
+        codec::take(&mut self.input)
+    }
+
+    /// The item that was begun last has this value.
+    #[inline]
+    pub(crate) fn finish<R: Serialize>(&mut self, value: &R) {
+        let Some(slate) = &mut self.slate else { return self.finish_loose(value) };
+        let Some(room) = slate.room().get_mut(self.chalked..) else {
+            return self.finish_loose(value);
+        };
+        match codec::write(value, room) {
+            Ok(len) if self.collecting.is_empty() => {
+                self.chalked += len;
+                self.finished += 1;
+                let bytes = u32::try_from(self.chalked).unwrap_or(u32::MAX);
+                slate.words().finish(self.finished, bytes);
+            }
+            _ => self.finish_loose(value),
+        }
+    }
+
+    /// A value that is not chalked up: nothing more is run before it is published.
+    #[cold]
+    fn finish_loose<R: Serialize>(&mut self, value: &R) {
+        if self.slate.is_some() {
+            // It may have been written once, in vain: what it names must be met once.
+            let again = std::mem::replace(&mut self.collecting, Collecting::begin());
+            drop(again);
+        }
+        match codec::append(value, &mut self.loose) {
+            Ok(()) => {
+                self.finished += 1;
+                self.ended = true;
+            }
+            Err(error) => self.fail(Raised::Unwritable(error.to_string())),
+        }
+    }
+
+    /// The item that was begun last has failed.
+    #[cold]
+    pub(crate) fn fail(&mut self, raised: Raised) {
+        self.failure = Some(raised);
+        self.ended = true;
+    }
+
+    /// Ends the batch: its reply, what this names, and whether all went well.
+    pub(crate) fn reply(mut self, out: &mut Vec<u8>) -> (Luggage, bool) {
+        if let Some(slate) = &self.slate {
+            let _begun = slate.words().close();
+        }
+        let ns = u32::try_from(self.began.elapsed().as_nanos()).unwrap_or(u32::MAX);
+        out.push(if self.failure.is_some() { FAILED } else { VALUES });
+        out.extend_from_slice(&ns.to_le_bytes());
+        out.extend_from_slice(&self.finished.to_le_bytes());
+        if let Some(raised) = &self.failure {
+            let mut bytes = Vec::new();
+            // Texts and numbers alone: they can always be written.
+            let _written = codec::append(raised, &mut bytes);
+            out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
+            out.extend_from_slice(&bytes);
+        }
+        if let Some(slate) = &mut self.slate {
+            out.extend_from_slice(&slate.room()[..self.chalked]);
+        }
+        out.extend_from_slice(&self.loose);
+        (self.collecting.finish(), self.failure.is_none())
+    }
+}
+
+/// A reply, taken apart.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    pub(crate) ns: u32,
+    pub(crate) finished: u32,
+    pub(crate) failure: Option<Raised>,
+    pub(crate) values: &'a [u8],
+}
+
+impl<'a> Reply<'a> {
+    /// `None` if the bytes are no reply.
+    #[inline]
+    pub(crate) fn of(mut bytes: &'a [u8]) -> Option<Self> {
+        let [tag] = number(&mut bytes)?;
+        let ns = u32::from_le_bytes(number(&mut bytes)?);
+        let finished = u32::from_le_bytes(number(&mut bytes)?);
+        let failure = match tag {
+            VALUES => None,
+            FAILED => {
+                let len = u32::from_le_bytes(number(&mut bytes)?) as usize;
+                let (mut raised, rest) = bytes.split_at_checked(len)?;
+                bytes = rest;
+                Some(codec::take(&mut raised).ok()?)
+            }
+            _ => return None,
+        };
+        Some(Self { ns, finished, failure, values: bytes })
+    }
+}
+
+/// The reply to a request that is not run, for this reason.
+pub(crate) fn refusal(reason: Raised, out: &mut Vec<u8>) {
+    let mut bytes = Vec::new();
+    let _written = codec::append(&reason, &mut bytes);
+    out.push(FAILED);
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&bytes);
+}

@@ -1,0 +1,78 @@
+//! Where children of this program begin.
+
+use std::io::{self, Write};
+use std::process::exit;
+use std::thread;
+
+use manyhands_os::poll::poll;
+use manyhands_os::process::{PidFd, Signal, exit_now, kill_group, own_group, own_pid};
+use manyhands_os::signals;
+use std::os::fd::AsFd;
+
+use crate::start::{self, Arrival, Role};
+use crate::{process, worker, world};
+
+/// The exit code of a child that could not become what it was to be.
+const FAILED: i32 = 112;
+
+/// To be called first of all in `main`: a child of a [`Pool`](crate::Pool) or of
+/// [`Process::spawn`](crate::Process::spawn) begins here, and never comes back from it.
+///
+/// Children are started by executing this program again. In any other process this returns at once; what stands
+/// before it runs in every child too. In tests, where the harness owns `main`,
+/// [`test_support!`](crate::test_support) does the same.
+///
+/// ```
+/// fn main() {
+///     manyhands::init();
+///     println!("this is the program itself");
+/// }
+/// ```
+pub fn init() {
+    match start::arrive() {
+        Ok(None) => start::note_initialized(),
+        Ok(Some(arrival)) => exit(become_child(arrival)),
+        Err(error) => exit(complain(&error)),
+    }
+}
+
+/// Says why this child cannot be; the code to exit with.
+fn complain(error: &io::Error) -> i32 {
+    // There is nobody else to tell, and nothing to be done if standard error is closed.
+    let _told = writeln!(io::stderr(), "manyhands: this process cannot work: {error}");
+    if error.kind() == io::ErrorKind::Unsupported { start::REPLACED } else { FAILED }
+}
+
+fn become_child(arrival: Arrival) -> i32 {
+    let Arrival { role, parent, world, fds } = arrival;
+    let outcome = end_with(parent).and_then(|()| world::admit(world));
+    // A child may have children of its own.
+    start::note_initialized();
+    let outcome = outcome.and_then(|()| match role {
+        Role::Worker { seat, slate } => {
+            // A worker that writes to the terminal from its group in the background is not to be stopped.
+            signals::ignore(Signal::TTOU)?;
+            worker::run(seat, slate, fds).map(|()| 0)
+        }
+        Role::Process { place, argument, .. } => process::run(place, &argument, fds),
+    });
+    outcome.unwrap_or_else(|error| complain(&error))
+}
+
+/// Ends this process, and the group that it leads, when its parent has died.
+fn end_with(parent: PidFd) -> io::Result<()> {
+    let watch = move || {
+        let _blocked = signals::block_all();
+        while !parent.is_dead() {
+            // An error, for want of memory, is tried again.
+            let _ready = poll(&[parent.as_fd()], None);
+        }
+        if own_group() == own_pid() {
+            // It ends this process too.
+            let _sent = kill_group(own_group(), Signal::KILL);
+        }
+        exit_now(FAILED)
+    };
+    let name = "manyhands-parent";
+    thread::Builder::new().name(name.into()).stack_size(64 << 10).spawn(watch).map(drop)
+}

@@ -1,0 +1,245 @@
+//! `Process`: one function in a process of its own.
+//!
+//! The child writes its result into a memory file that the parent reads after the child's death: so neither
+//! waits for the other, however large the result is. What the result names is pinned by the child and taken over
+//! by the parent.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use manyhands_os::memory::create_log;
+use manyhands_os::poll::poll;
+use manyhands_os::process::{ExitStatus, PidFd, Signal, reap};
+use manyhands_pool::Luggage;
+use manyhands_pool::luggage::{pack, unpack};
+use manyhands_shm::slate::{self, Slate};
+use manyhands_shm::world::Block;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::batch::{Batch, Reply, begin_request};
+use crate::error::{ProcessError, SpawnError};
+use crate::start::{self, Order, Role};
+use crate::task::{self, Maker};
+use crate::{code, codec, panics, world};
+
+/// One function that runs in a process of its own.
+///
+/// The function is a `fn` item or a closure that captures nothing; what it works on is its argument. It stays
+/// in the process group of this process. It ends with this process at the latest; dropping the handle lets it
+/// run on, as dropping that of a thread does.
+///
+/// ```
+/// use manyhands::Process;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     manyhands::init();
+///     let process = Process::spawn(|words: Vec<String>| words.concat(), vec!["ab".into(), "cd".into()])?;
+///     assert_eq!(process.join()?, "abcd");
+///     Ok(())
+/// }
+/// ```
+pub struct Process<R> {
+    child: Option<Child>,
+    result: PhantomData<fn() -> R>,
+}
+
+struct Child {
+    pid: i32,
+    pidfd: PidFd,
+    output: File,
+    /// Keeps what the argument names.
+    luggage: Luggage,
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("pid", &self.pid()).finish_non_exhaustive()
+    }
+}
+
+/// Children whose handle was dropped: they are reaped when the next one is spawned or dropped.
+static DROPPED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+fn reap_dropped() {
+    let mut dropped = DROPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    let dead: Vec<_> = dropped.extract_if(.., |child| child.pidfd.is_dead()).collect();
+    drop(dropped);
+    for child in &dead {
+        // It is dead: whether somebody else has reaped it makes no difference.
+        let _status = reap(&child.pidfd);
+    }
+    if !dead.is_empty() {
+        world::sweep();
+    }
+}
+
+impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
+    /// Starts a process that calls `function` with `argument`.
+    ///
+    /// # Errors
+    /// [`SpawnError::NotInitialized`] where `main` does not call [`init`](crate::init()) first;
+    /// [`SpawnError::Unwritable`] for an argument that cannot be serialized; [`SpawnError::Foreign`] for a
+    /// function of another shared object; [`SpawnError::Os`] for what the kernel says.
+    pub fn spawn<F, T>(function: F, argument: T) -> Result<Self, SpawnError>
+    where
+        F: Fn(T) -> R + Copy + 'static,
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        reap_dropped();
+        if !start::is_initialized() {
+            return Err(SpawnError::NotInitialized);
+        }
+        let maker: Maker = task::plain(function);
+        let place = code::place_of(maker).ok_or(SpawnError::Foreign)?;
+        let (encoded, luggage) =
+            codec::pack(&argument).map_err(|error| SpawnError::Unwritable(error.to_string()))?;
+        let mut request = Vec::with_capacity(encoded.len() + 4);
+        begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
+        request.extend_from_slice(&encoded);
+        let output = create_log("manyhands-result")?;
+        let name = std::any::type_name::<F>().to_owned();
+        let role = Role::Process { place, name, argument: request };
+        let none: [(OsString, OsString); 0] = [];
+        let fds = vec![output.as_fd()];
+        let child = start::launch(Order { role, fds, env: &none, member: true })?;
+        let child = Child { pid: child.pid, pidfd: child.pidfd, output, luggage };
+        Ok(Self { child: Some(child), result: PhantomData })
+    }
+
+    /// Waits for the end of the process; what its function returned.
+    ///
+    /// # Errors
+    /// [`ProcessError::Panicked`] if the function panicked; [`ProcessError::Died`] if the process ended before it
+    /// had returned; [`ProcessError::Unreadable`] and [`ProcessError::Unwritable`] for an argument or a result
+    /// that serde refuses.
+    pub fn join(mut self) -> Result<R, ProcessError> {
+        let Some(child) = self.child.take() else {
+            return Err(ProcessError::Died { signal: None, code: None });
+        };
+        while !child.pidfd.is_dead() {
+            // An error, for want of memory, is tried again.
+            let _ready = poll(&[child.pidfd.as_fd()], None);
+        }
+        let status = reap(&child.pidfd).ok();
+        let outcome = result(&child, status);
+        world::sweep();
+        outcome
+    }
+}
+
+impl<R> Process<R> {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.child.as_ref().map(|child| child.pid)
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.child.as_ref().is_none_or(|child| child.pidfd.is_dead())
+    }
+
+    /// Waits for its end, at most so long; whether it has ended.
+    #[must_use]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        let Some(child) = &self.child else { return true };
+        let ready = poll(&[child.pidfd.as_fd()], Some(timeout));
+        ready.is_ok_and(|ready| ready == [true]) || child.pidfd.is_dead()
+    }
+
+    /// Kills it. A process that has ended is left alone.
+    pub fn kill(&self) {
+        if let Some(child) = &self.child {
+            // What is dead needs no signal.
+            let _gone = child.pidfd.signal(Signal::KILL);
+        }
+    }
+}
+
+impl<R> Drop for Process<R> {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            DROPPED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+            reap_dropped();
+        }
+    }
+}
+
+/// Reads what a dead child has left.
+fn result<R: DeserializeOwned>(
+    child: &Child,
+    status: Option<ExitStatus>,
+) -> Result<R, ProcessError> {
+    let died = || match status {
+        Some(ExitStatus::Signaled { signal, .. }) => {
+            ProcessError::Died { signal: Some(signal), code: None }
+        }
+        Some(ExitStatus::Exited(code)) => ProcessError::Died { signal: None, code: Some(code) },
+        None => ProcessError::Died { signal: None, code: None },
+    };
+    let whole = status == Some(ExitStatus::Exited(0)) || status.is_none();
+    let bytes =
+        read(&child.output).ok().filter(|bytes| whole && !bytes.is_empty()).ok_or_else(died)?;
+    let (names, reply) = unpack(&bytes).unwrap_or((Vec::new(), &bytes));
+    let held: Luggage = names
+        .iter()
+        .filter_map(|name| {
+            let world = world::home().ok()?;
+            let block = world.adopt(*name)?;
+            world.unpin(*name);
+            Some(block)
+        })
+        .collect();
+    let reply = Reply::of(reply).ok_or_else(died)?;
+    if let Some(raised) = reply.failure {
+        return Err(ProcessError::from(raised));
+    }
+    let mut values = reply.values;
+    let value =
+        codec::take(&mut values).map_err(|error| ProcessError::Unreadable(error.to_string()));
+    drop(held);
+    value
+}
+
+fn read(file: &File) -> io::Result<Vec<u8>> {
+    let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// The child's side: runs the function, leaves the result; the code to exit with.
+pub(crate) fn run(place: u64, argument: &[u8], fds: Vec<OwnedFd>) -> io::Result<i32> {
+    let broken = || io::Error::from(io::ErrorKind::InvalidData);
+    let [output] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| broken())?;
+    let mut output = File::from(output);
+    let maker = code::maker_at(place).ok_or_else(broken)?;
+    panics::note_here();
+    // A batch of one leaves its slate alone.
+    let mut slate = Slate::create(&world::home()?, 1).map_err(io::Error::other)?;
+    let mut reply = Vec::new();
+    let mut batch = Batch::of(argument, &mut slate).ok_or_else(broken)?;
+    match maker(&[]) {
+        Ok(mut task) => task.run(&mut batch),
+        Err(raised) => batch.fail(raised),
+    }
+    let (luggage, _well) = batch.reply(&mut reply);
+    if !luggage.is_empty() {
+        let names: Vec<_> = luggage.iter().map(Block::handle).collect();
+        for block in &luggage {
+            block.world().pin(block.handle());
+        }
+        reply = pack(&names, &reply);
+    }
+    output.write_all(&reply)?;
+    Ok(0)
+}

@@ -1,0 +1,90 @@
+//! How objects that live in shared memory travel inside of values: by the names of their blocks.
+//!
+//! ```text
+//! impl Serialize for Thing    { travel::serialize(&self.block, serializer) }
+//! impl Deserialize for Thing  { travel::deserialize(deserializer, "Thing").map(Thing::of) }
+//! ```
+//!
+//! A block lives as long as some process holds it, so somebody must hold it while only its name is on its
+//! way. Whoever encodes a value *collects* meanwhile ([`Collecting`]): an object notes its block with the
+//! innermost collector of its thread, and whoever collected keeps the holds until the value has arrived
+//! (`manyhands_pool::luggage` says who keeps what, and `docs/design/travel.md` why). Where nobody collects,
+//! the object refuses to be serialized: its name in a file would name nothing tomorrow.
+//!
+//! It refuses to pin: whoever sends to processes that it does not know (a channel) pins what was collected.
+
+use std::cell::RefCell;
+
+use manyhands_pool::Luggage;
+use manyhands_shm::world::Block;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::world;
+
+thread_local! {
+    /// What each collector of this thread has met, the innermost last.
+    static MET: RefCell<Vec<Luggage>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Collects in this thread until it is finished or dropped. Collectors nest.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Collecting(());
+
+impl Collecting {
+    #[inline]
+    pub(crate) fn begin() -> Self {
+        MET.with_borrow_mut(|met| met.push(Luggage::new()));
+        Self(())
+    }
+
+    /// Whether nothing was met yet.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        MET.with_borrow(|met| met.last().is_none_or(Vec::is_empty))
+    }
+
+    /// Holds on all blocks that were met.
+    #[inline]
+    pub(crate) fn finish(self) -> Luggage {
+        std::mem::forget(self);
+        MET.with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        let met = MET.with_borrow_mut(Vec::pop);
+        drop(met);
+    }
+}
+
+/// Writes the name of a block, and notes the block with the collector of this thread.
+#[allow(dead_code, reason = "for the objects that live in shared memory")]
+pub(crate) fn serialize<S: Serializer>(block: &Block, serializer: S) -> Result<S::Ok, S::Error> {
+    let noted = MET.with_borrow_mut(|met| {
+        met.last_mut().map(|innermost| innermost.push(block.clone())).is_some()
+    });
+    if !noted {
+        return Err(serde::ser::Error::custom(
+            "an object of manyhands can only be sent to a process of the same program: as an argument or \
+             a result of a task, to Process::spawn, or through a channel",
+        ));
+    }
+    (block.world().id(), block.handle().0).serialize(serializer)
+}
+
+/// Reads the name of a block and takes a hold of it.
+#[allow(dead_code, reason = "for the objects that live in shared memory")]
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    what: &str,
+) -> Result<Block, D::Error> {
+    let (world, handle) = <(u64, u64)>::deserialize(deserializer)?;
+    world::adopt(world, handle).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "the {what} that this refers to is gone, or belongs to processes that are no relatives of this \
+             one"
+        ))
+    })
+}

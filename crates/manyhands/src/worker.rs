@@ -1,0 +1,185 @@
+//! A worker: serves its lane until its pool asks for the end.
+//!
+//! The engine's loop (`manyhands_pool::worker`) hands over requests; here code becomes tasks, and tasks run over
+//! batches. It runs one item at a time, in the thread with which the process began.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use manyhands_os::event::EventFd;
+use manyhands_pool::luggage::pack;
+use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
+use manyhands_pool::{Luggage, WorkerEnd, wire};
+use manyhands_shm::hub::Hub;
+use manyhands_shm::lane::{Heading, Lane, NoRoom};
+use manyhands_shm::slate::Slate;
+use manyhands_shm::world::Block;
+
+use crate::batch::{Batch, refusal};
+use crate::task::{Raised, Task};
+use crate::{code, codec, panics, world};
+
+/// Serves the pool; returns when it asks for the end.
+///
+/// # Errors
+/// If what the parent gave is not what a worker needs.
+pub(crate) fn run(seat: u64, slate: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
+    let missing = || io::Error::from(io::ErrorKind::InvalidData);
+    let [lane, hub, event] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| missing())?;
+    let end = WorkerEnd {
+        lane: Arc::new(Lane::attach(lane)?),
+        hub: Arc::new(Hub::attach(hub)?),
+        event: Arc::new(EventFd::from_fd(event)),
+        seat: usize::try_from(seat).map_err(io::Error::other)?,
+    };
+    let id = world::home()?.id();
+    let slate = world::adopt(id, slate).and_then(Slate::of).ok_or_else(missing)?;
+    panics::note_here();
+    serve(end, &mut Worker { codes: HashMap::new(), last: None, slate, reply: Vec::new() });
+    Ok(())
+}
+
+type Made = Result<Box<dyn Task>, Raised>;
+
+struct Worker {
+    codes: HashMap<u64, Made>,
+    /// The code that ran last, which is not among the others.
+    last: Option<(u64, Made)>,
+    slate: Slate,
+    reply: Vec<u8>,
+}
+
+impl Worker {
+    fn install(&mut self, id: u64, bytes: &[u8]) {
+        let made = make(bytes);
+        self.put_back();
+        self.codes.insert(id, made);
+    }
+
+    fn put_back(&mut self) {
+        if let Some((id, made)) = self.last.take() {
+            self.codes.insert(id, made);
+        }
+    }
+
+    fn task(&mut self, id: u64) -> Option<&mut Made> {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != id) {
+            self.put_back();
+            self.last = self.codes.remove_entry(&id);
+        }
+        self.last.as_mut().map(|(_, made)| made)
+    }
+
+    /// Runs a request; leaves the reply in `self.reply`.
+    fn item(&mut self, heading: Heading, payload: &[u8]) -> (Luggage, bool) {
+        let mut reply = std::mem::take(&mut self.reply);
+        let mut slate = self.slate.clone();
+        reply.clear();
+        let outcome = match (self.task(heading.word), Batch::of(payload, &mut slate)) {
+            (Some(Ok(task)), Some(mut batch)) => {
+                task.run(&mut batch);
+                batch.reply(&mut reply)
+            }
+            (Some(Err(raised)), Some(_)) => refuse(raised.clone(), &mut reply),
+            (None, _) => refuse(Raised::Refused("its code never arrived".into()), &mut reply),
+            (_, None) => refuse(Raised::Refused("its request is broken".into()), &mut reply),
+        };
+        self.reply = reply;
+        outcome
+    }
+
+    fn control(&mut self, heading: Heading, payload: &[u8]) {
+        match heading.kind {
+            wire::CODE => self.install(heading.word, payload),
+            wire::FORGET => {
+                self.put_back();
+                self.codes.remove(&heading.word);
+            }
+            _ => {}
+        }
+    }
+
+    /// Runs the initializer; what keeps it from having done its work.
+    fn initialize(&mut self, heading: Heading, payload: &[u8]) -> Option<Raised> {
+        let (_luggage, well) = self.item(heading, payload);
+        let reply = crate::batch::Reply::of(&self.reply);
+        (!well).then(|| reply.and_then(|reply| reply.failure)).flatten()
+    }
+}
+
+fn refuse(raised: Raised, reply: &mut Vec<u8>) -> (Luggage, bool) {
+    refusal(raised, reply);
+    (Luggage::new(), false)
+}
+
+/// Makes the task that a blob of code describes.
+fn make(mut bytes: &[u8]) -> Made {
+    let unknown = || Raised::Refused("its code is not in this program".into());
+    let place = codec::take(&mut bytes).map_err(|_| unknown())?;
+    let maker = code::maker_at(place).ok_or_else(unknown)?;
+    maker(bytes)
+}
+
+impl Tasks for Worker {
+    fn run(&mut self, heading: Heading, payload: &[u8], out: &mut Replier) -> Ran {
+        if heading.kind == wire::INITIALIZE {
+            if let Some(raised) = self.initialize(heading, payload) {
+                let mut bytes = vec![wire::RAISED];
+                // Texts and numbers alone: they can always be written.
+                let _written = codec::append(&raised, &mut bytes);
+                let _sent = send(out, &bytes);
+                return Ran::Hopelessly;
+            }
+        } else if heading.kind < wire::CONTROL {
+            let (luggage, well) = self.item(heading, payload);
+            answer(out, &self.reply, &luggage);
+            return if well { Ran::Well } else { Ran::Badly };
+        } else {
+            self.control(heading, payload);
+        }
+        let _sent = send(out, wire::DONE);
+        Ran::Well
+    }
+
+    fn release(&mut self, sleep: &mut (dyn FnMut() + Send)) {
+        sleep();
+    }
+
+    fn interrupted(&mut self) {}
+}
+
+/// Sends a reply; what it names is pinned until the parent has taken it over.
+fn answer(out: &mut Replier, reply: &[u8], luggage: &Luggage) {
+    if luggage.is_empty() {
+        let _sent = send(out, reply);
+        return;
+    }
+    let names: Vec<_> = luggage.iter().map(Block::handle).collect();
+    for block in luggage {
+        block.world().pin(block.handle());
+    }
+    if !send(out, &pack(&names, reply)) {
+        for block in luggage {
+            block.world().unpin(block.handle());
+        }
+    }
+}
+
+/// Writes a record, waiting for room if it must; whether it did fit, or an error was sent instead.
+fn send(out: &mut Replier, bytes: &[u8]) -> bool {
+    loop {
+        match out.record(bytes.len(), |room| room.copy_from_slice(bytes)) {
+            Ok(()) => return true,
+            Err(NoRoom::Full) => out.wait_for_room(bytes.len()),
+            Err(NoRoom::Memory(error)) => {
+                let text = format!("no shared memory for {} bytes: {error}", bytes.len());
+                let mut instead = Vec::new();
+                refusal(Raised::Unwritable(text), &mut instead);
+                let _sent = send(out, &instead);
+                return false;
+            }
+        }
+    }
+}
