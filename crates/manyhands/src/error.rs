@@ -323,3 +323,31 @@ pub enum PoolFault {
     #[error("no worker can be started: {0}")]
     Start(String),
 }
+/// Why [`Handle::join_timeout`](crate::Handle::join_timeout) has no result.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum JoinTimeoutError<R> {
+    /// The time is up: here is the handle again.
+    #[error("the task has not ended in time")]
+    TimedOut(crate::Handle<R>),
+    /// The task has failed.
+    #[error(transparent)]
+    Failed(TaskError),
+}
+
+impl<R> fmt::Debug for JoinTimeoutError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut(_) => f.write_str("TimedOut(..)"),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
+impl<R> JoinTimeoutError<R> {
+    /// Whether the time was up.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+}

@@ -56,7 +56,7 @@ struct Child {
     pidfd: PidFd,
     output: File,
     /// Keeps what the argument names.
-    luggage: Luggage,
+    _luggage: Luggage,
 }
 
 impl<R> fmt::Debug for Process<R> {
@@ -110,7 +110,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let none: [(OsString, OsString); 0] = [];
         let fds = vec![output.as_fd()];
         let child = start::launch(Order { role, fds, env: &none, member: true })?;
-        let child = Child { pid: child.pid, pidfd: child.pidfd, output, luggage };
+        let child = Child { pid: child.pid, pidfd: child.pidfd, output, _luggage: luggage };
         Ok(Self { child: Some(child), result: PhantomData })
     }
 

@@ -1,0 +1,246 @@
+//! `PoolBuilder`: how a pool is to be.
+
+use std::any::type_name;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use manyhands_os::cpu;
+use manyhands_pool::{Config, Launcher as Launching, Luggage, Pool as Engine, Start};
+use manyhands_shm::slate;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::launcher::{Launcher, Slates};
+use super::shared::{Function, Shared, blob};
+use super::{MOST_WORKERS, Pool};
+use crate::batch::begin_request;
+use crate::code::{assert_no_captures, conjure};
+use crate::error::BuildError;
+use crate::{code, codec, start, state, task, world};
+
+/// Says how a pool is to be; made by [`Pool::builder`].
+///
+/// ```
+/// use manyhands::Pool;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     manyhands::init();
+///     let pool = Pool::builder().workers(2).env("LANG", "C").max_tasks_per_child(1000).build()?;
+///     assert_eq!(pool.workers(), 2);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "it makes a pool when it is built"]
+pub struct PoolBuilder {
+    workers: Option<usize>,
+    initializer: Option<Function>,
+    max_tasks: Option<u64>,
+    env: Vec<(OsString, OsString)>,
+    buffer: Option<u64>,
+}
+
+impl PoolBuilder {
+    /// How many workers there are. By default as many as this process may use cores: those of its affinity and of
+    /// its cgroup's quota, or `MANYHANDS_MAX_CPUS`.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// assert_eq!(Pool::builder().workers(3).build()?.workers(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = Some(count);
+        self
+    }
+
+    /// A function that each worker calls before its first task. What it returns is the worker's state, which tasks
+    /// reach by [`worker_state`](crate::worker_state): a model, a connection, a context of a GPU. If it panics, no
+    /// item of the pool can run.
+    ///
+    /// ```
+    /// use manyhands::{Pool, worker_state};
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     manyhands::init();
+    ///     let pool = Pool::builder().workers(1).initializer(|| 40_u64).build()?;
+    ///     assert_eq!(pool.map(|x: u64| *worker_state::<u64>() + x, [2])?, [42]);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn initializer<F, S>(mut self, function: F) -> Self
+    where
+        F: Fn() -> S + Copy + 'static,
+        S: 'static,
+    {
+        const { assert_no_captures::<F>() };
+        let _one = function;
+        let maker = task::plain(|(): ()| state::put(conjure::<F>()()));
+        self.initializer = Some(Function::new(maker, type_name::<F>()));
+        self
+    }
+
+    /// As [`PoolBuilder::initializer`], for a function that gets a value of this process.
+    ///
+    /// ```
+    /// use manyhands::{Pool, worker_state};
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     manyhands::init();
+    ///     let path = "model".to_owned();
+    ///     let load = |path: &String| format!("the {path}");
+    ///     let pool = Pool::builder().workers(1).initializer_with(&path, load).build()?;
+    ///     let said = pool.map(|n: u8| format!("{n}: {}", *worker_state::<String>()), [1])?;
+    ///     assert_eq!(said, ["1: the model"]);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn initializer_with<V, F, S>(mut self, value: &V, function: F) -> Self
+    where
+        V: Serialize + DeserializeOwned + 'static,
+        F: Fn(&V) -> S + Copy + 'static,
+        S: 'static,
+    {
+        const { assert_no_captures::<F>() };
+        let _one = function;
+        let maker = task::with(|value: &V, (): ()| state::put(conjure::<F>()(value)));
+        let packed = codec::pack(value).map_err(|error| error.to_string());
+        let function = Function { maker, name: type_name::<F>(), value: Some(packed) };
+        self.initializer = Some(function);
+        self
+    }
+
+    /// After so many tasks a worker is replaced by a new one: against native libraries that leak. Items are then sent
+    /// one by one.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(1).max_tasks_per_child(1).build()?;
+    /// let pids = pool.map(|_: u32| std::process::id(), [0, 1])?;
+    /// assert_ne!(pids[0], pids[1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_tasks_per_child(mut self, count: u64) -> Self {
+        self.max_tasks = Some(count);
+        self
+    }
+
+    /// Sets a variable in the environment of the workers, from their first instruction on. The others they have from
+    /// this process, as they are when a worker is started.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(1).env("DEVICE", "1").build()?;
+    /// assert_eq!(pool.map(|_: u8| std::env::var("DEVICE").ok(), [0])?, [Some("1".to_owned())]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let name = name.as_ref().to_owned();
+        self.env.retain(|(other, _)| *other != name);
+        self.env.push((name, value.as_ref().to_owned()));
+        self
+    }
+
+    /// How many items an iterator of [`Pool::imap`] or [`Pool::imap_unordered`] has pulled from its source and not yet
+    /// given out, at most. By default as many as keep the workers busy for some milliseconds.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pulled = std::cell::Cell::new(0);
+    /// let source = (0_u64..).inspect(|_| pulled.set(pulled.get() + 1));
+    /// let pool = Pool::builder().workers(1).buffer(8).build()?;
+    /// let first = pool.imap(|x: u64| x, source).next();
+    /// assert_eq!(first.transpose()?, Some(0));
+    /// assert!(pulled.get() <= 9);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn buffer(mut self, items: usize) -> Self {
+        self.buffer = Some(items as u64);
+        self
+    }
+
+    /// Makes the pool; its workers start meanwhile.
+    ///
+    /// # Errors
+    /// [`BuildError::NotInitialized`] where `main` does not call [`init`](crate::init()) first;
+    /// [`BuildError::Setting`] for a setting that makes no sense; [`BuildError::Unwritable`] for the initializer's
+    /// value and [`BuildError::Foreign`] for its function; [`BuildError::Os`] for what the kernel says.
+    ///
+    /// ```
+    /// # use manyhands::{BuildError, Pool};
+    /// # fn main() {
+    /// # manyhands::init();
+    /// assert!(matches!(Pool::builder().workers(0).build(), Err(BuildError::Setting(_))));
+    /// # }
+    /// ```
+    pub fn build(self) -> Result<Pool, BuildError> {
+        if !start::is_initialized() {
+            return Err(BuildError::NotInitialized);
+        }
+        let workers = self.count()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let world = Some(world::home()?);
+        let config = Config { workers, max_tasks: self.max_tasks, cores, world };
+        let engine = Engine::new(config, Launching::Host, Start::default())?;
+        if let Some(initializer) = self.initializer {
+            set_initializer(&engine, initializer)?;
+        }
+        let slates = Arc::new(Slates::default());
+        Launcher::start(engine.host(), self.env, Arc::clone(&slates))?;
+        engine.release();
+        Ok(Pool::of(Shared {
+            engine,
+            slates,
+            workers,
+            buffer: self.buffer,
+            one_by_one: self.max_tasks.is_some(),
+            functions: Mutex::new(HashMap::new()),
+        }))
+    }
+
+    /// How many workers there are to be.
+    fn count(&self) -> Result<usize, BuildError> {
+        let invalid = |error: cpu::InvalidMaxCpus| BuildError::Setting(error.to_string());
+        let count = self.workers.map_or_else(|| cpu::available().map_err(invalid), Ok)?;
+        if !(1..=MOST_WORKERS).contains(&count) {
+            let text = format!("a pool has 1 to {MOST_WORKERS} workers, not {count}");
+            return Err(BuildError::Setting(text));
+        }
+        if self.max_tasks == Some(0) {
+            let text = "max_tasks_per_child must be 1 or more: a worker without tasks does nothing";
+            return Err(BuildError::Setting(text.into()));
+        }
+        if self.buffer == Some(0) {
+            let text =
+                "buffer must be 1 or more: an iterator without items on their way never ends";
+            return Err(BuildError::Setting(text.into()));
+        }
+        Ok(count)
+    }
+}
+
+fn set_initializer(engine: &Engine, function: Function) -> Result<(), BuildError> {
+    let place = code::place_of(function.maker).ok_or(BuildError::Foreign)?;
+    let (value, luggage) =
+        function.value.transpose().map_err(BuildError::Unwritable)?.unwrap_or_default();
+    let id = engine.register_code(&blob(place, &value), luggage);
+    let mut request = Vec::new();
+    begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
+    let name = function.name.to_owned();
+    let set = engine.set_initializer(name, vec![id], (&request, Luggage::new()));
+    set.map_err(|error: io::Error| BuildError::Os(error))
+}

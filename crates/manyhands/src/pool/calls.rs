@@ -1,0 +1,133 @@
+//! What a pool does with a function, whether it was given a value or not.
+
+use std::sync::Arc;
+
+use manyhands_pool::CallId;
+use manyhands_shm::slate;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::chunk::Cursor;
+use super::flow::Flow;
+use super::handle::Handle;
+use super::shared::{Function, ROOM, Shared, seal};
+use crate::batch::begin_request;
+use crate::codec;
+use crate::error::{Item, TaskError};
+use crate::travel::Collecting;
+
+/// Runs a call to its end, and hands each result to `sink` in the order of items until it says that it is enough.
+fn run<T, R, I>(
+    shared: &Arc<Shared>,
+    function: &Function,
+    items: I,
+    mut sink: impl FnMut(Result<R, TaskError>) -> bool,
+) where
+    T: Serialize + DeserializeOwned,
+    R: DeserializeOwned,
+    I: Iterator<Item = T>,
+{
+    let mut flow = match Flow::open(shared, function, items, true) {
+        Ok(flow) => flow,
+        Err(error) => {
+            sink(Err(error));
+            return;
+        }
+    };
+    loop {
+        while let Some(chunk) = flow.chunks.take() {
+            let mut cursor = Cursor::new(chunk, function.name);
+            while let Some(result) = cursor.next() {
+                if !sink(result) {
+                    return;
+                }
+            }
+        }
+        let (window, ahead) = (flow.window(), flow.items_out());
+        if ahead <= window / 2 {
+            flow.feed(window - ahead);
+        }
+        if flow.collect() || flow.chunks.is_ready() {
+            continue;
+        }
+        if flow.is_done() && flow.chunks.is_empty() {
+            return;
+        }
+        if !flow.is_idle() {
+            let need = flow.half_way();
+            flow.wait(need, None);
+        }
+    }
+}
+
+/// All results, or the first failure in the order of items.
+pub(super) fn map<T, R, I>(
+    shared: &Arc<Shared>,
+    function: &Function,
+    items: I,
+) -> Result<Vec<R>, TaskError>
+where
+    T: Serialize + DeserializeOwned,
+    R: DeserializeOwned,
+    I: Iterator<Item = T>,
+{
+    let mut results = Vec::with_capacity(items.size_hint().0);
+    let mut failure = None;
+    run(shared, function, items, |result| match result {
+        Ok(value) => {
+            results.push(value);
+            true
+        }
+        Err(error) => {
+            failure = Some(error);
+            false
+        }
+    });
+    failure.map_or(Ok(results), Err)
+}
+
+/// The result of each item.
+pub(super) fn map_each<T, R, I>(
+    shared: &Arc<Shared>,
+    function: &Function,
+    items: I,
+) -> Vec<Result<R, TaskError>>
+where
+    T: Serialize + DeserializeOwned,
+    R: DeserializeOwned,
+    I: Iterator<Item = T>,
+{
+    let mut results = Vec::with_capacity(items.size_hint().0);
+    run(shared, function, items, |result| {
+        results.push(result);
+        true
+    });
+    results
+}
+
+/// Submits one item.
+pub(super) fn submit<T: Serialize, R>(
+    shared: &Arc<Shared>,
+    function: &Function,
+    argument: &T,
+) -> Handle<R> {
+    Handle::of(shared, open(shared, function, argument), function.name)
+}
+
+fn open<T: Serialize>(
+    shared: &Shared,
+    function: &Function,
+    argument: &T,
+) -> Result<CallId, TaskError> {
+    let item = Item::new(function.name, None);
+    let mut request = Vec::with_capacity(64);
+    request.extend_from_slice(&[0; ROOM]);
+    begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
+    let collecting = Collecting::begin();
+    codec::append(argument, &mut request).map_err(|error| TaskError::Carriage {
+        item,
+        reason: format!("its argument cannot be sent: {error}"),
+    })?;
+    let opened = shared.submit(function, seal(request), collecting.finish());
+    opened.map_err(|reason| TaskError::Refused { item, reason })
+}

@@ -1,0 +1,499 @@
+//! A call over many items: pulls them from the user's iterator, sends them in batches, sorts what comes back.
+//!
+//! ```text
+//! items   pulled in the thread that asks for results, never elsewhere
+//! batch   one request of the engine: as many items as fill 50 us by what items have cost so far
+//! chunk   what came back for neighbouring items: their values in bytes, or the error of one
+//! ```
+//!
+//! A batch is a means of speed and of nothing else. If its worker dies, its slate tells which items were
+//! finished (their values are there), which one ran (it is lost), and the others are sent again; the same
+//! for what a batch leaves undone when it ends early. If a batch takes far longer than it was sized for while
+//! somebody is idle, what it has not begun is taken away from it and sent again.
+//!
+//! Several items are only pulled ahead of the first one's departure from an iterator that knows its length:
+//! any other may wait for what the first item does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use manyhands_pool::luggage::reply_of;
+use manyhands_pool::{Body, CallId, Failure, Need, Run, Waited};
+use manyhands_shm::record::{self, Next};
+use manyhands_shm::slate;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::chunk::{Chunk, What};
+use super::pace::Pace;
+use super::shared::{Function, ROOM, Shared, seal};
+use crate::batch::{Reply, begin_request};
+use crate::codec;
+use crate::error::{Item, TaskError};
+use crate::travel::Collecting;
+
+/// Bytes of arguments in a batch, at most.
+const BATCH_BYTES: usize = 16 << 10;
+/// Bytes of arguments on their way, at most, unless a single one is larger.
+const BYTES_AHEAD: usize = 64 << 20;
+/// A batch from which nothing was heard for so long is looked at.
+const OVERDUE: Duration = Duration::from_millis(5);
+/// A pull that takes longer makes the source a slow one, whose items go out one by one for a while.
+const SLOW_PULL: Duration = Duration::from_micros(100);
+const SLOW_FOR: u32 = 64;
+
+/// One request that is on its way.
+#[derive(Debug)]
+struct Group {
+    start: u64,
+    count: u32,
+    /// The arguments, where there are several.
+    arguments: Vec<u8>,
+    bytes: usize,
+}
+
+/// A call, and what is known of it.
+pub(super) struct Flow<T, I> {
+    pub(super) shared: Arc<Shared>,
+    call: CallId,
+    function: &'static str,
+    source: Option<I>,
+    /// The source knows how many items are left.
+    ready_made: bool,
+    slow_for: u32,
+    /// Items that may be on their way and not taken, if that was given.
+    limit: Option<u64>,
+    /// Items pulled.
+    fed: u64,
+    groups: VecDeque<Option<Group>>,
+    /// The number of the first group in `groups`.
+    first_group: u64,
+    /// Groups, items and bytes of arguments on their way.
+    out: u64,
+    items_out: u64,
+    bytes_out: usize,
+    pace: Pace,
+    pub(super) chunks: Chunks,
+    item: std::marker::PhantomData<fn() -> T>,
+}
+
+/// Chunks that nobody has taken.
+#[derive(Debug)]
+pub(super) enum Chunks {
+    /// In the order of items; the next one's index.
+    Ordered(u64, BTreeMap<u64, Chunk>),
+    /// As they came.
+    Arrived(VecDeque<Chunk>),
+}
+
+impl Chunks {
+    pub(super) fn new(ordered: bool) -> Self {
+        if ordered { Self::Ordered(0, BTreeMap::new()) } else { Self::Arrived(VecDeque::new()) }
+    }
+
+    fn put(&mut self, chunk: Chunk) {
+        if chunk.count == 0 {
+            return;
+        }
+        match self {
+            Self::Ordered(_, chunks) => drop(chunks.insert(chunk.start, chunk)),
+            Self::Arrived(chunks) => chunks.push_back(chunk),
+        }
+    }
+
+    /// Whether nothing is here, in whatever order.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Ordered(_, chunks) => chunks.is_empty(),
+            Self::Arrived(chunks) => chunks.is_empty(),
+        }
+    }
+
+    /// Whether `take` would give something.
+    pub(super) fn is_ready(&self) -> bool {
+        match self {
+            Self::Ordered(next, chunks) => {
+                chunks.first_key_value().is_some_and(|(at, _)| at == next)
+            }
+            Self::Arrived(chunks) => !chunks.is_empty(),
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Option<Chunk> {
+        match self {
+            Self::Ordered(next, chunks) => {
+                let chunk = chunks.first_entry().filter(|first| first.key() == next)?.remove();
+                *next += u64::from(chunk.count);
+                Some(chunk)
+            }
+            Self::Arrived(chunks) => chunks.pop_front(),
+        }
+    }
+}
+
+impl<T, I> Flow<T, I>
+where
+    T: Serialize + DeserializeOwned,
+    I: Iterator<Item = T>,
+{
+    pub(super) fn open(
+        shared: &Arc<Shared>,
+        function: &Function,
+        source: I,
+        ordered: bool,
+    ) -> Result<Self, TaskError> {
+        let opened = shared.open(function);
+        let item = Item::new(function.name, None);
+        let call = opened.map_err(|reason| TaskError::Refused { item, reason })?;
+        let (least, most) = source.size_hint();
+        Ok(Self {
+            shared: Arc::clone(shared),
+            call,
+            function: function.name,
+            source: Some(source),
+            ready_made: most == Some(least) && !shared.one_by_one,
+            slow_for: 0,
+            limit: None,
+            fed: 0,
+            groups: VecDeque::new(),
+            first_group: 0,
+            out: 0,
+            items_out: 0,
+            bytes_out: 0,
+            pace: Pace::default(),
+            chunks: Chunks::new(ordered),
+            item: std::marker::PhantomData,
+        })
+    }
+
+    /// The same, with so many items on their way and not taken at most.
+    pub(super) fn within(mut self, limit: Option<u64>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// How many items may be on their way and not taken.
+    pub(super) fn window(&self) -> u64 {
+        self.limit.unwrap_or_else(|| self.pace.ahead(self.shared.workers))
+    }
+
+    /// Items pulled so far.
+    pub(super) fn fed(&self) -> u64 {
+        self.fed
+    }
+
+    /// How many items the source says that it has, at least.
+    pub(super) fn hint(&self) -> (usize, Option<usize>) {
+        self.source.as_ref().map_or((0, Some(0)), Iterator::size_hint)
+    }
+
+    /// Whether every item was pulled and has come back.
+    pub(super) fn is_done(&self) -> bool {
+        self.source.is_none() && self.out == 0
+    }
+
+    fn number(&self) -> u64 {
+        self.first_group + self.groups.len() as u64
+    }
+
+    fn item(&self, index: u64) -> Item {
+        Item::new(self.function, Some(index))
+    }
+
+    /// Pulls and sends up to so many items.
+    pub(super) fn feed(&mut self, most: u64) {
+        let mut left = most;
+        while left > 0 && (self.bytes_out < BYTES_AHEAD || self.out == 0) {
+            let Some(source) = &mut self.source else { return };
+            let size = if self.ready_made && self.slow_for == 0 {
+                let most = self.limit.and_then(|limit| limit.try_into().ok()).unwrap_or(usize::MAX);
+                self.pace.size(source.size_hint().0.min(most), self.shared.workers)
+            } else {
+                1
+            };
+            let before = self.fed;
+            self.feed_batch(u32::try_from(left).unwrap_or(u32::MAX).min(size));
+            left = left.saturating_sub((self.fed - before).max(1));
+        }
+    }
+
+    /// Pulls and sends one batch of up to so many items.
+    fn feed_batch(&mut self, size: u32) {
+        let Some(source) = &mut self.source else { return };
+        let began = Instant::now();
+        let start = self.fed;
+        let mut arguments = Vec::with_capacity(if size > 1 { BATCH_BYTES } else { 64 });
+        let mut count = 0;
+        let mut apart = None;
+        let collecting = Collecting::begin();
+        while count < size && arguments.len() < BATCH_BYTES {
+            let Some(argument) = source.next() else {
+                self.source = None;
+                break;
+            };
+            self.fed += 1;
+            let before = arguments.len();
+            if let Err(error) = codec::append(&argument, &mut arguments) {
+                apart = Some(Err(format!("its argument cannot be sent: {error}")));
+                break;
+            }
+            if !collecting.is_empty() {
+                apart = Some(Ok(arguments.split_off(before)));
+                break;
+            }
+            count += 1;
+        }
+        let met = collecting.finish();
+        if size > 1 && began.elapsed() > SLOW_PULL + SLOW_PULL * (size / 256) {
+            self.slow_for = SLOW_FOR;
+        } else {
+            self.slow_for = self.slow_for.saturating_sub(1);
+        }
+        self.send(start, count, arguments);
+        let index = start + u64::from(count);
+        match apart {
+            Some(Ok(argument)) => {
+                self.shared.engine.keep(self.call, self.number(), met);
+                self.send(index, 1, argument);
+            }
+            Some(Err(reason)) => {
+                let error = TaskError::Carriage { item: self.item(index), reason };
+                self.chunks.put(Chunk::failed(index, error));
+            }
+            None => {}
+        }
+    }
+
+    /// Sends a batch.
+    fn send(&mut self, start: u64, count: u32, arguments: Vec<u8>) {
+        if count == 0 {
+            return;
+        }
+        let mut request = Vec::with_capacity(arguments.len() + ROOM + 20);
+        request.extend_from_slice(&[0; ROOM]);
+        begin_request(&mut request, count, self.batch(self.number()));
+        request.extend_from_slice(&arguments);
+        let bytes = request.len();
+        let arguments = if count > 1 { arguments } else { Vec::new() };
+        self.groups.push_back(Some(Group { start, count, arguments, bytes }));
+        self.out += 1;
+        self.items_out += u64::from(count);
+        self.bytes_out += bytes;
+        self.shared.engine.push(self.call, 1, seal(request));
+    }
+
+    /// How the engine and a slate name a group.
+    fn batch(&self, group: u64) -> slate::Batch {
+        slate::Batch { call: self.call.number(), group }
+    }
+
+    /// Takes what has come back; whether there was anything.
+    pub(super) fn collect(&mut self) -> bool {
+        let mut any = false;
+        while let Some(run) = self.shared.engine.take(self.call) {
+            any = true;
+            match &run.body {
+                Body::Replies(_) => self.read(run),
+                Body::Failed(failure) => {
+                    for number in run.first..run.first + u64::from(run.count) {
+                        self.fail(number, failure);
+                    }
+                }
+            }
+        }
+        any
+    }
+
+    /// Removes a group that has come back.
+    fn settle(&mut self, number: u64) -> Option<Group> {
+        let at = usize::try_from(number.checked_sub(self.first_group)?).ok()?;
+        let group = self.groups.get_mut(at)?.take()?;
+        while self.groups.front().is_some_and(Option::is_none) {
+            self.groups.pop_front();
+            self.first_group += 1;
+        }
+        self.out -= 1;
+        self.items_out -= u64::from(group.count);
+        self.bytes_out -= group.bytes;
+        Some(group)
+    }
+
+    fn read(&mut self, run: Run) {
+        let run = Arc::new(run);
+        let Body::Replies(bytes) = &run.body else { return };
+        let mut at = 0;
+        for number in run.first..run.first + u64::from(run.count) {
+            let Some(group) = self.settle(number) else { continue };
+            let Next::Record { start, end } = record::next(&bytes[at..]) else {
+                self.refuse(&group, "its reply is broken");
+                continue;
+            };
+            let content = reply_of(&bytes[at + start..at + end]);
+            let to = at + end;
+            at = to;
+            let Some(reply) = Reply::of(content).filter(|reply| reply.finished <= group.count)
+            else {
+                self.refuse(&group, "its reply is broken");
+                continue;
+            };
+            let Reply { ns, finished, failure, values } = reply;
+            self.pace.note(ns, finished, values.len());
+            let what = What::Values { run: Arc::clone(&run), from: to - values.len(), to };
+            self.chunks.put(Chunk { start: group.start, count: finished, what });
+            let mut done = finished;
+            if let Some(raised) = failure {
+                let index = group.start + u64::from(finished);
+                let error = TaskError::raised(self.item(index), raised);
+                self.chunks.put(Chunk::failed(index, error));
+                done += 1;
+            }
+            self.send_rest(&group, done);
+        }
+    }
+
+    fn refuse(&mut self, group: &Group, reason: &str) {
+        for index in group.start..group.start + u64::from(group.count) {
+            let error = TaskError::Refused { item: self.item(index), reason: reason.into() };
+            self.chunks.put(Chunk::failed(index, error));
+        }
+    }
+
+    /// A group that the engine has ended without a reply.
+    fn fail(&mut self, number: u64, failure: &Failure) {
+        let Some(group) = self.settle(number) else { return };
+        let Failure::Died(death) = failure else {
+            return self.fail_items(&group, (0, group.count), failure);
+        };
+        if group.count == 1 && group.arguments.is_empty() {
+            return self.fail_items(&group, (0, 1), failure);
+        }
+        let Some(remains) = self.shared.slates.remains(death.pid, self.batch(number)) else {
+            // Its worker was given it and had not begun the first item.
+            return self.send_rest(&group, 0);
+        };
+        let finished = remains.progress.finished.min(group.count);
+        let what = What::Own(remains.results);
+        self.chunks.put(Chunk { start: group.start, count: finished, what });
+        let begun = remains.progress.begun.clamp(finished, group.count);
+        self.fail_items(&group, (finished, begun), failure);
+        self.send_rest(&group, begun);
+    }
+
+    fn fail_items(&mut self, group: &Group, (from, to): (u32, u32), failure: &Failure) {
+        for index in from..to {
+            let index = group.start + u64::from(index);
+            let error = self.shared.failed(self.item(index), failure);
+            self.chunks.put(Chunk::failed(index, error));
+        }
+    }
+
+    /// Sends again what a group has not done: all but its first `done` items.
+    fn send_rest(&mut self, group: &Group, done: u32) {
+        let mut rest = &group.arguments[..];
+        for index in 0..done.min(group.count) {
+            if index + 1 < group.count && codec::take::<T>(&mut rest).is_err() {
+                return self.lose_rest(group, index + 1);
+            }
+        }
+        let mut next = done;
+        while next < group.count {
+            let size = self.pace.size(usize::MAX, self.shared.workers).min(group.count - next);
+            let from = rest;
+            for index in next..next + size {
+                if codec::take::<T>(&mut rest).is_err() {
+                    return self.lose_rest(group, index);
+                }
+            }
+            let arguments = from[..from.len() - rest.len()].to_vec();
+            self.send(group.start + u64::from(next), size, arguments);
+            next += size;
+        }
+    }
+
+    /// Items whose arguments cannot be found, because one before them cannot be read.
+    fn lose_rest(&mut self, group: &Group, from: u32) {
+        for index in from..group.count {
+            let item = self.item(group.start + u64::from(index));
+            let reason = "an argument that was sent with it cannot be read".into();
+            self.chunks.put(Chunk::failed(
+                item.index().unwrap_or(0),
+                TaskError::Carriage { item, reason },
+            ));
+        }
+    }
+
+    /// Waits until something more has come back: enough for `need`. With a limit it may be that nothing has.
+    pub(super) fn wait(&mut self, need: Need, limit: Option<Duration>) {
+        let watched = self.groups.iter().flatten().any(|group| group.count > 1);
+        let slice = watched.then_some(OVERDUE);
+        let slice = [slice, limit].into_iter().flatten().min();
+        let waited = self.shared.engine.wait(self.call, need, slice);
+        if waited == Waited::TimedOut && watched && self.out < self.shared.workers as u64 {
+            self.take_away();
+        }
+    }
+
+    /// Takes what they have not begun from all batches that are out, and sends it again.
+    fn take_away(&mut self) {
+        for at in 0..self.groups.len() {
+            let number = self.first_group + at as u64;
+            let Some(Some(group)) = self
+                .groups
+                .get(at)
+                .filter(|group| group.as_ref().is_some_and(|group| group.count > 1))
+            else {
+                continue;
+            };
+            let Some(left) = self.shared.slates.take_away(self.batch(number)) else { continue };
+            if left >= group.count {
+                continue;
+            }
+            let whole = Group {
+                start: group.start,
+                count: group.count,
+                arguments: group.arguments.clone(),
+                bytes: 0,
+            };
+            if let Some(Some(group)) = self.groups.get_mut(at) {
+                self.items_out -= u64::from(group.count - left);
+                group.count = left;
+            }
+            self.send_rest(&whole, left);
+        }
+    }
+
+    /// How many groups the engine has to have settled for half of what is on its way, or all.
+    pub(super) fn half_way(&self) -> Need {
+        let settled = self.number() - self.out;
+        let wanted = if self.source.is_none() { self.out } else { (self.out / 2).max(1) };
+        Need::Settled(settled + wanted)
+    }
+
+    /// Whether nothing is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.out == 0
+    }
+
+    /// Items on their way.
+    pub(super) fn items_out(&self) -> u64 {
+        self.items_out
+    }
+}
+
+impl<T, I> Flow<T, I> {
+    /// Ends the call: cancels what has not begun, and drops the source.
+    pub(super) fn end(&mut self) {
+        self.source = None;
+        if !self.shared.engine.is_foreign() {
+            self.shared.engine.cancel(self.call);
+            self.shared.engine.abandon(self.call);
+        }
+    }
+}
+
+impl<T, I> Drop for Flow<T, I> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,193 @@
+//! `Handle`: the result of one task.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use manyhands_pool::luggage::reply_of;
+use manyhands_pool::{Body, CallId, Need, Run};
+use manyhands_shm::record::{self, Next};
+use serde::de::DeserializeOwned;
+
+use super::shared::Shared;
+use crate::batch::Reply;
+use crate::codec;
+use crate::error::{Item, JoinTimeoutError, TaskError};
+
+/// One task, made by [`Pool::submit`](crate::Pool::submit).
+///
+/// Dropping it lets the task run; its result is dropped.
+///
+/// ```
+/// use manyhands::Pool;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     manyhands::init();
+///     let pool = Pool::new()?;
+///     let handle = pool.submit(|name: String| format!("hello {name}"), "there".to_owned());
+///     assert_eq!(handle.join()?, "hello there");
+///     Ok(())
+/// }
+/// ```
+pub struct Handle<R> {
+    task: Result<Running, TaskError>,
+    function: &'static str,
+    result: PhantomData<fn() -> R>,
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    call: CallId,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.engine.forget_results(self.call);
+    }
+}
+
+impl<R> fmt::Debug for Handle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("function", &self.function).finish_non_exhaustive()
+    }
+}
+
+impl<R> Handle<R> {
+    pub(super) fn of(
+        shared: &Arc<Shared>,
+        opened: Result<CallId, TaskError>,
+        function: &'static str,
+    ) -> Self {
+        let task = opened.map(|call| Running { shared: Arc::clone(shared), call });
+        Self { task, function, result: PhantomData }
+    }
+
+    /// Whether the result, or the failure, is there.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::new()?;
+    /// let handle = pool.submit(|x: u32| x + 1, 1);
+    /// while !handle.is_ready() {
+    ///     std::hint::spin_loop();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let Ok(Running { shared, call }) = &self.task else { return true };
+        shared.engine.status(*call).is_none_or(|status| status.complete())
+    }
+
+    /// Cancels the task if no worker has begun it; whether it did. Then [`Handle::join`] gives
+    /// [`TaskError::Cancelled`].
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::new()?;
+    /// let handle = pool.submit(|x: u32| x + 1, 1);
+    /// if handle.cancel() {
+    ///     assert!(handle.join().unwrap_err().is_cancelled());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "it may have begun"]
+    pub fn cancel(&self) -> bool {
+        let Ok(Running { shared, call }) = &self.task else { return false };
+        shared.engine.cancel_unstarted(*call)
+    }
+}
+
+impl<R: DeserializeOwned> Handle<R> {
+    /// Waits for the result.
+    ///
+    /// # Errors
+    /// [`TaskError`], which says why there is none.
+    pub fn join(self) -> Result<R, TaskError> {
+        match self.wait(None) {
+            Ok(result) => result,
+            // Without a limit it waits until the result is there.
+            Err(handle) => handle.join(),
+        }
+    }
+
+    /// Waits for the result, at most so long.
+    ///
+    /// # Errors
+    /// [`JoinTimeoutError::TimedOut`] with this handle when the time is up; [`JoinTimeoutError::Failed`] when the
+    /// task has failed.
+    ///
+    /// ```
+    /// # use manyhands::{JoinTimeoutError, Pool};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::new()?;
+    /// let mut handle = pool.submit(|x: u32| x + 1, 1);
+    /// let value = loop {
+    ///     handle = match handle.join_timeout(Duration::from_millis(100)) {
+    ///         Ok(value) => break value,
+    ///         Err(JoinTimeoutError::TimedOut(handle)) => handle, // still at it
+    ///         Err(error) => return Err(error.into()),
+    ///     };
+    /// };
+    /// assert_eq!(value, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_timeout(self, timeout: Duration) -> Result<R, JoinTimeoutError<R>> {
+        match self.wait(Some(timeout)) {
+            Ok(result) => result.map_err(JoinTimeoutError::Failed),
+            Err(handle) => Err(JoinTimeoutError::TimedOut(handle)),
+        }
+    }
+
+    fn wait(self, timeout: Option<Duration>) -> Result<Result<R, TaskError>, Self> {
+        let Running { shared, call } = match &self.task {
+            Ok(running) => running,
+            Err(error) => return Ok(Err(error.clone())),
+        };
+        let item = Item::new(self.function, None);
+        if shared.engine.is_foreign() {
+            let reason = "its pool belongs to the parent process".into();
+            return Ok(Err(TaskError::Refused { item, reason }));
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            if let Some(run) = shared.engine.take_only(*call) {
+                return Ok(result(shared, item, &run));
+            }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Err(self);
+            }
+            let _why = shared.engine.wait(*call, Need::Complete, left);
+        }
+    }
+}
+
+/// The result of a run of one item.
+fn result<R: DeserializeOwned>(shared: &Shared, item: Item, run: &Run) -> Result<R, TaskError> {
+    let bytes = match &run.body {
+        Body::Replies(bytes) => bytes,
+        Body::Failed(failure) => return Err(shared.failed(item, failure)),
+    };
+    let broken = || TaskError::Refused { item, reason: "its reply is broken".into() };
+    let Next::Record { start, end } = record::next(bytes) else { return Err(broken()) };
+    let reply = Reply::of(reply_of(&bytes[start..end])).ok_or_else(broken)?;
+    if let Some(raised) = reply.failure {
+        return Err(TaskError::raised(item, raised));
+    }
+    let mut values = reply.values;
+    codec::take(&mut values).map_err(|error| TaskError::Carriage {
+        item,
+        reason: format!("its result cannot be read: {error}"),
+    })
+}

@@ -1,0 +1,203 @@
+//! What a pool and everything that it gave out share: the engine, and what calls need of it.
+//!
+//! Here the engine's words become this crate's: codes of functions, failures of items.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use manyhands_os::process::ExitStatus;
+use manyhands_pool::call::{Fault, InitFailure};
+use manyhands_pool::{CallId, CallSpec, Death, Failure, Luggage, Order, Pool as Engine, PushError};
+use manyhands_shm::record::{self, Next};
+
+use super::launcher::Slates;
+use crate::error::{Item, PoolFault, TaskError};
+use crate::task::{Maker, Raised};
+use crate::{code, codec};
+
+/// Kind of all items of this crate.
+const KIND: u32 = 0;
+
+/// What a pool and its calls share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) slates: Arc<Slates>,
+    pub(super) workers: usize,
+    /// Items that an iterator is ahead of its consumer, if that was given.
+    pub(super) buffer: Option<u64>,
+    /// Requests are counted: each is one item.
+    pub(super) one_by_one: bool,
+    /// Ids of functions without a value, by place: they stay with the pool.
+    pub(super) functions: Mutex<HashMap<u64, u64>>,
+}
+
+/// A function as it is called: its maker, and the value that goes with it.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) maker: Maker,
+    pub(crate) name: &'static str,
+    /// The value, and what it names; or why it could not be written.
+    pub(crate) value: Option<Result<(Vec<u8>, Luggage), String>>,
+}
+
+fn spec(function: u64, order: Order) -> CallSpec {
+    CallSpec { function, kind: KIND, order, stop_on_failure: false, whole: false, notify: false }
+}
+
+impl Shared {
+    /// Opens a call.
+    pub(super) fn open(&self, function: &Function) -> Result<CallId, String> {
+        let (code, leased) = self.code(function)?;
+        let opened = self.engine.open(spec(code, Order::Arrival));
+        if leased {
+            // The call keeps it from now on.
+            self.engine.let_go(code);
+        }
+        opened.map_err(closed)
+    }
+
+    /// Opens a call of one item.
+    pub(super) fn submit(
+        &self,
+        function: &Function,
+        record: Vec<u8>,
+        luggage: Luggage,
+    ) -> Result<CallId, String> {
+        let (code, leased) = self.code(function)?;
+        let call = if luggage.is_empty() {
+            self.engine.submit(spec(code, Order::Arrival), &[], record).map_err(closed)
+        } else {
+            self.engine.open(spec(code, Order::Arrival)).map_err(closed).inspect(|call| {
+                self.engine.keep(*call, 0, luggage);
+                self.engine.push_last(*call, 1, record);
+            })
+        };
+        if leased {
+            self.engine.let_go(code);
+        }
+        call
+    }
+
+    /// The id of a function's code, and whether it must be let go of.
+    fn code(&self, function: &Function) -> Result<(u64, bool), String> {
+        if self.engine.is_foreign() {
+            return Err(
+                "its pool belongs to the parent process: a forked child makes its own".into()
+            );
+        }
+        let place = code::place_of(function.maker)
+            .ok_or("the function is in another shared object than the crate `manyhands`")?;
+        if function.value.is_none() {
+            let mut known = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(id) = known.get(&place) {
+                return Ok((*id, false));
+            }
+            let id = self.engine.register_code(&blob(place, &[]), Luggage::new());
+            known.insert(place, id);
+            return Ok((id, false));
+        }
+        match &function.value {
+            Some(Ok((value, luggage))) => {
+                Ok((self.engine.register_code(&blob(place, value), luggage.clone()), true))
+            }
+            Some(Err(text)) => Err(format!("the value given by `with` cannot be sent: {text}")),
+            None => Err(String::new()),
+        }
+    }
+
+    /// The error of an item that the engine has ended.
+    pub(super) fn failed(&self, item: Item, failure: &Failure) -> TaskError {
+        match failure {
+            Failure::Died(death) => died(item, death),
+            Failure::Cancelled => TaskError::Cancelled { item },
+            Failure::Terminated => TaskError::Terminated { item },
+            Failure::Initializer(fault) => {
+                TaskError::PoolFailed { item, fault: Arc::new(self.fault(fault)) }
+            }
+            Failure::Memory(text) => TaskError::Carriage { item, reason: text.to_string() },
+            Failure::Unsent => {
+                TaskError::Carriage { item, reason: "its argument cannot be sent".into() }
+            }
+        }
+    }
+
+    fn fault(&self, fault: &Fault) -> PoolFault {
+        match &fault.failure {
+            InitFailure::Raised(bytes) => raised(bytes),
+            InitFailure::Died(death) => {
+                let (signal, code) = ending(death);
+                PoolFault::InitializerDied { signal, code }
+            }
+            InitFailure::Launch(_) if self.slates.are_replaced() => PoolFault::Start(
+                "the program file was replaced while the program ran: start it again".into(),
+            ),
+            InitFailure::Launch(text) => PoolFault::Start(format!(
+                "{text} (is `manyhands::init()` the first thing in `main`?)"
+            )),
+        }
+    }
+}
+
+/// The bytes of a function's code.
+pub(super) fn blob(place: u64, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(value.len() + 10);
+    // A number can always be written.
+    let _written = codec::append(&place, &mut bytes);
+    bytes.extend_from_slice(value);
+    bytes
+}
+
+fn closed(error: PushError) -> String {
+    match error {
+        PushError::Closed => "its pool has ended".into(),
+    }
+}
+
+fn ending(death: &Death) -> (Option<i32>, Option<i32>) {
+    match death.status {
+        Some(ExitStatus::Signaled { signal, .. }) => (Some(signal), None),
+        Some(ExitStatus::Exited(code)) => (None, Some(code)),
+        None => (None, None),
+    }
+}
+
+fn died(item: Item, death: &Death) -> TaskError {
+    let (signal, code) = ending(death);
+    let (worker, pid, detail) = (death.seat, death.pid, death.reason.clone());
+    TaskError::WorkerDied { item, signal, code, worker, pid, detail }
+}
+
+/// What an initializer's reply says, which is a record of the engine.
+fn raised(bytes: &[u8]) -> PoolFault {
+    let content = match record::next(bytes) {
+        Next::Record { start, end } => bytes.get(start + 1..end).unwrap_or_default(),
+        Next::Wrap | Next::Broken => &[],
+    };
+    match codec::take::<Raised>(&mut &*content) {
+        Ok(Raised::Panicked(panic)) => PoolFault::InitializerPanicked(panic),
+        Ok(Raised::Unreadable(text) | Raised::Unwritable(text) | Raised::Refused(text)) => {
+            PoolFault::Start(format!("its initializer cannot run: {text}"))
+        }
+        Err(error) => PoolFault::Start(format!("its initializer's answer cannot be read: {error}")),
+    }
+}
+
+impl Function {
+    pub(crate) const fn new(maker: Maker, name: &'static str) -> Self {
+        Self { maker, name, value: None }
+    }
+}
+
+/// A record of the engine, of a request that is written behind four bytes of room.
+pub(super) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let (prefix, used) = record::header(bytes.len() - ROOM);
+    if used == ROOM {
+        bytes[..ROOM].copy_from_slice(&prefix[..used]);
+        return bytes;
+    }
+    [&prefix[..used], &bytes[ROOM..]].concat()
+}
+
+/// The room for the prefix of nearly every record.
+pub(super) const ROOM: usize = 4;
