@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{self, Trouble};
-use crate::task::Raised;
+use crate::raised::Raised;
 use crate::travel::Collecting;
 
 /// First byte of a reply: all of its items have values.
@@ -223,9 +223,9 @@ impl<'a> Reply<'a> {
 }
 
 /// The reply to a request that is not run, for this reason.
-pub(crate) fn refusal(reason: Raised, out: &mut Vec<u8>) {
+pub(crate) fn refusal(reason: &Raised, out: &mut Vec<u8>) {
     let mut bytes = Vec::new();
-    let _written = codec::append(&reason, &mut bytes);
+    let _written = codec::append(reason, &mut bytes);
     out.push(FAILED);
     out.extend_from_slice(&[0; 8]);
     out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());

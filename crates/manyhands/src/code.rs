@@ -13,7 +13,7 @@
     reason = "a function from its address, and an instance of a type without size"
 )]
 
-use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 
 use manyhands_os::image::Image;
@@ -67,10 +67,10 @@ pub(crate) fn maker_at(place: u64) -> Option<Maker> {
 /// An instance of a function type without size, of which another process has one.
 pub(crate) fn conjure<F: Copy>() -> F {
     const { assert_no_captures::<F>() };
-    // SAFETY: a type without size has no bytes that could be uninitialised, and `F` has values, for whoever
-    // asked for the task had one and a maker is only taken for the type of a value; it is `Copy`, so one more of it
-    // takes nothing from anybody.
-    unsafe { MaybeUninit::<F>::uninit().assume_init() }
+    // SAFETY: a dangling pointer is aligned and not null, which is all that a read of no bytes needs. `F` has values,
+    // for whoever asked for the task had one, and a maker is only taken for the type of a value; it is `Copy`, so one
+    // more of it takes nothing from anybody.
+    unsafe { NonNull::<F>::dangling().read() }
 }
 
 /// Fails the build for a function that has captured something.
@@ -85,7 +85,8 @@ pub(crate) const fn assert_no_captures<F>() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::{Raised, Task};
+    use crate::raised::Raised;
+    use crate::task::Task;
 
     fn refuse(_argument: &[u8]) -> Result<Box<dyn Task>, Raised> {
         Err(Raised::Refused("found".into()))

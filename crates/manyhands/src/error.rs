@@ -8,7 +8,7 @@ use manyhands_os::process::signal_name;
 use thiserror::Error;
 
 use crate::panics::Panic;
-use crate::task::Raised;
+use crate::raised::Raised;
 
 const INIT: &str = "call `manyhands::init()` first of all in `main` (in tests: `manyhands::test_support!();` at the \
                     top of the file): processes are started by executing this program again, and they begin there";
@@ -322,32 +322,4 @@ pub enum PoolFault {
     /// Workers cannot be started; the reason in words.
     #[error("no worker can be started: {0}")]
     Start(String),
-}
-/// Why [`Handle::join_timeout`](crate::Handle::join_timeout) has no result.
-#[derive(Error)]
-#[non_exhaustive]
-pub enum JoinTimeoutError<R> {
-    /// The time is up: here is the handle again.
-    #[error("the task has not ended in time")]
-    TimedOut(crate::Handle<R>),
-    /// The task has failed.
-    #[error(transparent)]
-    Failed(TaskError),
-}
-
-impl<R> fmt::Debug for JoinTimeoutError<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut(_) => f.write_str("TimedOut(..)"),
-            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
-        }
-    }
-}
-
-impl<R> JoinTimeoutError<R> {
-    /// Whether the time was up.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut(_))
-    }
 }

@@ -28,6 +28,7 @@ const FAILED: i32 = 112;
 ///     println!("this is the program itself");
 /// }
 /// ```
+#[expect(clippy::needless_doctest_main, reason = "where it is to be called is the point")]
 pub fn init() {
     match start::arrive() {
         Ok(None) => start::note_initialized(),

@@ -62,10 +62,12 @@ mod batch;
 mod code;
 mod codec;
 mod error;
+mod function;
 mod init;
 mod panics;
 mod pool;
 mod process;
+mod raised;
 mod start;
 mod state;
 mod task;
@@ -73,12 +75,10 @@ mod travel;
 mod worker;
 mod world;
 
-pub use error::{
-    BuildError, Item, JoinTimeoutError, PoolFault, ProcessError, SpawnError, TaskError,
-};
+pub use error::{BuildError, Item, PoolFault, ProcessError, SpawnError, TaskError};
 pub use init::init;
 pub use panics::Panic;
-pub use pool::{Handle, Imap, Pool, PoolBuilder, With};
+pub use pool::{Handle, Imap, JoinTimeoutError, Pool, PoolBuilder, With};
 pub use process::Process;
 pub use state::{WorkerState, worker_state};
 

@@ -27,8 +27,8 @@ use serde::de::DeserializeOwned;
 use crate::batch::{Batch, Reply, begin_request};
 use crate::error::{ProcessError, SpawnError};
 use crate::start::{self, Order, Role};
-use crate::task::{self, Maker};
-use crate::{code, codec, panics, world};
+use crate::task::Maker;
+use crate::{code, codec, function as make, panics, world};
 
 /// One function that runs in a process of its own.
 ///
@@ -88,6 +88,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
     /// [`SpawnError::NotInitialized`] where `main` does not call [`init`](crate::init()) first;
     /// [`SpawnError::Unwritable`] for an argument that cannot be serialized; [`SpawnError::Foreign`] for a
     /// function of another shared object; [`SpawnError::Os`] for what the kernel says.
+    #[expect(clippy::needless_pass_by_value, reason = "it is gone from here once it was sent")]
     pub fn spawn<F, T>(function: F, argument: T) -> Result<Self, SpawnError>
     where
         F: Fn(T) -> R + Copy + 'static,
@@ -97,7 +98,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         if !start::is_initialized() {
             return Err(SpawnError::NotInitialized);
         }
-        let maker: Maker = task::plain(function);
+        let maker: Maker = make::plain(function);
         let place = code::place_of(maker).ok_or(SpawnError::Foreign)?;
         let (encoded, luggage) =
             codec::pack(&argument).map_err(|error| SpawnError::Unwritable(error.to_string()))?;

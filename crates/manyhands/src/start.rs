@@ -127,9 +127,9 @@ fn own_program() -> io::Result<PathBuf> {
 }
 
 fn environment(changes: &[(OsString, OsString)], marker: String) -> Vec<(OsString, OsString)> {
-    let changed =
+    let differs =
         |name: &OsString| name == MARKER || changes.iter().any(|(other, _)| name == other);
-    let kept = env::vars_os().filter(|(name, _)| !changed(name));
+    let kept = env::vars_os().filter(|(name, _)| !differs(name));
     kept.chain(changes.iter().cloned()).chain([(MARKER.into(), marker.into())]).collect()
 }
 

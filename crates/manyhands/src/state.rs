@@ -86,8 +86,8 @@ pub fn worker_state<T: 'static>() -> WorkerState<T> {
     let Some(cell) = held.value.downcast_ref::<RefCell<T>>() else {
         panic!("the initializer of this pool returned a {}, not a {wanted}", held.name);
     };
-    match cell.try_borrow_mut() {
-        Ok(state) => WorkerState(state),
-        Err(_) => panic!("this task has its worker's state already: drop that first"),
-    }
+    let Ok(state) = cell.try_borrow_mut() else {
+        panic!("this task has its worker's state already: drop that first");
+    };
+    WorkerState(state)
 }

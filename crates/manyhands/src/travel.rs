@@ -40,6 +40,7 @@ impl Collecting {
 
     /// Whether nothing was met yet.
     #[inline]
+    #[expect(clippy::unused_self, reason = "only a collector may ask")]
     pub(crate) fn is_empty(&self) -> bool {
         MET.with_borrow(|met| met.last().is_none_or(Vec::is_empty))
     }

@@ -18,7 +18,8 @@ use manyhands_shm::slate::Slate;
 use manyhands_shm::world::Block;
 
 use crate::batch::{Batch, refusal};
-use crate::task::{Raised, Task};
+use crate::raised::Raised;
+use crate::task::Task;
 use crate::{code, codec, panics, world};
 
 /// Serves the pool; returns when it asks for the end.
@@ -82,9 +83,9 @@ impl Worker {
                 task.run(&mut batch);
                 batch.reply(&mut reply)
             }
-            (Some(Err(raised)), Some(_)) => refuse(raised.clone(), &mut reply),
-            (None, _) => refuse(Raised::Refused("its code never arrived".into()), &mut reply),
-            (_, None) => refuse(Raised::Refused("its request is broken".into()), &mut reply),
+            (Some(Err(raised)), Some(_)) => refuse(raised, &mut reply),
+            (None, _) => refuse(&Raised::Refused("its code never arrived".into()), &mut reply),
+            (_, None) => refuse(&Raised::Refused("its request is broken".into()), &mut reply),
         };
         self.reply = reply;
         outcome
@@ -109,7 +110,7 @@ impl Worker {
     }
 }
 
-fn refuse(raised: Raised, reply: &mut Vec<u8>) -> (Luggage, bool) {
+fn refuse(raised: &Raised, reply: &mut Vec<u8>) -> (Luggage, bool) {
     refusal(raised, reply);
     (Luggage::new(), false)
 }
@@ -176,7 +177,7 @@ fn send(out: &mut Replier, bytes: &[u8]) -> bool {
             Err(NoRoom::Memory(error)) => {
                 let text = format!("no shared memory for {} bytes: {error}", bytes.len());
                 let mut instead = Vec::new();
-                refusal(Raised::Unwritable(text), &mut instead);
+                refusal(&Raised::Unwritable(text), &mut instead);
                 let _sent = send(out, &instead);
                 return false;
             }

@@ -7,7 +7,7 @@ use manyhands::{Pool, TaskError};
 manyhands::test_support!();
 
 fn pool(workers: usize) -> Pool {
-    Pool::builder().workers(workers).build().unwrap()
+    Pool::builder().workers(workers).build().expect("a pool")
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_panic_is_an_error_with_message_and_place() {
 }
 
 fn pool_without_backtrace() -> Pool {
-    Pool::builder().workers(1).env("RUST_BACKTRACE", "0").build().unwrap()
+    Pool::builder().workers(1).env("RUST_BACKTRACE", "0").build().expect("a pool")
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn items_that_wait_for_each_other_are_not_kept_together() {
     let folder = std::env::temp_dir().join(format!("manyhands-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let meet = |folder: &String, x: u64| {
-        if x < 5_000 || x > 5_001 {
+        if !(5_000..=5_001).contains(&x) {
             return x;
         }
         let path = |x: u64| std::path::Path::new(folder).join(x.to_string());
@@ -125,7 +125,7 @@ fn items_that_wait_for_each_other_are_not_kept_together() {
         x
     };
     let pool = pool(2);
-    let met = pool.with(&folder.to_str().unwrap().to_owned()).map(meet, 0..10_000).unwrap();
-    assert!(met.into_iter().eq(0..10_000));
+    let all = pool.with(&folder.to_str().unwrap().to_owned()).map(meet, 0..10_000).unwrap();
+    assert!(all.into_iter().eq(0..10_000));
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -13,7 +13,7 @@ fn square(x: u64) -> u64 {
 }
 
 fn pool(workers: usize) -> Pool {
-    Pool::builder().workers(workers).build().unwrap()
+    Pool::builder().workers(workers).build().expect("a pool")
 }
 
 #[test]
@@ -217,6 +217,7 @@ fn join_runs_what_was_submitted_and_drop_does_not() {
 fn what_serde_refuses_is_the_error_of_one_item() {
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Odd(#[serde(serialize_with = "odd")] u64);
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
     fn odd<S: serde::Serializer>(x: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         if x % 2 == 1 {
             return serializer.serialize_u64(*x);

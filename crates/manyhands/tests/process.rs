@@ -32,7 +32,7 @@ fn a_panic_and_a_death_are_told_apart() {
 fn it_can_be_killed() {
     let process = Process::spawn(
         |(): ()| loop {
-            std::thread::park()
+            std::thread::park();
         },
         (),
     )

@@ -16,9 +16,8 @@ use super::launcher::{Launcher, Slates};
 use super::shared::{Function, Shared, blob};
 use super::{MOST_WORKERS, Pool};
 use crate::batch::begin_request;
-use crate::code::{assert_no_captures, conjure};
 use crate::error::BuildError;
-use crate::{code, codec, start, state, task, world};
+use crate::{code, codec, function as make, start, world};
 
 /// Says how a pool is to be; made by [`Pool::builder`].
 ///
@@ -40,6 +39,38 @@ pub struct PoolBuilder {
     max_tasks: Option<u64>,
     env: Vec<(OsString, OsString)>,
     buffer: Option<u64>,
+}
+
+impl Pool {
+    /// A pool with a worker for each core that this process may use.
+    ///
+    /// # Errors
+    /// Those of [`PoolBuilder::build`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = manyhands::Pool::new()?;
+    /// assert!(pool.workers() >= 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Says how a pool is to be.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = manyhands::Pool::builder().workers(2).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
 }
 
 impl PoolBuilder {
@@ -78,10 +109,7 @@ impl PoolBuilder {
         F: Fn() -> S + Copy + 'static,
         S: 'static,
     {
-        const { assert_no_captures::<F>() };
-        let _one = function;
-        let maker = task::plain(|(): ()| state::put(conjure::<F>()()));
-        self.initializer = Some(Function::new(maker, type_name::<F>()));
+        self.initializer = Some(Function::new(make::initializer(function), type_name::<F>()));
         self
     }
 
@@ -106,9 +134,7 @@ impl PoolBuilder {
         F: Fn(&V) -> S + Copy + 'static,
         S: 'static,
     {
-        const { assert_no_captures::<F>() };
-        let _one = function;
-        let maker = task::with(|value: &V, (): ()| state::put(conjure::<F>()(value)));
+        let maker = make::initializer_with(function);
         let packed = codec::pack(value).map_err(|error| error.to_string());
         let function = Function { maker, name: type_name::<F>(), value: Some(packed) };
         self.initializer = Some(function);

@@ -9,11 +9,12 @@ use manyhands_pool::luggage::reply_of;
 use manyhands_pool::{Body, CallId, Need, Run};
 use manyhands_shm::record::{self, Next};
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 
 use super::shared::Shared;
 use crate::batch::Reply;
 use crate::codec;
-use crate::error::{Item, JoinTimeoutError, TaskError};
+use crate::error::{Item, TaskError};
 
 /// One task, made by [`Pool::submit`](crate::Pool::submit).
 ///
@@ -50,6 +51,35 @@ impl Drop for Running {
 impl<R> fmt::Debug for Handle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("function", &self.function).finish_non_exhaustive()
+    }
+}
+
+/// Why [`Handle::join_timeout`] has no result.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum JoinTimeoutError<R> {
+    /// The time is up: here is the handle again.
+    #[error("the task has not ended in time")]
+    TimedOut(Handle<R>),
+    /// The task has failed.
+    #[error(transparent)]
+    Failed(TaskError),
+}
+
+impl<R> fmt::Debug for JoinTimeoutError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut(_) => f.write_str("TimedOut(..)"),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
+impl<R> JoinTimeoutError<R> {
+    /// Whether the time was up.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
     }
 }
 

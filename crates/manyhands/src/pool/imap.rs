@@ -140,10 +140,6 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one says whether the time was up, the inner one whether it is the end"
-    )]
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<Option<Result<R, TaskError>>> {
         match self.next_within(Some(timeout)) {
             Next::Result(result) => Some(Some(result)),

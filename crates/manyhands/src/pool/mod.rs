@@ -33,12 +33,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use builder::PoolBuilder;
-pub use handle::Handle;
+pub use handle::{Handle, JoinTimeoutError};
 pub use imap::Imap;
 pub use with::With;
 
-use crate::error::{BuildError, TaskError};
-use crate::task;
+use crate::error::TaskError;
+use crate::function as make;
 use shared::{Function, Shared};
 
 /// Workers of a pool, at most.
@@ -71,36 +71,6 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool with a worker for each core that this process may use.
-    ///
-    /// # Errors
-    /// Those of [`PoolBuilder::build`].
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # manyhands::init();
-    /// let pool = manyhands::Pool::new()?;
-    /// assert!(pool.workers() >= 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn new() -> Result<Self, BuildError> {
-        Self::builder().build()
-    }
-
-    /// Says how a pool is to be.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # manyhands::init();
-    /// let pool = manyhands::Pool::builder().workers(2).build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder() -> PoolBuilder {
-        PoolBuilder::default()
-    }
-
     fn of(shared: Shared) -> Self {
         Self { shared: Arc::new(shared) }
     }
@@ -156,7 +126,7 @@ impl Pool {
         T: DeserializeOwned + 'static,
         R: Serialize + 'static,
     {
-        Function::new(task::plain(function), type_name::<F>())
+        Function::new(make::plain(function), type_name::<F>())
     }
 
     /// Runs the function over all items; their results in the order of the items.
@@ -272,6 +242,7 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "it is gone from here once it was sent")]
     pub fn submit<F, T, R>(&self, function: F, item: T) -> Handle<R>
     where
         F: Fn(T) -> R + Copy + 'static,

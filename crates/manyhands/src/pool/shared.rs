@@ -12,7 +12,8 @@ use manyhands_shm::record::{self, Next};
 
 use super::launcher::Slates;
 use crate::error::{Item, PoolFault, TaskError};
-use crate::task::{Maker, Raised};
+use crate::raised::Raised;
+use crate::task::Maker;
 use crate::{code, codec};
 
 /// Kind of all items of this crate.

@@ -12,7 +12,7 @@ use super::handle::Handle;
 use super::imap::Imap;
 use super::shared::{Function, Shared};
 use crate::error::TaskError;
-use crate::{codec, task};
+use crate::{codec, function as make};
 
 /// A pool together with a value that tasks get as their first argument; made by [`Pool::with`](crate::Pool::with).
 ///
@@ -51,7 +51,7 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
         R: Serialize + 'static,
     {
         let value = Some(self.value.clone());
-        Function { maker: task::with(function), name: type_name::<F>(), value }
+        Function { maker: make::with(function), name: type_name::<F>(), value }
     }
 
     /// As [`Pool::map`](crate::Pool::map).
@@ -156,6 +156,7 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "it is gone from here once it was sent")]
     pub fn submit<F, T, R>(&self, function: F, item: T) -> Handle<R>
     where
         F: Fn(&V, T) -> R + Copy + 'static,
