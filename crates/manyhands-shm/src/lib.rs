@@ -14,6 +14,7 @@
 //! | `cell` | one number at the beginning of a block |
 //! | [`slate`] | what a worker has done of a batch, for whoever reads it after its death |
 //! | `world` | memory for all processes of a tree: blocks, who holds them, what becomes of them |
+//! | `typed` | values of Rust types in blocks, shared or behind locks |
 //! | [`sync`] | locks and signals that survive the death of whoever holds or rings them |
 //!
 //! It knows no Python, no tasks and no processes: it moves records of bytes. It never waits without
@@ -33,5 +34,7 @@ pub mod record;
 pub mod slate;
 pub mod space;
 pub mod sync;
+#[cfg(not(loom))]
+pub mod typed;
 #[cfg(not(loom))]
 pub mod world;

@@ -9,6 +9,8 @@
 //! | [`Taker`] (`taker.rs`) | a thread of a process, as one number |
 //! | [`Lock`], [`RLock`] (`lock.rs`, `rlock.rs`) | the mutex as Python has it: anybody's to release; its thread's to take again |
 //! | [`Semaphore`] (`semaphore/`) | permits, which come back from a process that died in a `with` |
+//! | [`RwLock`] (`rwlock.rs`) | many readers or one writer; survives both |
+//! | [`Poison`] (`poison.rs`) | a note that what a lock protects may be half done |
 //! | [`Condition`] (`condition.rs`) | waiters on seats, and notifications for exactly so many of them |
 //! | [`Event`] (`event.rs`) | a flag that any number wait for |
 //! | [`Barrier`] (`barrier.rs`) | a meeting of so many parties, that breaks when one dies there |
@@ -28,7 +30,9 @@ mod number;
 mod owner;
 #[cfg(not(loom))]
 mod plain;
+mod poison;
 mod rlock;
+mod rwlock;
 mod semaphore;
 mod taker;
 #[cfg(all(test, not(loom)))]
@@ -45,7 +49,9 @@ pub use number::{Bits, Number};
 pub use owner::{Gone, Liveness, Owner};
 #[cfg(not(loom))]
 pub use plain::{LOCK, RLOCK, register_kinds};
+pub use poison::{Cause, Poison};
 pub use rlock::RLock;
+pub use rwlock::{Reading, RwLock};
 pub use semaphore::{Semaphore, TooMany};
 pub use taker::Taker;
 pub use wait::{Deadline, OWNED_SLICE, SLICE, SPIN, Wait, spin_until};

@@ -199,6 +199,13 @@ impl RawMutex {
         Owner::from_word(self.word.word.load(Ordering::Relaxed))
     }
 
+    /// Whether it is free, and nothing is to be told to its next taker. Sees what the last holder did.
+    #[inline]
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.word.word.load(Ordering::Acquire) & !CONTENDED == 0
+    }
+
     /// Takes the lock away from an owner that has gone, if it is that one's: after a death it is free
     /// and the next taker is told, after an exit it stays locked by [`Owner::ABSENT`]. Whether it was.
     pub fn bury(&self, gone: Owner, how: Gone) -> bool {
