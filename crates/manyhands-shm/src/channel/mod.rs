@@ -15,12 +15,15 @@
 //! | [`Head`] (`head.rs`) | get, step by step |
 //! | `spare.rs` | the chunk that is kept warm |
 //! | `mend.rs` | what is done after a death |
+//! | [`Ends`] (`ends.rs`) | a channel that shuts itself when nobody sends, or receives, any more |
 //! | `wait.rs` | waiting, shutting, the end |
 //!
 //! What lies where in a world, and the way there, is `shared.rs`. It gives no meaning to the bytes of
 //! an item, never waits unasked, and does not decide what a refusal means to whoever puts.
 
 mod chunk;
+#[cfg(not(loom))]
+mod ends;
 mod head;
 mod mend;
 #[cfg(not(loom))]
@@ -31,6 +34,8 @@ mod wait;
 mod words;
 
 pub use chunk::{Broken, CHUNK_HEAD, Chunk, ChunkHead, MOST_LEN, MOST_PINS, Memory};
+#[cfg(not(loom))]
+pub use ends::{Ends, Side, register_ends};
 pub use head::{Head, Peek};
 #[cfg(not(loom))]
 pub use shared::{Channel, InBlock, InWorld, handle_of, name_of, register};

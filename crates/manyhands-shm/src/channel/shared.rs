@@ -214,8 +214,17 @@ impl Channel {
     /// # Errors
     /// Without memory.
     pub fn create(world: &Arc<World>, limits: Limits) -> Result<Self, NoMemory> {
+        Self::create_with(world, limits, size_of::<Words>())
+    }
+
+    /// As above, in a block of so many bytes: what follows the words is zero, and the caller's.
+    pub(super) fn create_with(
+        world: &Arc<World>,
+        limits: Limits,
+        len: usize,
+    ) -> Result<Self, NoMemory> {
         register();
-        let block = world.alloc(size_of::<Words>(), Fill::Zero)?;
+        let block = world.alloc(len.max(size_of::<Words>()), Fill::Zero)?;
         let channel = Self { block, memory: InWorld(Arc::clone(world)) };
         let first = channel.memory.fresh(FIRST_ROOM)?;
         let name = InWorld::name(&first);

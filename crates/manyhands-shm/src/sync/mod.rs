@@ -14,6 +14,7 @@
 //! | [`Condition`] (`condition.rs`) | waiters on seats, and notifications for exactly so many of them |
 //! | [`Event`] (`event.rs`) | a flag that any number wait for |
 //! | [`Barrier`] (`barrier.rs`) | a meeting of so many parties, that breaks when one dies there |
+//! | [`Watchers`] (`watchers.rs`) | who waits for several things at once, and is to be told of this one |
 //! | [`Number`] (`number.rs`) | a 64-bit number that needs no lock |
 //!
 //! It knows no Python and no world: whether an owner lives is asked through [`Liveness`], so that
@@ -38,6 +39,7 @@ mod taker;
 #[cfg(all(test, not(loom)))]
 mod testing;
 mod wait;
+mod watchers;
 
 pub use barrier::{Barrier, Outcome, Visit};
 pub use bell::{Bell, Ticket};
@@ -55,3 +57,4 @@ pub use rwlock::{Reading, RwLock};
 pub use semaphore::{Semaphore, TooMany};
 pub use taker::Taker;
 pub use wait::{Deadline, OWNED_SLICE, SLICE, SPIN, Wait, spin_until};
+pub use watchers::Watchers;

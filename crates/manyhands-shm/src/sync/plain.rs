@@ -4,7 +4,9 @@
 //! dead owners by themselves.
 #![expect(unsafe_code, reason = "says what may lie in shared memory")]
 
-use super::{Barrier, Condition, Event, Gone, Lock, Number, Owner, RLock, Semaphore};
+use super::{
+    Barrier, Condition, Event, Gone, Lock, Number, Owner, RLock, Semaphore, Watchers,
+};
 use crate::world::{Block, Hooks, Plain, register};
 
 /// The kind of a block that holds a [`Lock`].
@@ -20,7 +22,7 @@ macro_rules! plain {
     )*};
 }
 
-plain!(Lock, RLock, Semaphore, Condition, Event, Barrier, Number);
+plain!(Lock, RLock, Semaphore, Condition, Event, Barrier, Number, Watchers);
 
 /// Says how locks are recovered: once in each process, before it uses a world.
 pub fn register_kinds() {

@@ -10,13 +10,17 @@
 //!
 //! No step is under a lock of the world for longer than one hold.
 
+use core::time::Duration;
 use std::sync::Arc;
+
+use manyhands_os::clock::monotonic_ns;
 
 use super::home::World;
 use super::inside::Heat;
 use super::kinds::hooks;
 use super::names::{Handle, Life};
 use super::words::Word;
+use crate::atomic::Ordering;
 use crate::sync::{Gone, Owner};
 
 impl World {
@@ -31,6 +35,20 @@ impl World {
             if let Some(how) = self.ground.begin_burial(owner, self.me()) {
                 self.bury(owner, how);
             }
+        }
+    }
+
+    /// Sweeps, unless some process of this world has done so by this call within the last `pause`: for
+    /// those who wait for what a death would tell them, and cannot know who learns of it. However many wait,
+    /// one of them pays.
+    #[cold]
+    pub fn sweep_now_and_then(self: &Arc<Self>, pause: Duration) {
+        let (now, swept) = (monotonic_ns() / 1_000_000, &self.ground.header().swept);
+        let last = swept.load(Ordering::Relaxed);
+        let due = u128::from(now.saturating_sub(last)) >= pause.as_millis();
+        let order = Ordering::Relaxed;
+        if due && swept.compare_exchange(last, now, order, order).is_ok() {
+            self.sweep();
         }
     }
 

@@ -115,6 +115,8 @@ pub(super) struct Header {
     pub(super) namespaces: [AtomicU64; NAMESPACES],
     /// Truth: for how many milliseconds a forked child is expected.
     pub(super) patience: AtomicU64,
+    /// When somebody last swept now and then, in milliseconds. Any value will do; changed without the lock.
+    pub(super) swept: AtomicU64,
     /// Truth, written once.
     pub(super) version: AtomicU32,
     /// Mark: names that were ever used.
