@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from house.files import Finding, Source, Tree
 
 RUNGS = {
+    "manyhands-derive": 0,
     "manyhands-os": 0,
     "manyhands-shm": 1,
     "manyhands-pool": 2,
@@ -27,6 +28,7 @@ RUNGS = {
 }
 ONLY_IN = {"rustix": "manyhands-os", "libc": "manyhands-os", "pyo3": "manyhands-python"}
 FILES_WITH_UNSAFE = {
+    "manyhands-derive": 1,
     "manyhands-os": None,
     "manyhands-shm": None,
     "manyhands": 1,

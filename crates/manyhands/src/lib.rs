@@ -58,12 +58,17 @@
 //!
 //! Linux 5.10 or later, x86-64 and aarch64.
 
+pub mod channel;
+pub mod pipe;
+pub mod sync;
+
 mod batch;
 mod code;
 mod codec;
 mod error;
 mod function;
 mod init;
+mod memory;
 mod panics;
 mod pool;
 mod process;
@@ -77,6 +82,7 @@ mod world;
 
 pub use error::{BuildError, Item, PoolFault, ProcessError, SpawnError, TaskError};
 pub use init::init;
+pub use memory::NoMemory;
 pub use panics::Panic;
 pub use pool::{Handle, Imap, JoinTimeoutError, Pool, PoolBuilder, With};
 pub use process::Process;

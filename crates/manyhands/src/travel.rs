@@ -61,7 +61,6 @@ impl Drop for Collecting {
 }
 
 /// Writes the name of a block, and notes the block with the collector of this thread.
-#[allow(dead_code, reason = "for the objects that live in shared memory")]
 pub(crate) fn serialize<S: Serializer>(block: &Block, serializer: S) -> Result<S::Ok, S::Error> {
     let noted = MET.with_borrow_mut(|met| {
         met.last_mut().map(|innermost| innermost.push(block.clone())).is_some()
@@ -76,7 +75,6 @@ pub(crate) fn serialize<S: Serializer>(block: &Block, serializer: S) -> Result<S
 }
 
 /// Reads the name of a block and takes a hold of it.
-#[allow(dead_code, reason = "for the objects that live in shared memory")]
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
     what: &str,
@@ -88,4 +86,34 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
              one"
         ))
     })
+}
+
+/// Reads the name of a block, takes a hold of it, and makes an object of it; `what` names the object.
+pub(crate) fn object<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    what: &str,
+    of_block: impl FnOnce(Block) -> Option<T>,
+) -> Result<T, D::Error> {
+    of_block(deserialize(deserializer, what)?).ok_or_else(|| stranger(what))
+}
+
+/// The error for blocks that are something else than what was expected.
+pub(crate) fn stranger<E: serde::de::Error>(what: &str) -> E {
+    E::custom(format!("this refers to something else than a {what} of that type"))
+}
+
+/// A block in a value that is made of several.
+#[derive(Debug)]
+pub(crate) struct Name<B>(pub(crate) B);
+
+impl Serialize for Name<&Block> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name<Block> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer, "object").map(Self)
+    }
 }

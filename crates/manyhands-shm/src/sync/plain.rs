@@ -4,9 +4,7 @@
 //! dead owners by themselves.
 #![expect(unsafe_code, reason = "says what may lie in shared memory")]
 
-use super::{
-    Barrier, Condition, Event, Gone, Lock, Number, Owner, RLock, Semaphore, Watchers,
-};
+use super::{Barrier, Condition, Event, Gone, Lock, Number, Owner, RLock, Semaphore, Watchers};
 use crate::world::{Block, Hooks, Plain, register};
 
 /// The kind of a block that holds a [`Lock`].

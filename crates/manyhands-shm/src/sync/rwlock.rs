@@ -303,7 +303,6 @@ fn first_seat(me: Owner) -> usize {
     (slot * LINE + slot * LINE / SEATS) % SEATS
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the two halves are cut out on purpose")]
 fn owner_of(word: u64) -> Option<Owner> {
     Owner::from_word((word >> 32) as u32)
 }

@@ -181,7 +181,9 @@ impl<W: Words, T: Shape + ?Sized> Placed<W, T> {
             assert!(align_of::<T::One>() <= ALIGN, "blocks begin at multiples of 64");
         }
         register::<W>();
-        let len = size_of::<T::One>().checked_mul(count).and_then(|len| len.checked_add(offset::<W, T>()));
+        let len = size_of::<T::One>()
+            .checked_mul(count)
+            .and_then(|len| len.checked_add(offset::<W, T>()));
         let too_large = NoMemory { asked: u64::MAX, limit: None, source: None };
         let block = world.alloc(len.ok_or(too_large)?, Fill::Dirty)?;
         // SAFETY: the block is longer than the header, and nobody else knows it yet.
@@ -304,10 +306,10 @@ mod tests {
     fn slices_know_their_length() {
         let world = world();
         for len in [0_usize, 1, 1000, 100_000] {
-            let held = Held::create_slice(&world, len, |index| index as u32).unwrap();
-            let other = Held::<[u32]>::of_block(again(&world, held.block().handle())).unwrap();
+            let held = Held::create_slice(&world, len, |index| index).unwrap();
+            let other = Held::<[usize]>::of_block(again(&world, held.block().handle())).unwrap();
             assert_eq!(other.len(), len);
-            assert!(other.iter().enumerate().all(|(index, value)| index as u32 == *value));
+            assert!(other.iter().enumerate().all(|(index, value)| index == *value));
         }
     }
 

@@ -205,11 +205,8 @@ mod tests {
         for (writes, cause) in [(false, None), (true, Some(Cause::Panicked))] {
             let panicked = std::thread::scope(|scope| {
                 let inside = scope.spawn(|| {
-                    let _guards = if writes {
-                        (None, lock.write(None))
-                    } else {
-                        (lock.read(None), None)
-                    };
+                    let _guards =
+                        if writes { (None, lock.write(None)) } else { (lock.read(None), None) };
                     panic!("on purpose");
                 });
                 inside.join().is_err()

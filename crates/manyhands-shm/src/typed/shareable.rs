@@ -6,6 +6,7 @@
 //! part of its bytes is new. A number does, and so does everything that is one byte; a `char`, a
 //! `NonZeroU32` or an `Option<u32>` does not.
 #![expect(unsafe_code, reason = "says what may lie in shared memory")]
+#![expect(clippy::disallowed_types, reason = "std's atomics may be in users' values")]
 
 use core::marker::PhantomData;
 use core::num::{NonZeroI8, NonZeroU8, Saturating, Wrapping};
@@ -22,6 +23,11 @@ use core::sync::atomic;
 /// - Every mixture of the bytes of valid values, byte by byte, is a valid value.
 /// - What can be changed through a shared reference is atomic.
 /// - It has nothing to drop.
+#[diagnostic::on_unimplemented(
+    message = "values of `{Self}` may not live in shared memory",
+    note = "numbers, bool, arrays, tuples and std's atomics may; derive `Shareable` for a structure of such fields",
+    note = "no pointers, strings or vectors: use an array, a slice, or send the value through a channel"
+)]
 pub unsafe trait Shareable: Send + Sync + 'static {}
 
 macro_rules! shareable {
