@@ -38,7 +38,7 @@ const CROWDED: Duration = Duration::from_millis(1);
 ///     };
 ///     let process = Process::spawn(open, gate.clone())?;
 ///     let (is_open, changed) = &gate;
-///     let guard = changed.wait_while(is_open.lock()?, |open| !*open)?;
+///     let guard = changed.wait_while(is_open.lock().unwrap(), |open| !*open).unwrap();
 ///     assert!(*guard);
 ///     drop(guard);
 ///     process.join()?;
@@ -55,7 +55,7 @@ pub struct Condvar(Block);
 /// use manyhands::sync::{Condvar, Mutex};
 ///
 /// let (ready, changed) = (Mutex::new(false)?, Condvar::new()?);
-/// let (guard, ended) = changed.wait_timeout(ready.lock()?, Duration::from_millis(1))?;
+/// let (guard, ended) = changed.wait_timeout(ready.lock().unwrap(), Duration::from_millis(1)).unwrap();
 /// assert!(ended.timed_out() && !*guard);
 /// # drop(guard);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -115,9 +115,9 @@ impl Condvar {
     /// use manyhands::sync::{Condvar, Mutex};
     ///
     /// let (ready, changed) = (Mutex::new(true)?, Condvar::new()?);
-    /// let mut guard = ready.lock()?;
+    /// let mut guard = ready.lock().unwrap();
     /// while !*guard {
-    ///     guard = changed.wait(guard)?;
+    ///     guard = changed.wait(guard).unwrap();
     /// }
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -140,7 +140,7 @@ impl Condvar {
     /// use manyhands::sync::{Condvar, Mutex};
     ///
     /// let (waiting, changed) = (Mutex::new(0_u32)?, Condvar::new()?);
-    /// let guard = changed.wait_while(waiting.lock()?, |waiting| *waiting > 0)?;
+    /// let guard = changed.wait_while(waiting.lock().unwrap(), |waiting| *waiting > 0).unwrap();
     /// assert_eq!(*guard, 0);
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -166,7 +166,7 @@ impl Condvar {
     /// use manyhands::sync::{Condvar, Mutex};
     ///
     /// let (lock, changed) = (Mutex::new(0)?, Condvar::new()?);
-    /// let (guard, ended) = changed.wait_timeout(lock.lock()?, Duration::from_millis(1))?;
+    /// let (guard, ended) = changed.wait_timeout(lock.lock().unwrap(), Duration::from_millis(1)).unwrap();
     /// assert!(ended.timed_out());
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -192,7 +192,7 @@ impl Condvar {
     ///
     /// let (lock, changed) = (Mutex::new(1)?, Condvar::new()?);
     /// let limit = Duration::from_millis(5);
-    /// let (guard, ended) = changed.wait_timeout_while(lock.lock()?, limit, |value| *value == 1)?;
+    /// let (guard, ended) = changed.wait_timeout_while(lock.lock().unwrap(), limit, |value| *value == 1).unwrap();
     /// assert!(ended.timed_out());
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

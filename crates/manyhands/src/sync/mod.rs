@@ -23,8 +23,8 @@
 //!
 //! let total = Mutex::new(0_u64)?;
 //! let same = total.clone(); // to be given to another process, or a thread
-//! *same.lock()? += 5;
-//! assert_eq!(*total.lock()?, 5);
+//! *same.lock().unwrap() += 5;
+//! assert_eq!(*total.lock().unwrap(), 5);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

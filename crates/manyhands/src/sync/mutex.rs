@@ -37,7 +37,7 @@ use crate::travel;
 ///     for process in processes {
 ///         process.join()?;
 ///     }
-///     assert_eq!(*total.lock()?, 2000);
+///     assert_eq!(*total.lock().unwrap(), 2000);
 ///     Ok(())
 /// }
 /// ```
@@ -53,8 +53,8 @@ impl<T: Shareable> Mutex<T> {
     /// use manyhands::sync::Mutex;
     ///
     /// let best = Mutex::new((0_u32, f64::INFINITY))?;
-    /// *best.lock()? = (17, 0.25);
-    /// assert_eq!(best.lock()?.0, 17);
+    /// *best.lock().unwrap() = (17, 0.25);
+    /// assert_eq!(best.lock().unwrap().0, 17);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(value: T) -> Result<Self, NoMemory> {
@@ -72,8 +72,8 @@ impl<T: Shareable> Mutex<[T]> {
     /// use manyhands::sync::Mutex;
     ///
     /// let counts = Mutex::from_fn(256, |_| 0_u64)?;
-    /// counts.lock()?[b'x' as usize] += 1;
-    /// assert_eq!(counts.lock()?.iter().sum::<u64>(), 1);
+    /// counts.lock().unwrap()[b'x' as usize] += 1;
+    /// assert_eq!(counts.lock().unwrap().iter().sum::<u64>(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_fn(len: usize, value: impl FnMut(usize) -> T) -> Result<Self, NoMemory> {
@@ -89,8 +89,8 @@ impl<T: Shape + ?Sized> Mutex<T> {
     ///
     /// ```
     /// let lock = manyhands::sync::Mutex::new(1)?;
-    /// *lock.lock()? += 1;
-    /// assert_eq!(*lock.lock()?, 2);
+    /// *lock.lock().unwrap() += 1;
+    /// assert_eq!(*lock.lock().unwrap(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
@@ -106,7 +106,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     ///
     /// ```
     /// let lock = manyhands::sync::Mutex::new(1)?;
-    /// let guard = lock.try_lock()?;
+    /// let guard = lock.try_lock().unwrap();
     /// assert!(lock.try_lock().unwrap_err().would_block());
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -124,7 +124,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// use std::time::Duration;
     ///
     /// let lock = manyhands::sync::Mutex::new(1)?;
-    /// assert_eq!(*lock.try_lock_for(Duration::from_secs(1))?, 1);
+    /// assert_eq!(*lock.try_lock_for(Duration::from_secs(1)).unwrap(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock_for(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {

@@ -28,7 +28,7 @@ use manyhands_shm::sync::Cause;
 /// pair[1] = pair[0];
 /// drop(pair);
 /// total.clear_poison();
-/// assert_eq!(*total.lock()?, [1, 1]);
+/// assert_eq!(*total.lock().unwrap(), [1, 1]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct PoisonError<G> {
@@ -108,7 +108,7 @@ pub type LockResult<G> = Result<G, PoisonError<G>>;
 /// use manyhands::sync::Mutex;
 ///
 /// let lock = Mutex::new(1)?;
-/// let guard = lock.lock()?;
+/// let guard = lock.lock().unwrap();
 /// assert!(lock.try_lock().unwrap_err().would_block());
 /// # drop(guard);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

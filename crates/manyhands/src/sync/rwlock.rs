@@ -25,7 +25,7 @@ use crate::travel;
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     manyhands::init();
 ///     let prices = RwLock::from_fn(3, |_| 1.0_f64)?;
-///     prices.write()?[1] = 2.5;
+///     prices.write().unwrap()[1] = 2.5;
 ///     let sum = |prices: RwLock<[f64]>| prices.read().unwrap().iter().sum::<f64>();
 ///     assert_eq!(Process::spawn(sum, prices)?.join()?, 4.5);
 ///     Ok(())
@@ -41,7 +41,7 @@ impl<T: Shareable> RwLock<T> {
     ///
     /// ```
     /// let lock = manyhands::sync::RwLock::new([1, 2])?;
-    /// assert_eq!(lock.read()?[1], 2);
+    /// assert_eq!(lock.read().unwrap()[1], 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(value: T) -> Result<Self, NoMemory> {
@@ -57,7 +57,7 @@ impl<T: Shareable> RwLock<[T]> {
     ///
     /// ```
     /// let lock = manyhands::sync::RwLock::from_fn(10, |index| index as u32)?;
-    /// assert_eq!(lock.read()?.len(), 10);
+    /// assert_eq!(lock.read().unwrap().len(), 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_fn(len: usize, value: impl FnMut(usize) -> T) -> Result<Self, NoMemory> {
@@ -73,7 +73,7 @@ impl<T: Shape + ?Sized> RwLock<T> {
     ///
     /// ```
     /// let lock = manyhands::sync::RwLock::new(5)?;
-    /// let (one, two) = (lock.read()?, lock.read()?);
+    /// let (one, two) = (lock.read().unwrap(), lock.read().unwrap());
     /// assert_eq!(*one + *two, 10);
     /// # drop((one, two));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -91,7 +91,7 @@ impl<T: Shape + ?Sized> RwLock<T> {
     ///
     /// ```
     /// let lock = manyhands::sync::RwLock::new(5)?;
-    /// assert_eq!(*lock.try_read()?, 5);
+    /// assert_eq!(*lock.try_read().unwrap(), 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_read(&self) -> TryLockResult<ReadGuard<'_, T>> {
@@ -107,7 +107,7 @@ impl<T: Shape + ?Sized> RwLock<T> {
     /// use std::time::Duration;
     ///
     /// let lock = manyhands::sync::RwLock::new(5)?;
-    /// let writing = lock.write()?;
+    /// let writing = lock.write().unwrap();
     /// assert!(lock.try_read_for(Duration::from_millis(1)).unwrap_err().would_block());
     /// # drop(writing);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -123,8 +123,8 @@ impl<T: Shape + ?Sized> RwLock<T> {
     ///
     /// ```
     /// let lock = manyhands::sync::RwLock::new(5)?;
-    /// *lock.write()? = 6;
-    /// assert_eq!(*lock.read()?, 6);
+    /// *lock.write().unwrap() = 6;
+    /// assert_eq!(*lock.read().unwrap(), 6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write(&self) -> LockResult<WriteGuard<'_, T>> {
@@ -139,7 +139,7 @@ impl<T: Shape + ?Sized> RwLock<T> {
     ///
     /// ```
     /// let lock = manyhands::sync::RwLock::new(5)?;
-    /// let reading = lock.read()?;
+    /// let reading = lock.read().unwrap();
     /// assert!(lock.try_write().unwrap_err().would_block());
     /// # drop(reading);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -157,7 +157,7 @@ impl<T: Shape + ?Sized> RwLock<T> {
     /// use std::time::Duration;
     ///
     /// let lock = manyhands::sync::RwLock::new(5)?;
-    /// *lock.try_write_for(Duration::from_secs(1))? = 6;
+    /// *lock.try_write_for(Duration::from_secs(1)).unwrap() = 6;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_write_for(&self, timeout: Duration) -> TryLockResult<WriteGuard<'_, T>> {

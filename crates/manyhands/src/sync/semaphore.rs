@@ -120,7 +120,8 @@ impl Semaphore {
     fn enter(&self, limit: Option<Duration>) -> Option<Permit<'_>> {
         let me = self.0.world().me();
         let entered = self.patiently(limit, |raw, world, left| raw.enter(&world, left));
-        entered.then_some(Permit { semaphore: self, me, here: PhantomData })
+        // (Not `then_some`: a permit that is not returned would be given back.)
+        entered.then(|| Permit { semaphore: self, me, here: PhantomData })
     }
 
     /// Takes a permit, and waits for one if need be.
