@@ -67,6 +67,7 @@ mod code;
 mod codec;
 mod error;
 mod function;
+mod handover;
 mod init;
 mod memory;
 mod panics;

@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 
 use crate::batch::{Batch, Reply, begin_request};
 use crate::error::{ProcessError, SpawnError};
+use crate::handover::{Handed, Handover};
 use crate::start::{self, Order, Role};
 use crate::task::Maker;
 use crate::{code, codec, function as make, panics, world};
@@ -55,8 +56,8 @@ struct Child {
     pid: i32,
     pidfd: PidFd,
     output: File,
-    /// Keeps what the argument names.
-    _luggage: Luggage,
+    /// Lets go of what the argument names, if the child has not taken it.
+    _handover: Handover,
 }
 
 impl<R> fmt::Debug for Process<R> {
@@ -98,10 +99,13 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         if !start::is_initialized() {
             return Err(SpawnError::NotInitialized);
         }
-        let maker: Maker = make::plain(function);
+        let maker: Maker = make::plain(move |handed: Handed<T>| function(handed.0));
         let place = code::place_of(maker).ok_or(SpawnError::Foreign)?;
-        let (encoded, luggage) =
+        let (mut encoded, luggage) =
             codec::pack(&argument).map_err(|error| SpawnError::Unwritable(error.to_string()))?;
+        let handover = Handover::of(&luggage).map_err(io::Error::other)?;
+        drop(luggage);
+        codec::append(&handover.order(), &mut encoded).map_err(io::Error::other)?;
         let mut request = Vec::with_capacity(encoded.len() + 4);
         begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
         request.extend_from_slice(&encoded);
@@ -111,7 +115,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let none: [(OsString, OsString); 0] = [];
         let fds = vec![output.as_fd()];
         let child = start::launch(Order { role, fds, env: &none, member: true })?;
-        let child = Child { pid: child.pid, pidfd: child.pidfd, output, _luggage: luggage };
+        let child = Child { pid: child.pid, pidfd: child.pidfd, output, _handover: handover };
         Ok(Self { child: Some(child), result: PhantomData })
     }
 
