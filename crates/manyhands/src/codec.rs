@@ -26,7 +26,15 @@ impl Flavor for Append<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        if bytes.len() > SHORT {
+            self.0.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let mut short = [0; SHORT + 1];
+        copy(&mut short[..bytes.len()], bytes);
+        let len = self.0.len();
+        self.0.extend_from_slice(&short);
+        self.0.truncate(len + bytes.len());
         Ok(())
     }
 
@@ -46,6 +54,32 @@ pub(crate) fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Res
     }
     written
 }
+
+/// Copies as many bytes. Numbers have a few, for which a call of `memcpy` costs more than all else.
+#[inline]
+fn copy(mut to: &mut [u8], mut from: &[u8]) {
+    if from.len() > SHORT {
+        return to.copy_from_slice(from);
+    }
+    copy_some::<8>(&mut to, &mut from);
+    copy_some::<4>(&mut to, &mut from);
+    copy_some::<2>(&mut to, &mut from);
+    copy_some::<1>(&mut to, &mut from);
+}
+
+/// Copies `N` bytes, if there are so many.
+#[inline]
+fn copy_some<const N: usize>(to: &mut &mut [u8], from: &mut &[u8]) {
+    if let (Some((some, rest)), true) = (from.split_first_chunk::<N>(), to.len() >= N)
+        && let Some((place, left)) = std::mem::take(to).split_first_chunk_mut::<N>()
+    {
+        *place = *some;
+        (*to, *from) = (left, rest);
+    }
+}
+
+/// What is shorter is copied here.
+const SHORT: usize = 15;
 
 /// Writes into room that is there.
 struct Write<'a> {
@@ -67,7 +101,7 @@ impl Flavor for Write<'_> {
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         let end = self.at.saturating_add(bytes.len());
         let room = self.room.get_mut(self.at..end).ok_or(postcard::Error::SerializeBufferFull)?;
-        room.copy_from_slice(bytes);
+        copy(room, bytes);
         self.at = end;
         Ok(())
     }
@@ -99,4 +133,54 @@ pub(crate) fn take<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, Trouble>
     let (value, rest) = postcard::take_from_bytes(bytes)?;
     *bytes = rest;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_every_length_are_whole() {
+        let bytes: Vec<u8> = (1..=40).collect();
+        for len in 0..=bytes.len() {
+            let mut room = vec![0; len];
+            copy(&mut room, &bytes[..len]);
+            assert_eq!(room, bytes[..len]);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_appended() {
+        let value = (
+            1_u8,
+            300_u64,
+            u64::MAX,
+            "a text that is not short".to_owned(),
+            vec![-1_i32; 9],
+            2.5_f64,
+        );
+        let (packed, luggage) = pack(&value).unwrap();
+        let mut room = [0; 128];
+        let len = write(&value, &mut room).unwrap();
+        assert_eq!(room[..len], packed[..]);
+        assert!(luggage.is_empty());
+        assert_eq!(take::<(u8, u64, u64, String, Vec<i32>, f64)>(&mut &packed[..]).unwrap(), value);
+        for short in 0..len {
+            assert!(write(&value, &mut room[..short]).is_err());
+            assert!(take::<(u8, u64, u64, String, Vec<i32>, f64)>(&mut &packed[..short]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_value_that_fails_leaves_nothing_behind() {
+        struct Fails;
+        impl Serialize for Fails {
+            fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("no"))
+            }
+        }
+        let mut out = vec![7];
+        assert!(append(&(5_u64, Fails), &mut out).is_err());
+        assert_eq!(out, [7]);
+    }
 }
