@@ -25,6 +25,7 @@ RUNGS = {
     "manyhands-pool": 2,
     "manyhands": 3,
     "manyhands-python": 3,
+    "manyhands-crash": 4,  # an example
 }
 ONLY_IN = {"rustix": "manyhands-os", "libc": "manyhands-os", "pyo3": "manyhands-python"}
 FILES_WITH_UNSAFE = {
@@ -32,6 +33,7 @@ FILES_WITH_UNSAFE = {
     "manyhands-os": None,
     "manyhands-shm": None,
     "manyhands": 1,
+    "manyhands-crash": 1,
     "manyhands-python": 1,
 }
 TABLES = ("dependencies", "dev-dependencies", "build-dependencies")

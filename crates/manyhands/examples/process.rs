@@ -1,4 +1,5 @@
 //! One function in a process of its own.
+#![expect(clippy::print_stdout, reason = "a program that people run")]
 
 use manyhands::Process;
 

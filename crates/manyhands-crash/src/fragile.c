@@ -1,0 +1,9 @@
+/* A C function that is right for most inputs, and writes to a null pointer for some. */
+#include <stdint.h>
+
+uint64_t fragile(uint64_t x) {
+    if (x % 9973 == 42) {
+        *(volatile int *)0 = 1;
+    }
+    return x * 3 + 1;
+}

@@ -1,0 +1,40 @@
+//! A C function that segfaults on some inputs, run over 100,000 of them.
+//!
+//! ```text
+//! manyhands-crash          in worker processes: every good input is answered, every bad one is named
+//! manyhands-crash rayon    in threads: the first bad input takes the program with it
+//! ```
+#![expect(unsafe_code, reason = "a function of C")]
+#![expect(clippy::print_stdout, reason = "a program that people run")]
+
+use manyhands::Pool;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+const INPUTS: u64 = 100_000;
+
+unsafe extern "C" {
+    fn fragile(x: u64) -> u64;
+}
+
+fn call(x: u64) -> u64 {
+    // SAFETY: the function takes and gives numbers. For some of them it writes to a null pointer, which is the
+    // point of this program: it is run where that does no harm.
+    unsafe { fragile(x) }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    manyhands::init();
+    if std::env::args().nth(1).as_deref() == Some("rayon") {
+        let answers: Vec<u64> = (0..INPUTS).into_par_iter().map(call).collect();
+        println!("{} answers", answers.len());
+        return Ok(());
+    }
+    let pool = Pool::builder().workers(2).build()?;
+    let results = pool.map_each(call, 0..INPUTS);
+    let good = results.iter().filter(|result| result.is_ok()).count();
+    println!("{good} answers");
+    for error in results.iter().filter_map(|result| result.as_ref().err()) {
+        println!("{error}");
+    }
+    Ok(())
+}

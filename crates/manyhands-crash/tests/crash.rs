@@ -1,0 +1,27 @@
+//! The example keeps what it promises.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_manyhands-crash");
+
+#[test]
+fn every_good_input_is_answered_and_every_bad_one_named() {
+    let output = Command::new(PROGRAM).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let bad: Vec<u64> = (0..100_000).filter(|x| x % 9973 == 42).collect();
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some(&*format!("{} answers", 100_000 - bad.len())));
+    for x in &bad {
+        let line = lines.next().unwrap();
+        assert!(line.starts_with(&format!("item {x} of ")) && line.contains("SIGSEGV"), "{line}");
+    }
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn threads_die_together() {
+    let output = Command::new(PROGRAM).arg("rayon").output().unwrap();
+    assert_eq!(output.status.signal(), Some(11), "{output:?}");
+}

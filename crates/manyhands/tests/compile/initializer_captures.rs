@@ -1,0 +1,7 @@
+//! An initializer that captures.
+
+fn main() {
+    manyhands::init();
+    let size = 3;
+    let _ = manyhands::Pool::builder().initializer(move || vec![0; size]).build();
+}

@@ -1,0 +1,14 @@
+//! What must not compile, and how the compiler says so.
+
+#[test]
+fn functions_that_capture_do_not_compile() {
+    let tests = trybuild::TestCases::new();
+    // With a program that is built, the others are too: a constant assertion fails when code is made.
+    tests.pass("tests/compile/plain.rs");
+    tests.compile_fail("tests/compile/captures.rs");
+    tests.compile_fail("tests/compile/with_captures.rs");
+    tests.compile_fail("tests/compile/initializer_captures.rs");
+    tests.compile_fail("tests/compile/process_captures.rs");
+    tests.compile_fail("tests/compile/no_serde.rs");
+    tests.compile_fail("tests/compile/borrowed.rs");
+}
