@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The tests that are too slow or too hard on the machine for every change: `make deep`.
 #
-# In this order, and ending at the first failure: the loom models to three preemptions; the Python
-# tests marked `deep` (kill storms); the ordinary tests ten times over; the ordinary tests once more
+# In this order, and ending at the first failure: the loom models to three preemptions; the kill storm of
+# the Rust face; the Python tests marked `deep` (kill storms); the ordinary tests ten times over; the ordinary tests once more
 # while twice as many busy processes as there are processors compete with them.
 # Reads PYTHON, the interpreter with the installed wheel. Refuses to build anything but the models.
 
@@ -24,6 +24,9 @@ tests() { # more patience than usual: the machine is made slow on purpose
 echo '== loom models'
 RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-3} \
     cargo test --locked --release --target-dir target/loom -p manyhands-shm --test 'loom*'
+
+echo '== 2,000 kills of workers of the Rust face'
+MANYHANDS_TEST_KILLS=2000 cargo test --locked --release -p manyhands --test storm
 
 echo '== tests marked deep'
 tests -m deep

@@ -57,25 +57,23 @@ pub(crate) fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Res
 
 /// Copies as many bytes. Numbers have a few, for which a call of `memcpy` costs more than all else.
 #[inline]
-fn copy(mut to: &mut [u8], mut from: &[u8]) {
+fn copy(to: &mut [u8], from: &[u8]) {
     if from.len() > SHORT {
         return to.copy_from_slice(from);
     }
-    copy_some::<8>(&mut to, &mut from);
-    copy_some::<4>(&mut to, &mut from);
-    copy_some::<2>(&mut to, &mut from);
-    copy_some::<1>(&mut to, &mut from);
+    let (to, from) = copy_some::<8>(to, from);
+    let (to, from) = copy_some::<4>(to, from);
+    let (to, from) = copy_some::<2>(to, from);
+    copy_some::<1>(to, from);
 }
 
-/// Copies `N` bytes, if there are so many.
+/// Copies `N` bytes, if there are so many; what is left.
 #[inline]
-fn copy_some<const N: usize>(to: &mut &mut [u8], from: &mut &[u8]) {
-    if let (Some((some, rest)), true) = (from.split_first_chunk::<N>(), to.len() >= N)
-        && let Some((place, left)) = std::mem::take(to).split_first_chunk_mut::<N>()
-    {
-        *place = *some;
-        (*to, *from) = (left, rest);
-    }
+fn copy_some<'t, 'f, const N: usize>(to: &'t mut [u8], from: &'f [u8]) -> (&'t mut [u8], &'f [u8]) {
+    let Some((some, rest)) = from.split_first_chunk::<N>() else { return (to, from) };
+    let (place, left) = to.split_at_mut(N);
+    place.copy_from_slice(some);
+    (left, rest)
 }
 
 /// What is shorter is copied here.

@@ -73,8 +73,8 @@ impl Drop for Handover {
 }
 
 impl Order {
-    fn unpin(&self, world: &Arc<World>, word: &AtomicU32) {
-        if word.swap(TAKEN, Ordering::AcqRel) != TAKEN {
+    fn unpin(&self, world: &Arc<World>, state: &AtomicU32) {
+        if state.swap(TAKEN, Ordering::AcqRel) != TAKEN {
             for name in &self.1 {
                 world.unpin(Handle(*name));
             }
@@ -86,9 +86,9 @@ impl Order {
         if self.0 == 0 {
             return Some(());
         }
-        let world = world::home().ok()?;
-        let word = Held::<AtomicU32>::of_block(world.adopt(Handle(self.0))?)?;
-        self.unpin(&world, &word);
+        let home = world::home().ok()?;
+        let state = Held::<AtomicU32>::of_block(home.adopt(Handle(self.0))?)?;
+        self.unpin(&home, &state);
         Some(())
     }
 }

@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// The example as cargo builds it; the first line of what it needs besides.
+/// What an example prints, built by cargo with these features.
 fn run(example: &str, features: &[&str]) -> String {
-    let folder = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples");
-    let target: PathBuf = folder.ancestors().nth(2).unwrap().into();
+    let folder = std::env::current_exe()
+        .expect("a path")
+        .ancestors()
+        .nth(2)
+        .expect("target")
+        .join("examples");
+    let target: PathBuf = folder.ancestors().nth(2).expect("target").into();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--manifest-path"]);
     cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
@@ -14,11 +19,12 @@ fn run(example: &str, features: &[&str]) -> String {
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    assert!(cargo.status().unwrap().success());
-    let Output { status, stdout, stderr } = Command::new(folder.join(example)).output().unwrap();
+    assert!(cargo.status().expect("cargo").success());
+    let Output { status, stdout, stderr } =
+        Command::new(folder.join(example)).output().expect("the example");
     let said = String::from_utf8_lossy(&stderr);
     assert!(status.success() && stderr.is_empty(), "{example}: {status}, {said}");
-    String::from_utf8(stdout).unwrap()
+    String::from_utf8(stdout).expect("text")
 }
 
 #[test]

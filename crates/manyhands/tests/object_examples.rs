@@ -5,26 +5,34 @@ use std::process::{Command, Output};
 
 /// The example as cargo has built it together with this test; or, if this test was asked for alone, now.
 fn built(example: &str) -> PathBuf {
-    let folder = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples");
+    let folder = std::env::current_exe()
+        .expect("a path")
+        .ancestors()
+        .nth(2)
+        .expect("target")
+        .join("examples");
     let program = folder.join(example);
     if !program.exists() {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--manifest-path"]);
         cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        cargo.args(["--example", example, "--target-dir"]).arg(folder.ancestors().nth(2).unwrap());
+        cargo
+            .args(["--example", example, "--target-dir"])
+            .arg(folder.ancestors().nth(2).expect("target"));
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
-        assert!(cargo.status().unwrap().success());
+        assert!(cargo.status().expect("cargo").success());
     }
     program
 }
 
 fn run(example: &str) -> String {
-    let Output { status, stdout, stderr } = Command::new(built(example)).output().unwrap();
+    let Output { status, stdout, stderr } =
+        Command::new(built(example)).output().expect("the example");
     let said = String::from_utf8_lossy(&stderr);
     assert!(status.success() && stderr.is_empty(), "{example}: {status}, {said}");
-    String::from_utf8(stdout).unwrap()
+    String::from_utf8(stdout).expect("text")
 }
 
 #[test]
