@@ -2,6 +2,14 @@
 #![expect(clippy::print_stdout, reason = "a program that people run")]
 
 use manyhands::{Pool, worker_state};
+use serde::{Deserialize, Serialize};
+
+/// What the workers are told.
+#[derive(Serialize, Deserialize)]
+struct Settings {
+    name: String,
+    size: u16,
+}
 
 /// What is dear to make and cannot be sent.
 struct Model {
@@ -10,8 +18,9 @@ struct Model {
     calls: u64,
 }
 
-fn load(name: &String) -> Model {
-    Model { name: name.clone(), weights: (1..=1000).map(f64::from).collect(), calls: 0 }
+fn load(settings: &Settings) -> Model {
+    let weights = (1..=settings.size).map(f64::from).collect();
+    Model { name: settings.name.clone(), weights, calls: 0 }
 }
 
 fn predict(x: f64) -> (f64, String) {
@@ -22,8 +31,8 @@ fn predict(x: f64) -> (f64, String) {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     manyhands::init();
-    let name = "a model".to_owned();
-    let pool = Pool::builder().workers(2).initializer_with(&name, load).build()?;
+    let settings = Settings { name: "a model".to_owned(), size: 1000 };
+    let pool = Pool::builder().workers(2).initializer_with(&settings, load).build()?;
     let answers = pool.map(predict, [0.5, 1.0, 2.0])?;
     for (answer, who) in answers {
         println!("{who} says {answer}");

@@ -23,9 +23,9 @@ where
     F: Fn((T, Sender<()>)) + Copy + 'static,
     T: Serialize + for<'de> Deserialize<'de> + 'static,
 {
-    let (sender, receiver) = channel().unwrap();
-    let process = Process::spawn(hold, (object, sender)).unwrap();
-    receiver.recv_timeout(PATIENCE).unwrap();
+    let (sender, receiver) = channel().expect("a channel and a process");
+    let process = Process::spawn(hold, (object, sender)).expect("a channel and a process");
+    receiver.recv_timeout(PATIENCE).expect("a channel and a process");
     process.kill();
     assert!(process.wait_timeout(PATIENCE));
     // It is dead, and nobody has given back what it held: that is for whoever comes next.
@@ -33,7 +33,7 @@ where
 }
 
 fn park_after(sender: &Sender<()>) -> ! {
-    sender.send(()).unwrap();
+    sender.send(()).expect("a channel and a process");
     loop {
         std::thread::park();
     }

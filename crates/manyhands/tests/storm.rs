@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,9 +20,10 @@ fn kills() -> usize {
 
 /// Ends a process by its number, as an operator would.
 fn kill(pid: i32) {
-    let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null());
+    let mut killing = Command::new("kill");
     // It may be dead already.
-    let _status = killed.status().expect("kill");
+    let _status =
+        killing.args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status().expect("kill");
 }
 
 /// Notes that an item was begun, in a file to which each worker appends whole lines.
@@ -61,16 +61,17 @@ fn every_item_has_one_end_however_many_are_killed() {
     let path = std::env::temp_dir().join(format!("manyhands-storm-{}", std::process::id()));
     let path = path.to_str().expect("a plain path").to_owned();
     let pool = Pool::builder().workers(3).build().unwrap();
+    let pool = &pool;
     let (mut killed, mut begun, mut lost) = (0, HashMap::new(), 0);
     while killed < kills() {
-        let _old = std::fs::remove_file(&path);
+        // Workers hold it open over the rounds: it is emptied, not removed.
+        File::create(&path).unwrap();
         let (stop, stopped) = channel();
-        let stop = Mutex::new(stop);
         let results = thread::scope(|scope| {
-            let killer = scope.spawn(|| storm(&pool, &stopped));
+            let operator = scope.spawn(move || storm(pool, &stopped));
             let results = pool.with(&path).map_each(run, 0..ITEMS);
-            stop.lock().unwrap().send(()).unwrap();
-            killed += killer.join().unwrap();
+            stop.send(()).unwrap();
+            killed += operator.join().unwrap();
             results
         });
         assert_eq!(results.len() as u64, ITEMS);

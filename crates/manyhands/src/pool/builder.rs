@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use manyhands_os::cpu;
-use manyhands_pool::{Config, Launcher as Launching, Luggage, Pool as Engine, Start};
+use manyhands_pool::{Config, Launcher as Launching, Luggage, MemoryLimits, Pool as Engine, Start};
 use manyhands_shm::slate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -220,7 +220,8 @@ impl PoolBuilder {
         let workers = self.count()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let world = Some(world::home()?);
-        let config = Config { workers, max_tasks: self.max_tasks, cores, world };
+        let memory = MemoryLimits::default();
+        let config = Config { workers, max_tasks: self.max_tasks, memory, cores, world };
         let engine = Engine::new(config, Launching::Host, Start::default())?;
         if let Some(initializer) = self.initializer {
             set_initializer(&engine, initializer)?;

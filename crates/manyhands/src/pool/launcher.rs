@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use manyhands_os::process::{ExitStatus, PidFd, reap};
+use manyhands_os::process::{ExitStatus, PidFd, reap_with_peak};
 use manyhands_os::signals;
 use manyhands_pool::{Host, LaunchOrder, WorkerEnd};
 use manyhands_shm::atomic::{AtomicU32, Ordering};
@@ -143,11 +143,11 @@ impl Launcher {
 
     fn bury(&mut self, key: u64) {
         let Some(Started { pid, pidfd }) = self.started.remove(&key) else { return };
-        let status = reap(&pidfd).ok();
+        let (status, peak) = reap_with_peak(&pidfd).ok().unzip();
         self.slates.bury(pid);
         if status == Some(ExitStatus::Exited(REPLACED)) {
             self.slates.replaced.store(1, Ordering::Relaxed);
         }
-        self.host.reported(key, status);
+        self.host.reported(key, status, peak);
     }
 }
