@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What a death takes a tenth of a second of, on a machine that does other work.
 const SOON: Duration = Duration::from_secs(5);
 
+type Pair = (u64, u64);
+
 #[test]
 fn any_operations_do_what_a_queue_does() {
     let mut random = 0x9e37_79b9_u64;
@@ -68,7 +70,7 @@ fn many_send_and_many_receive() {
             items.send((name, number)).unwrap();
         }
     };
-    let consume = |(taken, reports): (Receiver<(u64, u64)>, Sender<Vec<(u64, u64)>>)| {
+    let consume = |(taken, reports): (Receiver<Pair>, Sender<Vec<Pair>>)| {
         reports.send(taken.iter().collect()).unwrap();
     };
     let producers: Vec<_> =
@@ -225,7 +227,7 @@ fn large_items_pass() {
 
 #[test]
 fn an_end_in_an_item_outlives_its_sender() {
-    let (carrier, carried) = channel().unwrap();
+    let (carrier, freight) = channel().unwrap();
     let make = |carrier: Sender<Receiver<String>>| {
         let (sender, receiver) = channel().unwrap();
         carrier.send(receiver).unwrap();
@@ -234,7 +236,7 @@ fn an_end_in_an_item_outlives_its_sender() {
     };
     let process: Process<()> = Process::spawn(make, carrier).unwrap();
     assert!(process.join().unwrap_err().is_death());
-    let receiver = carried.recv().unwrap();
+    let receiver = freight.recv().unwrap();
     assert_eq!(receiver.recv().unwrap(), "from one that is gone");
     assert_eq!(receiver.recv(), Err(RecvError::Disconnected));
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use manyhands_os::process::ExitStatus;
 use manyhands_pool::call::{Fault, InitFailure};
-use manyhands_pool::{CallId, CallSpec, Death, Failure, Luggage, Order, Pool as Engine, PushError};
+use manyhands_pool::{
+    CallId, CallSpec, Death, Failure, Luggage, Order, Pool as Engine, PushError, Retry,
+};
 use manyhands_shm::record::{self, Next};
 
 use super::launcher::Slates;
@@ -43,7 +45,16 @@ pub(crate) struct Function {
 }
 
 fn spec(function: u64, order: Order) -> CallSpec {
-    CallSpec { function, kind: KIND, order, stop_on_failure: false, whole: false, notify: false }
+    CallSpec {
+        function,
+        kind: KIND,
+        order,
+        stop_on_failure: false,
+        whole: false,
+        notify: false,
+        limit: None,
+        retry: Retry::default(),
+    }
 }
 
 impl Shared {
@@ -111,7 +122,8 @@ impl Shared {
     pub(super) fn failed(&self, item: Item, failure: &Failure) -> TaskError {
         match failure {
             Failure::Died(death) => died(item, death),
-            Failure::Cancelled => TaskError::Cancelled { item },
+            // No call of this crate has a limit of time.
+            Failure::Cancelled | Failure::TimedOut(_) => TaskError::Cancelled { item },
             Failure::Terminated => TaskError::Terminated { item },
             Failure::Initializer(fault) => {
                 TaskError::PoolFailed { item, fault: Arc::new(self.fault(fault)) }
