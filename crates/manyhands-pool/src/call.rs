@@ -209,6 +209,8 @@ pub(crate) struct Call {
     pub(crate) spec: CallSpec,
     /// Code that a worker must have before it gets the function's, in order.
     pub(crate) codes: Vec<u64>,
+    /// The seats to which its items belong, one each; empty where any worker will do.
+    pub(crate) seats: Vec<usize>,
     pub(crate) fed: u64,
     pub(crate) settled: u64,
     pub(crate) sealed: bool,
@@ -250,6 +252,7 @@ impl Call {
         Self {
             spec,
             codes: Vec::new(),
+            seats: Vec::new(),
             fed: 0,
             settled: 0,
             sealed: false,

@@ -270,7 +270,7 @@ impl State {
         if self.phase != Phase::Open {
             self.wind_down();
         }
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || !self.pinned.is_empty() {
             self.pump();
         }
     }

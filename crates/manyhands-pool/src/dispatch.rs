@@ -131,6 +131,9 @@ impl State {
 
     /// Sends from the queue while some lane has room.
     pub(crate) fn pump(&mut self) {
+        if !self.pinned.is_empty() {
+            self.pump_pinned();
+        }
         while let Some(parcel) = self.queue.front() {
             let whole = self.calls.get(&parcel.call.0).is_some_and(|call| call.spec.whole);
             let Some(seat) = self.soonest(whole) else { break };
@@ -148,7 +151,8 @@ impl State {
             .seats
             .iter()
             .enumerate()
-            .filter(|(_, seat)| seat.worker.takes_items() && !seat.leaving);
+            .filter(|(_, seat)| seat.worker.takes_items() && !seat.leaving)
+            .filter(|(_, seat)| !self.awaits_pinned(seat.id));
         let below = takers.filter(|(_, seat)| {
             let most = target(&seat.worker);
             seat.worker.feeder.outstanding() < if whole { most.min(2) } else { most }
@@ -157,7 +161,7 @@ impl State {
     }
 
     /// Sends as much of a parcel as a lane should get; returns what is left.
-    fn send(&mut self, seat: usize, mut parcel: Parcel) -> Option<Parcel> {
+    pub(crate) fn send(&mut self, seat: usize, mut parcel: Parcel) -> Option<Parcel> {
         match self.try_send(seat, &parcel) {
             Sent::Items(count) if count == parcel.count => return None,
             Sent::Items(count) => drop(split(&mut parcel, count)),
@@ -284,7 +288,7 @@ impl State {
             let spoiled = parcel.spoiled.as_ref().map(|death| Failure::Died(Arc::clone(death)));
             if let Some(failure) = self.refusal(parcel.call).or(spoiled) {
                 self.fail_items(&parcel, &failure);
-            } else {
+            } else if let Some(parcel) = self.pin_again(parcel) {
                 self.enqueue_first(parcel);
             }
         }
@@ -340,7 +344,9 @@ impl State {
             let worker = &seat.worker;
             let outstanding = worker.feeder.outstanding();
             backlog |= outstanding > 1;
-            let at = if queued && outstanding > 0 {
+            let at = if outstanding > 0 && self.awaits_pinned(seat.id) {
+                worker.feeder.answered() + outstanding
+            } else if queued && outstanding > 0 {
                 worker.feeder.answered() + outstanding.saturating_sub(target(worker) / 2).max(1)
             } else {
                 u64::MAX

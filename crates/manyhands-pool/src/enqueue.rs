@@ -30,7 +30,8 @@ impl State {
     /// Ends the queued items of a call.
     pub(crate) fn sweep(&mut self, id: CallId) {
         let Some(call) = self.calls.get(&id.0) else { return };
-        let gone = self.queue.take_of(id, call.span);
+        let mut gone = self.queue.take_of(id, call.span);
+        gone.extend(self.unpin(|call| call == id));
         if self.queue.needs_packing() {
             self.pack_queue();
         }
@@ -39,7 +40,8 @@ impl State {
 
     /// Ends all queued items.
     pub(crate) fn sweep_all(&mut self) {
-        let gone = self.queue.take_all();
+        let mut gone = self.queue.take_all();
+        gone.extend(self.unpin(|_| true));
         self.end_queued(&gone);
     }
 

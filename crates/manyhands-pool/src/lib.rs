@@ -10,6 +10,7 @@
 //! | `dispatch` | which worker gets which items; taking back, balancing, cancelling |
 //! | `queue`, `span`, `enqueue` | what no lane has room for; takes a call out of its middle |
 //! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
+//! | `pinned` | items of which each belongs to one seat |
 //! | `collect` | replies become results of their call |
 //! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
 //! | [`luggage`] | blocks of shared memory that requests and replies name |
@@ -42,6 +43,7 @@ pub mod luggage;
 pub mod memory;
 mod need;
 mod oom_kills;
+mod pinned;
 pub mod pool;
 mod queue;
 mod registry;

@@ -34,7 +34,7 @@ pub enum PushError {
 
 /// A pool of worker processes.
 #[derive(Debug)]
-pub struct Pool(Arc<Shared>);
+pub struct Pool(pub(crate) Arc<Shared>);
 
 impl Pool {
     /// Makes a pool whose workers are being launched.

@@ -91,6 +91,8 @@ pub(crate) struct State {
     next_key: u64,
     /// Items that no lane has room for, oldest first.
     pub(crate) queue: Queue,
+    /// Items that wait for their seat, by its id.
+    pub(crate) pinned: Vec<(usize, Parcel)>,
     pub(crate) codes: FxHashMap<u64, Code>,
     code_ids: HashMap<Arc<[u8]>, u64>,
     next_code: u64,
@@ -131,6 +133,7 @@ impl State {
             next_call: 0,
             next_key: 0,
             queue: Queue::new(),
+            pinned: Vec::new(),
             codes: FxHashMap::default(),
             code_ids: HashMap::new(),
             next_code: 1,

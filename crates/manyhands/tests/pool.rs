@@ -256,3 +256,56 @@ fn a_worker_has_a_pool_of_its_own() {
     let inner = |n: u64| pool(1).map(square, 0..n).unwrap().into_iter().sum::<u64>();
     assert_eq!(pool(2).map(inner, [10, 20]).unwrap(), [285, 2470]);
 }
+
+#[test]
+fn a_broadcast_runs_once_on_each_worker() {
+    let pool = Pool::builder().workers(3).initializer(|| 0_u64).build().unwrap();
+    let count = |(): ()| {
+        let mut state = worker_state::<u64>();
+        *state += 1;
+        (std::process::id(), *state)
+    };
+    for round in 1..=50 {
+        let busy: Vec<_> = (0..20).map(|x| pool.submit(square, x)).collect();
+        let told: Vec<(u32, u64)> = pool.broadcast(count).into_iter().map(Result::unwrap).collect();
+        let mut pids: Vec<_> = told.iter().map(|(pid, _)| *pid).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        assert_eq!(pids.len(), 3, "{told:?}");
+        assert!(told.iter().all(|(_, state)| *state == round), "{told:?}");
+        for (x, handle) in (0..).zip(busy) {
+            assert_eq!(handle.join().unwrap(), x * x);
+        }
+    }
+}
+
+#[test]
+fn broadcasts_of_many_threads_do_not_wait_for_each_other() {
+    let pool = pool(2);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let told = pool.broadcast(|(): ()| 1);
+                    assert_eq!(told.into_iter().map(Result::unwrap).sum::<u32>(), 2);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_death_in_a_broadcast_costs_its_own_result() {
+    let pool = Pool::builder().workers(2).initializer(|| ()).build().unwrap();
+    let pids = pool.broadcast(|(): ()| std::process::id());
+    let victim = *pids[1].as_ref().unwrap();
+    let told = pool.with(&victim).broadcast(|victim: &u32, (): ()| {
+        if std::process::id() == *victim {
+            std::process::abort();
+        }
+    });
+    assert!(told[0].is_ok());
+    let error = told[1].as_ref().unwrap_err();
+    assert!(error.is_worker_death(), "{error}");
+    assert!(pool.broadcast(|(): ()| ()).iter().all(Result::is_ok));
+}

@@ -97,14 +97,15 @@ impl Words {
     /// Worker: a batch of so many items begins.
     pub fn open(&self, batch: Batch, count: u32) {
         let turn = turn(self.claim.load(Ordering::Relaxed));
-        self.claim.store(word(turn, 0, 0), Ordering::Relaxed);
+        // Every change of the claim is a read-modify-write, so that the parent's come before it or fail.
+        self.claim.swap(word(turn, 0, 0), Ordering::Relaxed);
         // Who reads what follows and then the claim again sees at least this claim.
         fence(Ordering::Release);
         self.call.store(batch.call, Ordering::Relaxed);
         self.group.store(batch.group, Ordering::Relaxed);
         self.finished.store(0, Ordering::Relaxed);
         let next = (turn + 1) & 0xffff;
-        self.claim.store(word(next, u64::from(count).min(MOST), 0), Ordering::Release);
+        self.claim.swap(word(next, u64::from(count).min(MOST), 0), Ordering::Release);
     }
 
     /// Worker: begins the next item, if one is left to it; how many were begun before.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use manyhands_pool::CallId;
+use manyhands_pool::{CallId, Need, Waited};
 use manyhands_shm::slate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::chunk::Cursor;
 use super::flow::Flow;
-use super::handle::Handle;
+use super::handle::{Handle, results_of};
 use super::shared::{Function, ROOM, Shared, seal};
 use crate::batch::begin_request;
 use crate::codec;
@@ -130,4 +130,26 @@ fn open<T: Serialize>(
     })?;
     let opened = shared.submit(function, seal(request), collecting.finish());
     opened.map_err(|reason| TaskError::Refused { item, reason })
+}
+
+/// Runs the function once on each worker; the results by seat.
+pub(super) fn broadcast<R: DeserializeOwned>(
+    shared: &Arc<Shared>,
+    function: &Function,
+) -> Vec<Result<R, TaskError>> {
+    let mut request = vec![0; ROOM];
+    begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
+    let call = match shared.broadcast(function, &seal(request)) {
+        Ok(call) => call,
+        Err(reason) => {
+            return vec![Err(TaskError::Refused { item: Item::new(function.name, None), reason })];
+        }
+    };
+    while shared.engine.wait(call, Need::Complete, None) != Waited::Ready {}
+    let mut results = Vec::with_capacity(shared.workers);
+    while let Some(run) = shared.engine.take(call) {
+        results.extend(results_of(shared, function.name, &run));
+    }
+    shared.engine.abandon(call);
+    results
 }

@@ -205,19 +205,47 @@ impl<R: DeserializeOwned> Handle<R> {
 
 /// The result of a run of one item.
 fn result<R: DeserializeOwned>(shared: &Shared, item: Item, run: &Run) -> Result<R, TaskError> {
-    let bytes = match &run.body {
-        Body::Replies(bytes) => bytes,
-        Body::Failed(failure) => return Err(shared.failed(item, failure)),
-    };
-    let broken = || TaskError::Refused { item, reason: "its reply is broken".into() };
-    let Next::Record { start, end } = record::next(bytes) else { return Err(broken()) };
-    let reply = Reply::of(reply_of(&bytes[start..end])).ok_or_else(broken)?;
-    if let Some(raised) = reply.failure {
-        return Err(TaskError::raised(item, raised));
+    match &run.body {
+        Body::Replies(bytes) => value(item, bytes).0,
+        Body::Failed(failure) => Err(shared.failed(item, failure)),
     }
-    let mut values = reply.values;
-    codec::take(&mut values).map_err(|error| TaskError::Carriage {
-        item,
-        reason: format!("its result cannot be read: {error}"),
-    })
+}
+
+/// The results of a run of requests of one item each.
+pub(super) fn results_of<R: DeserializeOwned>(
+    shared: &Shared,
+    function: &'static str,
+    run: &Run,
+) -> Vec<Result<R, TaskError>> {
+    let mut at = 0;
+    let next = |index| {
+        let item = Item::new(function, Some(index));
+        match &run.body {
+            Body::Failed(failure) => Err(shared.failed(item, failure)),
+            Body::Replies(bytes) => {
+                let (value, end) = value(item, bytes.get(at..).unwrap_or_default());
+                at += end;
+                value
+            }
+        }
+    };
+    (run.first..run.first + u64::from(run.count)).map(next).collect()
+}
+
+/// The value in the first of some records, and where that ends.
+fn value<R: DeserializeOwned>(item: Item, bytes: &[u8]) -> (Result<R, TaskError>, usize) {
+    let broken = || TaskError::Refused { item, reason: "its reply is broken".into() };
+    let Next::Record { start, end } = record::next(bytes) else { return (Err(broken()), 0) };
+    let read = || {
+        let reply = Reply::of(reply_of(&bytes[start..end])).ok_or_else(broken)?;
+        if let Some(raised) = reply.failure {
+            return Err(TaskError::raised(item, raised));
+        }
+        let mut values = reply.values;
+        codec::take(&mut values).map_err(|error| TaskError::Carriage {
+            item,
+            reason: format!("its result cannot be read: {error}"),
+        })
+    };
+    (read(), end)
 }

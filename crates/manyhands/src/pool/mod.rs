@@ -252,6 +252,31 @@ impl Pool {
         calls::submit(&self.shared, &Self::function(function), &item)
     }
 
+    /// Runs the function once on each worker, after what that has been given; the results in the order of their seats.
+    ///
+    /// It waits for all of them; a worker that dies in it costs its own result alone. The function takes no item: what it
+    /// needs is given by [`With::broadcast`].
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(3).build()?;
+    /// let mut pids: Vec<u32> = pool.broadcast(|(): ()| std::process::id()).into_iter().collect::<Result<_, _>>()?;
+    /// pids.sort_unstable();
+    /// pids.dedup();
+    /// assert_eq!(pids.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn broadcast<F, R>(&self, function: F) -> Vec<Result<R, TaskError>>
+    where
+        F: Fn(()) -> R + Copy + 'static,
+        R: Serialize + DeserializeOwned + 'static,
+    {
+        calls::broadcast(&self.shared, &Self::function(function))
+    }
+
     /// Waits until every task has ended, then for the end of the workers.
     ///
     /// ```

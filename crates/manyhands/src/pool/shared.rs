@@ -91,6 +91,16 @@ impl Shared {
         call
     }
 
+    /// Opens a call of one item for each worker.
+    pub(super) fn broadcast(&self, function: &Function, record: &[u8]) -> Result<CallId, String> {
+        let (code, leased) = self.code(function)?;
+        let call = self.engine.broadcast(spec(code, Order::Index), record).map_err(closed);
+        if leased {
+            self.engine.let_go(code);
+        }
+        call
+    }
+
     /// The id of a function's code, and whether it must be let go of.
     fn code(&self, function: &Function) -> Result<(u64, bool), String> {
         if self.engine.is_foreign() {

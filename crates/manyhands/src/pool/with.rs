@@ -165,4 +165,24 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
     {
         calls::submit(&self.shared, &self.function(function), &item)
     }
+
+    /// As [`Pool::broadcast`](crate::Pool::broadcast).
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let told: Result<Vec<u32>, _> = pool.with(&7).broadcast(|x: &u32, (): ()| x + 1).into_iter().collect();
+    /// assert_eq!(told?, [8, 8]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn broadcast<F, R>(&self, function: F) -> Vec<Result<R, TaskError>>
+    where
+        F: Fn(&V, ()) -> R + Copy + 'static,
+        R: Serialize + DeserializeOwned + 'static,
+    {
+        calls::broadcast(&self.shared, &self.function(function))
+    }
 }
