@@ -12,3 +12,13 @@ fn functions_that_capture_do_not_compile() {
     tests.compile_fail("tests/compile/no_serde.rs");
     tests.compile_fail("tests/compile/borrowed.rs");
 }
+
+#[test]
+fn what_may_not_be_shared_does_not_compile() {
+    let tests = trybuild::TestCases::new();
+    tests.pass("tests/compile/shareable.rs");
+    tests.compile_fail("tests/compile/not_shareable.rs");
+    tests.compile_fail("tests/compile/objects.rs");
+    tests.compile_fail("tests/compile/guards.rs");
+    tests.compile_fail("tests/compile/writes.rs");
+}
