@@ -7,6 +7,8 @@ Refuses: to implement any of them; each stands in the module that `multiprocessi
 
 from __future__ import annotations
 
+import sys
+
 from . import process
 from ._native import cpu_count
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from ._executor import Executor
     from ._pool import Pool
     from .managers import SyncManager
+
+
+# It waits for the pipe in its queue of results, and reads from that; ours has none.
+_PIPED = "concurrent.futures.process"
 
 
 class Api:
@@ -114,6 +120,11 @@ class Api:
 
     def SimpleQueue(self) -> queues.SimpleQueue[Any]:  # noqa: N802 - multiprocessing's name
         """A queue without bounds and timeouts."""
+        if sys._getframe(1).f_globals.get("__name__") == _PIPED:  # noqa: SLF001 - who asks
+            from multiprocessing.queues import SimpleQueue as Piped
+
+            piped: Any = Piped(ctx=self.get_context())
+            return piped  # type: ignore[no-any-return]
         from .queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())

@@ -90,6 +90,10 @@ class Shipper:
         # ask for it by this number again.
         self.root: int | None = None
         self._required: list[int] = []
+        # What the workers will import when they load what was serialised.
+        self.modules: dict[str, None] = {}
+        # Globals that could not be sent, with the reasons.
+        self.unsent: dict[str, PickleError] = {}
         # Globals that the workers inherited: their values, and definitions for what these refer to.
         self._assumed: dict[str, Any] = {}
         self._walked: dict[str, Definition] = {}
@@ -118,6 +122,11 @@ class Shipper:
             return None
         self._ship({name: None}, {})
         return self._shipped[name]
+
+    def sent(self) -> list[Any]:
+        """The values of the globals that this call has shipped."""
+        space = self._main.space
+        return [space[name] for name in self._shipped if name not in self.unsent]
 
     def _plan(self, func: Any) -> None:
         """Remember what this first function of the call needed, if all of that can be watched."""
@@ -156,6 +165,7 @@ class Shipper:
             data = _pickling.dump(obj, self._maker(ItemPickler, made), label)
             pickler = made[-1]
         self._mind_neighbours(data)
+        self.modules.update(pickler.modules)
         self._ship(pickler.hard, pickler.soft)
         return data
 
@@ -185,6 +195,7 @@ class Shipper:
         with Collector() as met:
             data = _pickling.dump(func, self._maker(CodePickler, made, ()), f"function {name}")
         self._mind_neighbours(data)
+        self.modules.update(made[-1].modules)
         self._ship(made[-1].hard, made[-1].soft)
         _warn_if_large(len(data), f"the function {name}, with what it holds,")
         if made[-1].carries_globals:
@@ -282,6 +293,7 @@ class Shipper:
         whole: Any = bindings if len(group) > 1 else bindings[0]
         with Collector() as met:
             data = _pickling.dump(whole, maker, title, subject=first.value)
+        self.modules.update(made[-1].modules)
         return made[-1], data, met
 
     @staticmethod
@@ -303,6 +315,7 @@ class Shipper:
             self._shipped.update(dict.fromkeys([d.name for d in group]))
         elif group[0].failure is not None:
             self._book.definitions.pop(group[0].name, None)
+            self.unsent[group[0].name] = group[0].failure
             number = self._unsent_number(group[0])
             self._shipped[group[0].name] = None
         else:

@@ -289,6 +289,12 @@ _ADVICE = {
     ("memoryview",): "Send bytes(it) instead.",
     ("manyhands.",): "Pools and their results stay in the process that made them.",
 }
+_OF_FORK = (
+    "The locks that multiprocessing makes for fork, those in its queues too, have no name: only a "
+    "forked child has them. Use manyhands.Queue(), Lock() and so on, which go everywhere; or start "
+    'the process with manyhands.get_context("fork"); or make them with '
+    'multiprocessing.get_context("spawn").'
+)
 _DEFAULT_ADVICE = (
     "Send plain data and make the object in the worker (in the function, or once in the pool's "
     "initializer), or give its class a __reduce__ method."
@@ -298,6 +304,8 @@ _DEFAULT_ADVICE = (
 def advice(culprit: Any, error: BaseException) -> str:
     """What to do about a culprit."""
     name = type_name(culprit)
+    if "created in a fork context" in describe(error):
+        return _OF_FORK
     if "through inheritance" in describe(error):
         name = "multiprocessing."
     for prefixes, text in _ADVICE.items():

@@ -82,6 +82,7 @@ class ValuePickler(Pickler):
         self.dispatch_table: dict[type, Any] = table
         self.main = main
         self.carries_globals = False  # functions of unimportable namespaces take theirs along
+        self.modules: dict[str, None] = {}  # those that must be imported where this is loaded
 
     def refer(self, path: str, obj: Any) -> Any:
         """How to refer to `obj`, which is `__main__.path`; None to send it by value."""
@@ -97,10 +98,16 @@ class ValuePickler(Pickler):
         if kind is FunctionType or kind is LRU_CACHE or issubclass(kind, type):
             return self._definition(obj, kind)
         if issubclass(kind, ModuleType):
+            self._mention(obj.__name__)
             return reduce_module(obj)
+        self._mention(kind.__module__)
         if kind.__reduce__ is not _PLAIN_REDUCE and kind not in self.dispatch_table:
             return self._perhaps_named(obj, kind)
         return NotImplemented
+
+    def _mention(self, module: Any) -> None:
+        if type(module) is str:
+            self.modules[module] = None
 
     def _perhaps_named(self, obj: Any, kind: type) -> Any:
         """An object that may pickle itself as the name of a global (type variables, sentinels)."""
@@ -119,6 +126,7 @@ class ValuePickler(Pickler):
 
     def _definition(self, obj: Any, kind: type) -> Any:
         if by_reference(obj):
+            self._mention(obj.__module__)
             return NotImplemented
         path = self.main.path(obj)
         reference = None if path is None else self.refer(path, obj)
@@ -156,7 +164,9 @@ class ValuePickler(Pickler):
         package = space.get("__package__")
         if package:  # relative imports inside the function look for it
             reads["__package__"] = package
-        return _reads_state(code, reads, self.carry(reads))
+        state = _reads_state(code, reads, self.carry(reads))
+        self.modules.update(dict.fromkeys(state.get("submodules", ())))
+        return state
 
 
 def _reads_state(code: CodeType, reads: dict[str, Any], carried: dict[str, Any]) -> dict[str, Any]:

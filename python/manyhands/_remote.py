@@ -31,7 +31,7 @@ from _pickle import loads as _loads
 from functools import partial
 from io import BytesIO
 
-from . import _culprit, _namespace, _pickling
+from . import _culprit, _missing, _pickling
 from ._globals import Main
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ _BASE: Any = BaseException  # for its descriptors, which work whatever a class o
 def dumps_exception(exc: BaseException, note: str | None = None) -> bytes:
     """Bytes for an exception that a task raised, and for a note to add to it in the parent."""
     text = _traceback_text(exc)
-    exc = _safe(lambda: _explained(exc)) or exc
+    exc = _safe(lambda: _missing.explained(exc)) or exc
     facts = {
         "type_name": _safe(lambda: _culprit.type_name(exc)) or "an exception",
         "message": _culprit.describe(exc)[:_MAX_TEXT],
@@ -64,23 +64,6 @@ def dumps_exception(exc: BaseException, note: str | None = None) -> bytes:
         "traceback": text,
     }
     return _dumps((_body(exc), facts, note), 5)
-
-
-def _explained(exc: BaseException) -> BaseException:
-    """The reason why a global is missing, if that is what a NameError is about."""
-    name = exc.name if isinstance(exc, NameError) else None
-    why = _namespace.why_unsent(name) if isinstance(name, str) else None
-    if why is None:
-        return exc
-    from .errors import PicklingError
-
-    text = (
-        f"the global {name!r} of __main__ could not be sent to the workers, and no worker code "
-        f"has set it: {why}"
-    )
-    explained = PicklingError(text, path=f"global {name!r}")
-    explained.__cause__ = exc
-    return explained
 
 
 def _body(exc: BaseException) -> bytes | None:

@@ -13,7 +13,7 @@ import sys
 from _thread import allocate_lock
 from _weakref import ref
 
-from . import _code, _default, _logs, _neighbours, _snapshot
+from . import _code, _default, _early, _logs, _neighbours, _snapshot
 from ._again import NO_LIMITS
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
 from ._options import at_least_one, check_method
@@ -133,13 +133,14 @@ class Crew:
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         self._options = options
+        self._homes: set[Any] = set()
         self._imported: set[str] = set()
         self._released = False
         self._parcel = _neighbours.Parcel(inherited=options.inherits())
         self._singles: dict[Any, tuple[Any, Task]] = {}
         self._streams: list[Stream] = []
         self._lock = allocate_lock()
-        environ = options.environ()
+        self._environ = environ = options.environ()
         by_template = options.method == "template"
         # The template's workers are told at the first call.
         snapshot = self._snapshot(None if by_template else self._logs())
@@ -197,7 +198,7 @@ class Crew:
             number = shipper.function(initializer)
             arguments = shipper.dumps(initargs, "initargs")
         self._parcel.keep(initargs, arguments)
-        self._import_module_of(initializer)
+        self._import_early(initializer, shipper.modules)
         name = _code.describe(initializer)
         self.engine.set_initializer(name, [*required, number], arguments, met)
 
@@ -209,7 +210,7 @@ class Crew:
             raise TypeError(f"the first argument must be callable, not {func!r}")
         shipper, required = self._shipping()
         number = shipper.function(plan.limits.around(func))
-        self._import_module_of(func)
+        self._import_early(func, shipper.modules)
         code = (number, required, shipper.root == number)
         name = _code.describe(func)
         return self.engine.task(code, name, self._shipping, plan.engine_plan, display)
@@ -229,14 +230,18 @@ class Crew:
             self._singles[key] = (func, task)
         return task
 
-    def _import_module_of(self, func: Callable[..., Any]) -> None:
-        """Let the template import the function's module, so that workers are born with it."""
-        module = getattr(func, "__module__", None)
-        if self._options.method != "template" or module in self._imported:
+    def _import_early(self, func: Callable[..., Any], mentioned: Iterable[str]) -> None:
+        """Let the template import what the function refers to: workers are born with it."""
+        home = getattr(func, "__module__", None)
+        if self._options.method != "template" or (home in self._homes and not mentioned):
             return
-        self._imported.add(module or "")
-        if isinstance(module, str) and _code.is_reference(func) and module != "builtins":
-            self.engine.preload(module)
+        self._homes.add(home)
+        new = [name for name in _early.modules([func], mentioned) if name not in self._imported]
+        # What the template imports sees the environment in which the template was started.
+        if new and self._options.environ() == self._environ:
+            self._imported.update(new)
+            for module in new:
+                self.engine.preload(module)
         self._release()
 
     def _release(self) -> None:

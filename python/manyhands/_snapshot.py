@@ -12,7 +12,7 @@ import os
 import sys
 from _pickle import dumps, loads
 
-from . import _neighbours
+from . import _filters, _neighbours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def take(
             "path": list(sys.path),
             "argv": list(getattr(sys, "argv", [])),
             "umask": _umask(),
-            "filters": _filters(),
+            "filters": _filters.take(),
             "file": getattr(main, "__file__", None),
             "authkey": _neighbours.authkey(),
             "tracker": _neighbours.tracker(),
@@ -101,7 +101,7 @@ def restore(state: Mapping[str, Any]) -> None:
     if state["umask"] is not None:
         os.umask(state["umask"])
     if state["filters"] is not None:
-        _restore_filters(state["filters"])
+        _filters.restore(state["filters"])
     if state["file"] is not None:
         sys.modules["__main__"].__dict__.setdefault("__file__", state["file"])
     if state["authkey"] is not None:
@@ -140,32 +140,3 @@ def _umask() -> int | None:
     except OSError:
         pass
     return None
-
-
-def _filters() -> list[bytes] | None:
-    """The warning filters, each pickled alone: one whose category cannot travel is left out."""
-    if "warnings" not in sys.modules:
-        return None
-    pickled = []
-    for entry in sys.modules["warnings"].filters:
-        try:
-            pickled.append(dumps(entry, 5))
-        except Exception:  # noqa: BLE001, S112 - whatever a category's pickling may raise
-            continue
-    return pickled
-
-
-def _restore_filters(pickled: list[bytes]) -> None:
-    import warnings
-
-    filters = []
-    for entry in pickled:
-        try:
-            filters.append(loads(entry))
-        except Exception:  # noqa: BLE001, S112 - a category that cannot be imported here
-            continue
-    current: Any = warnings.filters
-    if filters != current:
-        current[:] = filters
-        if hasattr(warnings, "_filters_mutated"):
-            warnings._filters_mutated()  # noqa: SLF001 - forgets what was decided by the old ones

@@ -2,8 +2,9 @@
 
 A module that was imported may have looked at the environment. So a process whose environment is
 another than that of the template's start is forked from one that has imported nothing of the
-program: a process with `env=` from a second, plain one, and when this process's environment has
-changed the first one is replaced. Processes keep the template that forked them until they end.
+program: a process with `env=` from a second, plain one. So is the first process after this
+process's environment has changed; when it stays as it is the first template is replaced. Processes
+keep the template that forked them until they end.
 
 Refuses: to be used in a forked copy of the program; that starts its own.
 """
@@ -14,13 +15,13 @@ import os
 from _thread import allocate_lock
 from multiprocessing import spawn, util
 
-from ._codebook import is_reference
+from . import _early
 from ._native import ProcessTemplate
 from ._template import command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 # Changes all the time and is read by nobody but whoever sets it.
@@ -43,34 +44,38 @@ class Template:
         """Whether a process with this environment may be forked from it."""
         return not self.imported or self.environment == _settled(environment)
 
-    def preload(self, target: Any) -> None:
-        """Import the module of a callable or class, so that processes are born with it."""
-        module = getattr(target, "__module__", None)
-        if not isinstance(module, str) or module in self.imported or module == "builtins":
-            return
-        if is_reference(target) and not module.startswith("manyhands."):
-            self.imported.add(module)
-            self.native.preload(module)
+    def preload(self, modules: Iterable[str]) -> None:
+        """Import modules, so that the processes that are forked from now on are born with them."""
+        for module in modules:
+            if module not in self.imported:
+                self.imported.add(module)
+                self.native.preload(module)
 
 
 _lock = allocate_lock()
 _main: Template | None = None
 _plain: Template | None = None
+_strange: dict[str, str] | None = None  # an environment that the first template did not suit
 
 
-def template_for(process: Any, target: Any, environment: Mapping[str, str]) -> Template:
-    """The template for a process that calls `target`."""
-    global _main, _plain  # noqa: PLW0603 - one of each per program
+def template_for(
+    process: Any, environment: Mapping[str, str], mentioned: Iterable[str]
+) -> Template:
+    """The template for a process whose pickle mentions these modules."""
+    global _main, _plain, _strange  # noqa: PLW0603 - one of each per program
     with _lock:
-        if _main is None or not (_main.suits(environment) or process._env):
+        _main = _main or _made()
+        if not _main.suits(environment):
+            settled = None if process._env else _settled(environment)
+            if settled is None or settled != _strange:
+                _strange = settled or _strange
+                _plain = _plain or _made()
+                return _plain
             _main = _made()
-        if process._env:
-            if _main.suits(environment):
-                return _main
-            _plain = _plain or _made()
-            return _plain
-        _main.preload(type(process))
-        _main.preload(getattr(target, "__func__", target))
+        if not process._env:
+            target = getattr(process, "_target", None)
+            callables = (type(process), getattr(target, "__func__", target))
+            _main.preload(_early.modules(callables, mentioned))
         return _main
 
 
@@ -95,9 +100,9 @@ def _settled(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _forget() -> None:
-    global _lock, _main, _plain  # noqa: PLW0603 - one of each per program
+    global _lock, _main, _plain, _strange  # noqa: PLW0603 - one of each per program
     _lock = allocate_lock()
-    _main = _plain = None
+    _main = _plain = _strange = None
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -18,13 +18,14 @@ from multiprocessing import context as _context
 from multiprocessing import util
 from multiprocessing.reduction import ForkingPickler
 
-from . import _code, _handles, _preparation, _snapshot, _templates
+from . import _code, _handles, _missing, _preparation, _snapshot, _templates
 from ._child import DupFd
 from ._popen import UNKNOWN
 from ._popen import Popen as _Popen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from ._native import Collector
@@ -49,9 +50,8 @@ class Popen(_Popen):
 
     def _launch(self, process: Any) -> None:
         environment = _preparation.environment(process)
-        target = getattr(process, "_target", None)
-        self._template = _templates.template_for(process, target, environment)
-        data = self._pickled(process, environment)
+        data, modules = self._pickled(process, environment)
+        self._template = _templates.template_for(process, environment, modules)
         lifeline, held = os.pipe()
         try:
             self._id, self.pid, self.sentinel = self._template.native.start(
@@ -69,7 +69,8 @@ class Popen(_Popen):
         self._hold(held, self.sentinel)
         self._end = util.Finalize(self, self._template.native.forget, (self._id,))
 
-    def _pickled(self, process: Any, environment: dict[str, str]) -> bytes:
+    def _pickled(self, process: Any, environment: dict[str, str]) -> tuple[bytes, Iterable[str]]:
+        """What the process is told, and the modules that it will import when it reads that."""
         # Shared objects that the code refers to: there until the child has ended.
         self._kept: list[Collector] = []
         blobs: list[bytes] = []
@@ -88,9 +89,10 @@ class Popen(_Popen):
             body = shipper.dumps(process, "process")
         finally:
             _context.set_spawning_popen(None)
+        _missing.check(process, shipper.unsent, shipper.sent())
         snapshot = _snapshot.take(environment, ())
         code = [blobs[number] for number in needed]
-        return dumps((snapshot, _standard_state(), world, code, body), 5)
+        return dumps((snapshot, _standard_state(), world, code, body), 5), shipper.modules
 
     def _reap(self, timeout: float | None) -> int | None:
         limit = None if timeout is None else _PATIENCE

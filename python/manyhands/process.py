@@ -85,8 +85,23 @@ class BaseProcess(_standard.BaseProcess):
         # The standard library's default method is none of ours to set.
         self._start_method = None
         standard: Any = super()
+        own: Any = self
+        own.run = self._run_told
         code: int = standard._bootstrap(_arrival.take_lifeline(parent_sentinel))
         return code
+
+    def _run_told(self) -> None:
+        """Run, and say of a global that is missing why it is."""
+        del self.__dict__["run"]
+        try:
+            self.run()
+        except NameError as error:
+            from . import _missing
+
+            told = _missing.explained(error)
+            if told is error:
+                raise
+            raise told from error
 
 
 def current_process() -> _standard.BaseProcess:

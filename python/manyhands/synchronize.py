@@ -167,6 +167,42 @@ class Barrier(_native.Barrier):
         return f"<{name}: waiters={self.n_waiting}/{self.parties}>"
 
 
+class _SemLock:
+    """What the standard library's queues look at in a lock or semaphore: its `_semlock`."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self.acquire, self.release = lock.acquire, lock.release
+
+    @property
+    def maxvalue(self) -> int:
+        """How often it can be taken."""
+        bound: int = getattr(self._lock, "_bound", 1)
+        return bound
+
+    def _get_value(self) -> int:
+        if isinstance(self._lock, Semaphore):
+            return self._lock.get_value()
+        return 0 if self._lock.locked() else 1
+
+    def _is_zero(self) -> bool:
+        return self._get_value() == 0
+
+    def _is_mine(self) -> bool:
+        mine: bool = self._lock._is_mine()  # noqa: SLF001 - a class of ours
+        return mine
+
+    def _count(self) -> int:
+        count: int = getattr(self._lock, "_count", self._is_mine)()
+        return int(count)
+
+
+# For `multiprocessing.queues`, which `concurrent.futures` builds over locks of the context it is
+# given. Not natively: it is asked for by nobody else.
+for _kind in (Lock, RLock, Semaphore):
+    _kind._semlock = property(_SemLock)  # type: ignore[union-attr] # noqa: SLF001 - ours
+
+
 def _travel(obj: Any, **options: Any) -> tuple[Any, ...]:
     from . import _handles
 

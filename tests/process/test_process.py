@@ -139,6 +139,16 @@ def test_sockets_and_standard_locks_travel_as_arguments(context):
     assert process.exitcode == 0
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11, 5), reason="older ones send them as if they had names"
+)
+def test_standard_locks_of_a_fork_are_refused_with_what_to_do():
+    queue = multiprocessing.get_context("fork").Queue()
+    process = manyhands.get_context("template").Process(target=print, args=(queue,))
+    with pytest.raises(manyhands.PicklingError, match=r"Use manyhands.Queue\(\).*spawn"):
+        process.start()
+
+
 # How it ends
 
 

@@ -3,10 +3,13 @@
 //! A child of fork has only the thread that called it: a lock that another thread held stays
 //! locked for ever. So this refuses where there is another thread, and is sound because nobody
 //! else can start one meanwhile. A language that runs its own hooks around a fork forks by itself.
+//! A fork whose child does nothing but end ([`fork_and_end`]) is sound with any threads.
 #![expect(unsafe_code, reason = "fork belongs to the C library")]
 
 use std::fs::read_dir;
 use std::io;
+
+use crate::process::exit_now;
 
 /// Forks; gives the number of the child in the parent, and `None` in the child.
 ///
@@ -39,6 +42,31 @@ pub fn fork_alone() -> io::Result<Option<i32>> {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
         pid => Ok(Some(pid)),
+    }
+}
+
+/// Forks a child that ends at once; gives its number. What it is good for is what the handlers of
+/// forks do in this process: a library that is made to survive a fork stops its threads before it.
+///
+/// # Errors
+///
+/// `EAGAIN` at the limit of processes, `ENOMEM`.
+///
+/// # Examples
+///
+/// ```
+/// use manyhands_os::{fork::fork_and_end, process::{ExitStatus, PidFd, reap}};
+///
+/// let child = PidFd::open(fork_and_end()?)?;
+/// assert_eq!(reap(&child)?, ExitStatus::Exited(0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn fork_and_end() -> io::Result<i32> {
+    // SAFETY: the child, which may find any lock taken for ever, takes none: it ends at once.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => exit_now(0),
+        pid => Ok(pid),
     }
 }
 

@@ -26,6 +26,7 @@
 //! | `outbox` | reports on their way to the pool |
 //! | `offspring` | a forked child on its way to being a worker |
 //! | [`checks`] | whether this process may fork |
+//! | `resting` | threads that are stopped before a fork |
 //! | `protocol` | the messages |
 //!
 //! The steps, and what holds when either side is killed at each of them, are told in
@@ -42,6 +43,7 @@ mod offspring;
 mod outbox;
 pub mod processes;
 mod protocol;
+mod resting;
 pub mod server;
 mod tending;
 mod workers;

@@ -36,6 +36,7 @@ use super::host::{Fork, Host, Role, Step, WorkerStart};
 use super::offspring::{Offspring, Orders};
 use super::outbox::Outbox;
 use super::protocol::{CONTROL_FD, FDS_MAX, MESSAGE_MAX, PARENT_FD, Report, Request, VERSION};
+use super::resting::unsafe_at_fork;
 use super::workers::Workers;
 
 /// Why [`run`] returned.
@@ -201,7 +202,7 @@ impl<'h> Server<'h> {
         }
         let outcome = self.host.import(module);
         set_parent_death_signal(None)?;
-        let unfit = unsafe_after_import()
+        let unfit = unsafe_at_fork()
             .or_else(unsafe_for_template)
             .or_else(|| self.host.unfit().map(Reason::Host));
         self.host.reached(Step::Imported);

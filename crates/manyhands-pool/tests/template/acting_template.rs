@@ -9,7 +9,7 @@
 //! | `ACT_MARK` | a file that is made by who reaches it first, so that it happens once |
 #![forbid(unsafe_code)]
 
-use manyhands_os::fork::fork_alone;
+use manyhands_os::fork::{at_fork, fork_alone};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{PidFd, Signal, exit_now, own_group, own_pid, parent_pid, reap};
 use manyhands_os::signals::ignore;
@@ -22,7 +22,10 @@ use std::fs::{File, OpenOptions, read_dir, read_link, read_to_string};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
-use std::{env, process, thread};
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::{env, process};
 
 /// Imports nothing, but does what the name of the module says.
 struct Actor {
@@ -34,6 +37,7 @@ impl Host for Actor {
         match module {
             "missing" => return Err("No module named 'missing'".into()),
             "threads" => drop(thread::spawn(wait_for_ever)),
+            "resting" => start_resting_thread().map_err(|error| error.to_string())?,
             "sigterm" => ignore(Signal::TERM).map_err(|error| error.to_string())?,
             "sigchld" => ignore(Signal::CHILD).map_err(|error| error.to_string())?,
             "env" => self.unfit = Some("it reads ACT_MARK".into()),
@@ -65,6 +69,27 @@ impl Host for Actor {
             let _ = PidFd::open(victim.unwrap_or_else(own_pid)).map(|own| own.signal(Signal::KILL));
         }
     }
+}
+
+/// A thread, and what ends it when it is dropped.
+static RESTING: Mutex<Option<(Sender<()>, JoinHandle<()>)>> = Mutex::new(None);
+
+/// Starts a thread that is stopped before a fork, as OpenBLAS does it.
+fn start_resting_thread() -> io::Result<()> {
+    extern "C" fn stop() {
+        let taken = RESTING.lock().ok().and_then(|mut resting| resting.take());
+        if let Some((sender, thread)) = taken {
+            drop(sender);
+            // It does not panic.
+            let _ = thread.join();
+        }
+    }
+    extern "C" fn nothing() {}
+    at_fork(stop, nothing, nothing)?;
+    let (sender, receiver) = channel::<()>();
+    let thread = thread::spawn(move || while receiver.recv().is_ok() {});
+    *RESTING.lock().map_err(|_| io::ErrorKind::Other)? = Some((sender, thread));
+    Ok(())
 }
 
 fn is_first() -> bool {

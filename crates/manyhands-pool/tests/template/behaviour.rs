@@ -151,6 +151,17 @@ fn modules_that_make_it_unfit_are_dropped_one_by_one() {
 }
 
 #[test]
+fn threads_that_are_stopped_before_a_fork_make_nobody_unfit() {
+    let mut harness = harness();
+    harness.template.import("resting");
+    let facts = harness.ask_worker(1, "facts");
+    harness.wait_exited(1);
+    assert!(facts.lines().any(|line| line == "threads 1"), "{facts}");
+    assert_eq!(harness.notes_with("dropped"), 0, "{:?}", harness.notes);
+    assert_eq!(harness.notes_with("ready"), 1);
+}
+
+#[test]
 fn an_unfit_template_watches_its_workers_until_they_are_gone() {
     let mut harness = harness();
     harness.fork(1, "parent");
