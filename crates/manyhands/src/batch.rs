@@ -122,18 +122,18 @@ impl<'a> Batch<'a> {
 
     /// The next item's argument.
     #[inline]
-    pub(crate) fn argument<T: DeserializeOwned>(&mut self) -> Result<T, Trouble> {
-        codec::take(&mut self.input)
+    pub(crate) fn argument<T: DeserializeOwned + 'static>(&mut self) -> Result<T, Trouble> {
+        codec::take_item(&mut self.input)
     }
 
     /// The item that was begun last has this value.
     #[inline]
-    pub(crate) fn finish<R: Serialize>(&mut self, value: &R) {
+    pub(crate) fn finish<R: Serialize + 'static>(&mut self, value: &R) {
         let Some(slate) = &mut self.slate else { return self.finish_loose(value) };
         let Some(room) = slate.room().get_mut(self.chalked..) else {
             return self.finish_loose(value);
         };
-        match codec::write(value, room) {
+        match codec::write_item(value, room) {
             Ok(len) if self.collecting.is_empty() => {
                 self.chalked += len;
                 self.finished += 1;
@@ -146,13 +146,13 @@ impl<'a> Batch<'a> {
 
     /// A value that is not chalked up: nothing more is run before it is published.
     #[cold]
-    fn finish_loose<R: Serialize>(&mut self, value: &R) {
+    fn finish_loose<R: Serialize + 'static>(&mut self, value: &R) {
         if self.slate.is_some() {
             // It may have been written once, in vain: what it names must be met once.
             let again = std::mem::replace(&mut self.collecting, Collecting::begin());
             drop(again);
         }
-        match codec::append(value, &mut self.loose) {
+        match codec::append_item(value, &mut self.loose) {
             Ok(()) => {
                 self.finished += 1;
                 self.ended = true;

@@ -7,6 +7,7 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::plain;
 use crate::travel::Collecting;
 
 /// Why a value could not be turned into bytes, or bytes into a value.
@@ -114,6 +115,47 @@ impl Flavor for Write<'_> {
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, room: &mut [u8]) -> Result<usize, Trouble> {
     postcard::serialize_with_flavor(value, Write { room, at: 0 })
+}
+
+/// Appends an item or a result: as [`append`], but for plain numbers their bytes.
+#[inline]
+pub(crate) fn append_item<T: Serialize + 'static>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), Trouble> {
+    match plain::len(value) {
+        Some(len) => {
+            out.reserve(len);
+            plain::encode(value, |bytes| out.extend_from_slice(bytes));
+            Ok(())
+        }
+        None => append(value, out),
+    }
+}
+
+/// Writes an item or a result to the front of some room: as [`write`], but for plain numbers their bytes.
+#[inline]
+pub(crate) fn write_item<T: Serialize + 'static>(
+    value: &T,
+    room: &mut [u8],
+) -> Result<usize, Trouble> {
+    let Some(len) = plain::len(value) else { return write(value, room) };
+    let mut rest = room.get_mut(..len).ok_or(postcard::Error::SerializeBufferFull)?;
+    plain::encode(value, |bytes| {
+        let (place, left) = std::mem::take(&mut rest).split_at_mut(bytes.len());
+        place.copy_from_slice(bytes);
+        rest = left;
+    });
+    Ok(len)
+}
+
+/// Takes what [`append_item`] or [`write_item`] wrote.
+#[inline]
+pub(crate) fn take_item<T: DeserializeOwned + 'static>(bytes: &mut &[u8]) -> Result<T, Trouble> {
+    match plain::decode(bytes) {
+        Some(value) => value.ok_or(postcard::Error::DeserializeUnexpectedEnd),
+        None => take(bytes),
+    }
 }
 
 /// A value as bytes, and holds on the blocks that it names.

@@ -20,8 +20,8 @@ struct Plain<F, T, R>(PhantomData<fn(F, T) -> R>);
 impl<F, T, R> Task for Plain<F, T, R>
 where
     F: Fn(T) -> R + Copy,
-    T: DeserializeOwned,
-    R: Serialize,
+    T: DeserializeOwned + 'static,
+    R: Serialize + 'static,
 {
     fn run(&mut self, batch: &mut Batch<'_>) {
         run(batch, conjure::<F>());
@@ -36,8 +36,8 @@ struct With<F, V, T, R> {
 impl<F, V, T, R> Task for With<F, V, T, R>
 where
     F: Fn(&V, T) -> R + Copy,
-    T: DeserializeOwned,
-    R: Serialize,
+    T: DeserializeOwned + 'static,
+    R: Serialize + 'static,
 {
     fn run(&mut self, batch: &mut Batch<'_>) {
         let (function, value) = (conjure::<F>(), &self.value);
@@ -47,7 +47,10 @@ where
 
 /// The loop over a batch.
 #[inline]
-fn run<T: DeserializeOwned, R: Serialize>(batch: &mut Batch<'_>, function: impl Fn(T) -> R) {
+fn run<T: DeserializeOwned + 'static, R: Serialize + 'static>(
+    batch: &mut Batch<'_>,
+    function: impl Fn(T) -> R,
+) {
     while batch.begin() {
         let argument = match batch.argument() {
             Ok(argument) => argument,

@@ -71,6 +71,7 @@ mod handover;
 mod init;
 mod memory;
 mod panics;
+mod plain;
 mod pool;
 mod process;
 mod raised;

@@ -180,7 +180,7 @@ impl<R> Drop for Process<R> {
 }
 
 /// Reads what a dead child has left.
-fn result<R: DeserializeOwned>(
+fn result<R: DeserializeOwned + 'static>(
     child: &Child,
     status: Option<ExitStatus>,
 ) -> Result<R, ProcessError> {
@@ -210,7 +210,7 @@ fn result<R: DeserializeOwned>(
     }
     let mut values = reply.values;
     let value =
-        codec::take(&mut values).map_err(|error| ProcessError::Unreadable(error.to_string()));
+        codec::take_item(&mut values).map_err(|error| ProcessError::Unreadable(error.to_string()));
     drop(held);
     value
 }

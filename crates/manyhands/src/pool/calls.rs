@@ -23,8 +23,8 @@ fn run<T, R, I>(
     items: I,
     mut sink: impl FnMut(Result<R, TaskError>) -> bool,
 ) where
-    T: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    T: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
     I: Iterator<Item = T>,
 {
     let mut flow = match Flow::open(shared, function, items, true) {
@@ -67,8 +67,8 @@ pub(super) fn map<T, R, I>(
     items: I,
 ) -> Result<Vec<R>, TaskError>
 where
-    T: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    T: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
     I: Iterator<Item = T>,
 {
     let mut results = Vec::with_capacity(items.size_hint().0);
@@ -93,8 +93,8 @@ pub(super) fn map_each<T, R, I>(
     items: I,
 ) -> Vec<Result<R, TaskError>>
 where
-    T: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    T: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
     I: Iterator<Item = T>,
 {
     let mut results = Vec::with_capacity(items.size_hint().0);
@@ -106,7 +106,7 @@ where
 }
 
 /// Submits one item.
-pub(super) fn submit<T: Serialize, R>(
+pub(super) fn submit<T: Serialize + 'static, R>(
     shared: &Arc<Shared>,
     function: &Function,
     argument: &T,
@@ -114,7 +114,7 @@ pub(super) fn submit<T: Serialize, R>(
     Handle::of(shared, open(shared, function, argument), function.name)
 }
 
-fn open<T: Serialize>(
+fn open<T: Serialize + 'static>(
     shared: &Shared,
     function: &Function,
     argument: &T,
@@ -124,7 +124,7 @@ fn open<T: Serialize>(
     request.extend_from_slice(&[0; ROOM]);
     begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
     let collecting = Collecting::begin();
-    codec::append(argument, &mut request).map_err(|error| TaskError::Carriage {
+    codec::append_item(argument, &mut request).map_err(|error| TaskError::Carriage {
         item,
         reason: format!("its argument cannot be sent: {error}"),
     })?;
@@ -133,7 +133,7 @@ fn open<T: Serialize>(
 }
 
 /// Runs the function once on each worker; the results by seat.
-pub(super) fn broadcast<R: DeserializeOwned>(
+pub(super) fn broadcast<R: DeserializeOwned + 'static>(
     shared: &Arc<Shared>,
     function: &Function,
 ) -> Vec<Result<R, TaskError>> {

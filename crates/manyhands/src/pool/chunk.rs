@@ -48,7 +48,7 @@ impl Cursor {
 
     /// The next item's result; none at the end.
     #[inline]
-    pub(super) fn next<R: DeserializeOwned>(&mut self) -> Option<Result<R, TaskError>> {
+    pub(super) fn next<R: DeserializeOwned + 'static>(&mut self) -> Option<Result<R, TaskError>> {
         if self.chunk.count == 0 {
             return None;
         }
@@ -65,7 +65,7 @@ impl Cursor {
         };
         let before = rest.len();
         if self.broken.is_none() {
-            match codec::take::<R>(&mut rest) {
+            match codec::take_item::<R>(&mut rest) {
                 Ok(value) => {
                     self.at += before - rest.len();
                     return Some(Ok(value));

@@ -134,7 +134,7 @@ impl Chunks {
 
 impl<T, I> Flow<T, I>
 where
-    T: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned + 'static,
     I: Iterator<Item = T>,
 {
     pub(super) fn open(
@@ -234,7 +234,7 @@ where
             };
             self.fed += 1;
             let before = arguments.len();
-            if let Err(error) = codec::append(&argument, &mut arguments) {
+            if let Err(error) = codec::append_item(&argument, &mut arguments) {
                 apart = Some(Err(format!("its argument cannot be sent: {error}")));
                 break;
             }
@@ -392,7 +392,7 @@ where
     fn send_rest(&mut self, group: &Group, done: u32) {
         let mut rest = &group.arguments[..];
         for index in 0..done.min(group.count) {
-            if index + 1 < group.count && codec::take::<T>(&mut rest).is_err() {
+            if index + 1 < group.count && codec::take_item::<T>(&mut rest).is_err() {
                 return self.lose_rest(group, index + 1);
             }
         }
@@ -401,7 +401,7 @@ where
             let size = self.pace.size(usize::MAX, self.shared.workers).min(group.count - next);
             let from = rest;
             for index in next..next + size {
-                if codec::take::<T>(&mut rest).is_err() {
+                if codec::take_item::<T>(&mut rest).is_err() {
                     return self.lose_rest(group, index);
                 }
             }

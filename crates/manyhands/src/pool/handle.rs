@@ -135,7 +135,7 @@ impl<R> Handle<R> {
     }
 }
 
-impl<R: DeserializeOwned> Handle<R> {
+impl<R: DeserializeOwned + 'static> Handle<R> {
     /// Waits for the result.
     ///
     /// # Errors
@@ -204,7 +204,11 @@ impl<R: DeserializeOwned> Handle<R> {
 }
 
 /// The result of a run of one item.
-fn result<R: DeserializeOwned>(shared: &Shared, item: Item, run: &Run) -> Result<R, TaskError> {
+fn result<R: DeserializeOwned + 'static>(
+    shared: &Shared,
+    item: Item,
+    run: &Run,
+) -> Result<R, TaskError> {
     match &run.body {
         Body::Replies(bytes) => value(item, bytes).0,
         Body::Failed(failure) => Err(shared.failed(item, failure)),
@@ -212,7 +216,7 @@ fn result<R: DeserializeOwned>(shared: &Shared, item: Item, run: &Run) -> Result
 }
 
 /// The results of a run of requests of one item each.
-pub(super) fn results_of<R: DeserializeOwned>(
+pub(super) fn results_of<R: DeserializeOwned + 'static>(
     shared: &Shared,
     function: &'static str,
     run: &Run,
@@ -233,7 +237,7 @@ pub(super) fn results_of<R: DeserializeOwned>(
 }
 
 /// The value in the first of some records, and where that ends.
-fn value<R: DeserializeOwned>(item: Item, bytes: &[u8]) -> (Result<R, TaskError>, usize) {
+fn value<R: DeserializeOwned + 'static>(item: Item, bytes: &[u8]) -> (Result<R, TaskError>, usize) {
     let broken = || TaskError::Refused { item, reason: "its reply is broken".into() };
     let Next::Record { start, end } = record::next(bytes) else { return (Err(broken()), 0) };
     let read = || {
@@ -242,7 +246,7 @@ fn value<R: DeserializeOwned>(item: Item, bytes: &[u8]) -> (Result<R, TaskError>
             return Err(TaskError::raised(item, raised));
         }
         let mut values = reply.values;
-        codec::take(&mut values).map_err(|error| TaskError::Carriage {
+        codec::take_item(&mut values).map_err(|error| TaskError::Carriage {
             item,
             reason: format!("its result cannot be read: {error}"),
         })

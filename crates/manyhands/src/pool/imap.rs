@@ -53,8 +53,8 @@ impl<I: Iterator, R> fmt::Debug for Imap<I, R> {
 impl<I, R> Imap<I, R>
 where
     I: Iterator,
-    I::Item: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    I::Item: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
 {
     pub(super) fn start(
         shared: &Arc<Shared>,
@@ -158,8 +158,8 @@ enum Next<R> {
 impl<I, R> Iterator for Imap<I, R>
 where
     I: Iterator,
-    I::Item: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    I::Item: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
 {
     type Item = Result<R, TaskError>;
 
@@ -185,16 +185,16 @@ where
 impl<I, R> ExactSizeIterator for Imap<I, R>
 where
     I: ExactSizeIterator,
-    I::Item: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    I::Item: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
 {
 }
 
 impl<I, R> std::iter::FusedIterator for Imap<I, R>
 where
     I: Iterator,
-    I::Item: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    I::Item: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
 {
 }
 
@@ -202,8 +202,8 @@ where
 impl<I, R> Imap<I, R>
 where
     I: Iterator,
-    I::Item: Serialize + DeserializeOwned,
-    R: DeserializeOwned,
+    I::Item: Serialize + DeserializeOwned + 'static,
+    R: DeserializeOwned + 'static,
 {
     /// The same results, with a progress bar on standard error while they are taken (feature `indicatif`).
     ///
