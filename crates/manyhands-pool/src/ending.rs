@@ -51,6 +51,8 @@ impl Worker {
         let sentence = self.sentence.take()?;
         let failure = self.verdict(&sentence, reply, false);
         self.kill_at = self.stopping.then(|| Instant::now() + STOP_GRACE);
+        // What is written from now on belongs to another item; without memory nothing is.
+        let _fresh = self.lane.ask_stacks();
         self.lane.pardon();
         Some(failure)
     }

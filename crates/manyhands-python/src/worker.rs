@@ -115,7 +115,7 @@ pub(crate) fn stacks_signal() -> i32 {
 pub(crate) fn interrupt_wanted() -> bool {
     let lane = LANE.lock().unwrap_or_else(PoisonError::into_inner);
     lane.as_ref()
-        .is_some_and(|lane| lane.begun() > lane.replied() && lane.interrupt() + 1 == lane.begun())
+        .is_some_and(|lane| lane.running().is_some_and(|(item, _)| item == lane.interrupt()))
 }
 
 /// What the item that runs is about to raise may be tried again.
