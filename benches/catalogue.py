@@ -2,6 +2,7 @@
 
 import apply_async
 import balance
+import bigdata
 import idle
 import imap
 import launch
@@ -34,6 +35,7 @@ MODULES = (
     pipe,
     queues,
     launch,
+    bigdata,
     waiting,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)

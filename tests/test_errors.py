@@ -28,6 +28,7 @@ EXAMPLES = [
     errors.TaskExit("text"),
     errors.RemoteError(type_name="E", message="m", arguments=["1"], traceback="t", reason="r"),
     errors.CancelledError(),
+    errors.LargeArgumentWarning("text"),
     errors.LargeGlobalWarning("text"),
 ]
 
@@ -70,6 +71,7 @@ def test_pickle_keeps_everything(error, clone):
         (errors.UnpicklingError, [pickle.UnpicklingError, errors.PicklingError]),
         (errors.TaskExit, [RuntimeError, errors.ProcessError]),
         (errors.CancelledError, [concurrent.futures.CancelledError]),
+        (errors.LargeArgumentWarning, [RuntimeWarning]),
         (errors.LargeGlobalWarning, [RuntimeWarning]),
     ],
 )  # fmt: skip

@@ -45,7 +45,8 @@ def collatz_steps(start):
 def test_every_example_has_a_test():
     pools = {"squares", "progress", "initializer", "gil", "demo"}
     talking = {"producer_consumer", "conversation", "counter", "barrier", "shared_array"}
-    tested = {*pools, *talking, "framework", "framework_process", "framework_pool"}
+    data = {"photographs"}
+    tested = {*pools, *talking, *data, "framework", "framework_process", "framework_pool"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -242,3 +243,10 @@ def test_demo_needs_no_numpy(tmp_path, monkeypatch):
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", path)
     assert "4 files" in run(EXAMPLES / "demo.py", 4).stdout
+
+
+def test_photographs(tmp_path):
+    sheet = tmp_path / "sheet.ppm"
+    lines = run(EXAMPLES / "photographs.py", 4, 2, sheet).stdout.splitlines()
+    assert lines[0] == "4 photographs, the same sheet as in one process: True"
+    assert sheet.read_bytes().startswith(b"P6 640 120 255\n")

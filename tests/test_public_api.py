@@ -134,7 +134,10 @@ def test_the_errors_of_the_package_are_those_of_the_module():
     for name in manyhands.__all__:
         if hasattr(manyhands.errors, name):
             assert getattr(manyhands, name) is getattr(manyhands.errors, name)
-    assert set(manyhands.errors.__all__) - set(manyhands.__all__) == {"LargeGlobalWarning"}
+    assert set(manyhands.errors.__all__) - set(manyhands.__all__) == {
+        "LargeArgumentWarning",
+        "LargeGlobalWarning",
+    }
 
 
 def test_the_version_is_the_crates():

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from . import shared_memory as shared_memory
     from . import sharedctypes as sharedctypes
     from . import synchronize as synchronize
+    from ._arrays import copy, empty, share, zeros
     from ._executor import Executor
     from ._local import ThreadPool
     from ._pool import Pool
@@ -157,8 +158,10 @@ __all__ = [
     "WorkerDied",
     "active_children",
     "allow_connection_pickling",
+    "copy",
     "cpu_count",
     "current_process",
+    "empty",
     "freeze_support",
     "get_all_start_methods",
     "get_context",
@@ -172,7 +175,9 @@ __all__ = [
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "share",
     "worker",
+    "zeros",
 ]
 
 _CONTEXT = (
@@ -182,6 +187,7 @@ _CONTEXT = (
 _HOMES = {
     **dict.fromkeys(_CONTEXT.split(), "context"),
     **dict.fromkeys(("active_children", "current_process", "parent_process"), "process"),
+    **dict.fromkeys(("copy", "empty", "share", "zeros"), "_arrays"),
     "Executor": "_executor",
     "Pool": "_pool",
     "item_seed": "_seeds",

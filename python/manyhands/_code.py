@@ -27,10 +27,10 @@ from functools import partial
 from io import BytesIO
 from types import FunctionType
 
-from . import _namespace, _neighbours, _pickling
+from . import _cargo, _namespace, _neighbours, _pickling
 from ._codebook import Codebook, Definition, Plan, is_reference, mark_of
 from ._globals import Main
-from ._native import Collector
+from ._native import Collector, begin_anew
 from ._order import components
 from ._shipping import Binding, Call, CodePickler, ItemPickler
 from ._stable import watch
@@ -162,6 +162,7 @@ class Shipper:
             raise
         except BaseException:  # noqa: BLE001 (tried again with all means, then explained)
             made: list[ItemPickler] = []
+            begin_anew()
             data = _pickling.dump(obj, self._maker(ItemPickler, made), label)
             pickler = made[-1]
         self._mind_neighbours(data)
@@ -192,27 +193,27 @@ class Shipper:
         """Ship a callable that has no blob of its own."""
         name = describe(func)
         made: list[CodePickler] = []
-        with Collector() as met:
+        with Collector(cargo=True) as met:
             data = _pickling.dump(func, self._maker(CodePickler, made, ()), f"function {name}")
         self._mind_neighbours(data)
         self.modules.update(made[-1].modules)
         self._ship(made[-1].hard, made[-1].soft)
-        _warn_if_large(len(data), f"the function {name}, with what it holds,")
+        _warn_if_large(_cargo.size(data, met), f"the function {name}, with what it holds,")
         if made[-1].carries_globals:
             number = self._root_number(name, data + self._book.stamp(made[-1].hard), met)
         else:
             # The same bytes refer to other objects once a global that they name has changed.
             data += self._book.stamp(made[-1].hard)
-            number = self.root = self._register(data, name, met)
+            number = self.root = self._register(_packed(data, met), name, met)
         self._need(number)
         return number
 
     def _root_number(self, name: str, data: bytes, met: Collector) -> int:
         """Register a function whose loading sets globals of a namespace that is not `__main__`."""
-        mark = mark_of(data)
+        mark = _cargo.mark(data, met, mark_of)
         known = self._book.roots.get(name)
         if known is None or known[0] != mark:
-            number = self._register(self._book.distinct(data), name, met)
+            number = self._register(_packed(self._book.distinct(data), met), name, met)
             known = self._book.roots[name] = (mark, number)
         return known[1]
 
@@ -274,7 +275,8 @@ class Shipper:
         except PickleError as error:
             made.failure = error
             return made
-        made.hard, made.soft, made.mark = pickler.hard, pickler.soft, mark_of(data)
+        made.hard, made.soft = pickler.hard, pickler.soft
+        made.mark = _cargo.mark(data, met, mark_of)
         made.data, made.met = data, met
         made.soft.update(dict.fromkeys(self._main.partners(value)))
         made.guards = watch(name, value, self._main)
@@ -291,7 +293,7 @@ class Shipper:
         first = group[0]
         title = _title(first.name, first.value)
         whole: Any = bindings if len(group) > 1 else bindings[0]
-        with Collector() as met:
+        with Collector(cargo=True) as met:
             data = _pickling.dump(whole, maker, title, subject=first.value)
         self.modules.update(made[-1].modules)
         return made[-1], data, met
@@ -328,9 +330,9 @@ class Shipper:
         current = d.number is not None and self._book.is_current([d.name], d.number)
         if d.number is None or not current or d.stamp != stamp:
             data, met = d.data, d.met
-            if data is None:
+            if data is None or met is None:
                 _, data, met = self._pickle_definitions([d])
-            _warn_if_large(len(data), f"the global {d.name!r}")
+            _warn_if_large(_cargo.size(data, met), f"the global {d.name!r}")
             d.number = self._set_names(data, [d.name], met)
             d.data = d.met = None
             d.stamp = stamp
@@ -344,7 +346,7 @@ class Shipper:
         if known is not None and known[0] == marks and self._book.is_current(names, known[1]):
             return known[1]
         _, data, met = self._pickle_definitions(group)
-        _warn_if_large(len(data), "the globals " + ", ".join(names))
+        _warn_if_large(_cargo.size(data, met), "the globals " + ", ".join(names))
         number = self._set_names(data, names, met)
         self._book.groups[names] = (marks, number)
         return number
@@ -355,17 +357,17 @@ class Shipper:
         if known is not None and known[0] == reason and self._book.is_current([d.name], known[1]):
             return known[1]
         data = dumps(Call(_namespace.mark_unsent, (d.name, reason)), 5)
-        number = self._set_names(data, [d.name])
+        number = self._set_names(data, [d.name], Collector())
         self._book.unsent[d.name] = (reason, number)
         return number
 
-    def _set_names(self, data: bytes, names: Sequence[str], met: Collector | None = None) -> int:
+    def _set_names(self, data: bytes, names: Sequence[str], met: Collector) -> int:
         """Register a blob that sets these names."""
         self._mind_neighbours(data)
         if any(name in self._book.current for name in names):
             data = self._book.distinct(data)
             self._book.plans.clear()  # they hold the numbers that were current until now
-        number = self._register(data, ", ".join(names), met or Collector())
+        number = self._register(_packed(data, met), ", ".join(names), met)
         self._book.current.update(dict.fromkeys(names, number))
         return number
 
@@ -380,6 +382,10 @@ def describe(func: Any) -> str:
     except Exception:  # noqa: BLE001 (an object's attributes may raise whatever they like)
         name = None
     return name if isinstance(name, str) else kind.__qualname__
+
+
+def _packed(data: bytes, met: Collector) -> bytes:
+    return _cargo.pack(data, met, _pickling.install)
 
 
 def _title(name: str, value: Any) -> str:
@@ -406,14 +412,4 @@ def _warn_if_large(size: int, what: str) -> None:
         "workers instead, with the pool's initializer, or pass the items only the part that they "
         "need."
     )
-    warnings.warn(text, LargeGlobalWarning, stacklevel=_caller())
-
-
-def _caller() -> int:
-    """The stack level of the first frame outside this package."""
-    frame = sys._getframe(1)  # noqa: SLF001 (what warnings itself walks)
-    level = 1
-    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
-        frame = frame.f_back
-        level += 1
-    return level
+    warnings.warn(text, LargeGlobalWarning, stacklevel=_cargo.caller())

@@ -29,22 +29,30 @@ from ._native_sync import Event as Event
 from ._native_sync import Lock as Lock
 from ._native_sync import RLock as RLock
 from ._native_sync import Semaphore as Semaphore
+from ._native_world import Cargo as Cargo
 from ._native_world import Collector as Collector
 from ._native_world import Memory as Memory
 from ._native_world import Synchronized as Synchronized
+from ._native_world import adopt_cargo as adopt_cargo
 from ._native_world import attach_world as attach_world
+from ._native_world import begin_anew as begin_anew
 from ._native_world import collect as collect
 from ._native_world import collecting as collecting
 from ._native_world import home_world as home_world
 from ._native_world import known_worlds as known_worlds
 from ._native_world import leave as leave
+from ._native_world import locate_cargo as locate_cargo
+from ._native_world import stow_buffer as stow_buffer
 from ._native_world import sweep as sweep
+from ._native_world import usage as usage
+from ._native_world import watch_types as watch_types
 
 __all__ = [
     "AsyncResult",
     "Atomic",
     "Barrier",
     "BoundedSemaphore",
+    "Cargo",
     "Collector",
     "Condition",
     "Engine",
@@ -66,9 +74,11 @@ __all__ = [
     "Synchronized",
     "Task",
     "WorkerEnd",
+    "adopt_cargo",
     "adopt_pipe",
     "adopt_queue",
     "attach_world",
+    "begin_anew",
     "collect",
     "collecting",
     "cpu_count",
@@ -84,6 +94,7 @@ __all__ = [
     "lead_group",
     "leave",
     "leave_interpreter",
+    "locate_cargo",
     "mark_again",
     "new_pipe",
     "run_process_template",
@@ -91,9 +102,12 @@ __all__ = [
     "run_worker",
     "spawn_member_of_group",
     "stacks_signal",
+    "stow_buffer",
     "sweep",
+    "usage",
     "wait_dead",
     "watch_parent",
+    "watch_types",
 ]
 
 def cpu_count() -> int:

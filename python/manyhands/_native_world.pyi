@@ -6,16 +6,23 @@ from types import TracebackType
 from typing import Any, Self, final
 
 __all__ = [
+    "Cargo",
     "Collector",
     "Memory",
     "Synchronized",
+    "adopt_cargo",
     "attach_world",
+    "begin_anew",
     "collect",
     "collecting",
     "home_world",
     "known_worlds",
     "leave",
+    "locate_cargo",
+    "stow_buffer",
     "sweep",
+    "usage",
+    "watch_types",
 ]
 
 def attach_world(fd: int) -> int:
@@ -37,17 +44,69 @@ def leave() -> None:
 def sweep() -> None:
     """Give back what dead processes held: for whoever learns of a death."""
 
+def usage() -> tuple[int, int, int, int]:
+    """What the home world holds, in bytes: reserved, of that free, the budget; and its blocks."""
+
 def collect(world: int, handle: int) -> bool:
     """Note a block with this thread's innermost collector; whether there is one."""
 
 def collecting() -> bool:
     """Whether somebody collects in this thread."""
 
+def stow_buffer(buffer: Any) -> bool:
+    """Take a large buffer out of what is being pickled; whether it stays in.
+
+    For pickle's `buffer_callback`: it stays in unless this thread's innermost collector takes
+    cargo.
+
+    Raises:
+        MemoryError: if there is no room, or MANYHANDS_MEMORY would be passed.
+    """
+
+def begin_anew() -> None:
+    """Say that what is pickled with the innermost collector is pickled anew, from the start."""
+
+def adopt_cargo(world: int, handle: int, offset: int, size: int) -> Cargo:
+    """Another process's piece of shared memory, by its name.
+
+    It can only be read, unless it was made to be written by all who have it.
+    """
+
+def locate_cargo(address: int, size: int) -> Cargo | None:
+    """The shared memory in which so many bytes at an address of this process lie, if they do."""
+
+def watch_types(types: list[type]) -> None:
+    """From now on pickle what is of these types, or holds them, by `manyhands._reducers`."""
+
+@final
+class Cargo:
+    """A piece of shared memory with the buffer protocol: there as long as the object lives.
+
+    Raises:
+        MemoryError: if there is no room, or MANYHANDS_MEMORY would be passed.
+    """
+
+    def __new__(cls, size: int, zeroed: bool) -> Self: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+    @staticmethod
+    def passing(size: int) -> Cargo:
+        """A new piece of memory for what is being pickled: whoever gets the item has it."""
+
+    def name(self) -> tuple[int, int, int, int]:
+        """Its name for other processes: id of the world, handle, offset and length."""
+
+    def freeze(self) -> None:
+        """From now on nobody writes it: who gets it, gets it to read."""
+
 @final
 class Collector:
-    """Collects what is met while its `with` block pickles, and keeps it alive as long as itself."""
+    """Collects what is met while its `with` block pickles, and keeps it alive as long as itself.
 
-    def __new__(cls) -> Self: ...
+    With `cargo` it also takes the large buffers that pickle hands to `stow_buffer`.
+    """
+
+    def __new__(cls, cargo: bool = False) -> Self: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -58,6 +117,9 @@ class Collector:
     ) -> None: ...
     def names(self) -> list[tuple[int, int]]:
         """What was met: id of the world, and handle."""
+
+    def cargo(self) -> list[Cargo]:
+        """The buffers that are not in the pickle that was made, in order, to be read."""
 
 @final
 class Memory:

@@ -22,8 +22,9 @@ from functools import partial
 from io import BytesIO
 from types import MethodType
 
-from . import _culprit, _namespace, _neighbours
+from . import _culprit, _namespace, _neighbours, _reducers
 from ._globals import Main
+from ._native import begin_anew
 from ._reduce import ValuePickler, own_reducers, reduce_stream
 
 TYPE_CHECKING = False
@@ -79,6 +80,7 @@ def care() -> int:
     0: with everything. 1: with what does not mention named memory, which would start a tracker
     where it arrives. 2: with nothing; see `needs_forking_pickler`.
     """
+    _reducers.own()
     return 2 if needs_forking_pickler() else int("multiprocessing.shared_memory" in sys.modules)
 
 
@@ -96,6 +98,7 @@ def reducers(*, rare: bool = False) -> dict[type, Any]:
     table.update((kind, reducer) for kind, reducer in registered if kind not in _WORSE)
     table.update(own_reducers())
     table.update(_neighbours.reducers())
+    table.update(_reducers.own())
     # Whatever stands for standard output at the moment: a notebook's stream, a test runner's.
     streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
     table.update((type(stream), reduce_stream) for stream in streams)
@@ -147,6 +150,7 @@ def _dump(obj: Any, maker: Maker, file: Any) -> bytes:
     try:
         maker(file, reducers()).dump(obj)
     except (TypeError, AttributeError, _StandardPicklingError):
+        begin_anew()
         file = type(file)()
         maker(file, reducers(rare=True)).dump(obj)
     return file.getvalue() if isinstance(file, BytesIO) else b""
@@ -201,13 +205,24 @@ def loads(data: bytes, label: str = "a value") -> Any:
         raise _culprit.cannot_load(data, error, label) from error
 
 
-def install(data: bytes) -> Any:
+def loads_cargo(data: Any, buffers: list[Any] | None, label: str = "a value") -> Any:
+    """Unpickle a value that lies in shared memory, or has buffers there; raises like `loads`."""
+    try:
+        return _loads(data, buffers=buffers)
+    except _culprit.Interrupts.kinds:
+        raise
+    except BaseException as error:
+        raise _culprit.cannot_load(bytes(data), error, label) from error
+
+
+def install(data: bytes, buffers: list[Any] | None = None) -> Any:
     """Load a piece of code that a Shipper made: the function to call, or a definition.
 
-    Definitions set their names in `__main__` by the rule of `_namespace`. Raises like `loads`.
+    Definitions set their names in `__main__` by the rule of `_namespace`. `buffers` are those that
+    lie beside the bytes. Raises like `loads`.
     """
     try:
-        return _namespace.CodeUnpickler(BytesIO(data)).load()
+        return _namespace.CodeUnpickler(BytesIO(data), buffers=buffers).load()
     except _culprit.Interrupts.kinds:
         raise
     except BaseException as error:

@@ -14,9 +14,10 @@ import os
 import sys
 from multiprocessing import context as _context
 from multiprocessing import spawn
-from multiprocessing.reduction import dump
+from multiprocessing.reduction import ForkingPickler, dump
 
-from . import _arrival, _handles
+from . import _arrival, _cargo, _handles, _pickling, _reducers
+from ._native import Collector, stow_buffer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,11 +58,23 @@ def pickled(popen: Any, process: Any, lifeline: int, *, direct: bool) -> memoryv
             "bound": popen.bound,
             "creator": _arrival.creator() if direct else None,
         }
-        dump({"manyhands": _First(first), "world": _handles.passport(popen), **standard}, buffer)
-        dump(process, buffer)
+        passport = _handles.passport(popen)
+        dump({"manyhands": _First(first), "world": passport, **standard}, buffer)
+        buffer.write(_body(process, passport))
     finally:
         _context.set_spawning_popen(None)
     return buffer.getbuffer()
+
+
+def _body(process: Any, passport: _handles.Passport) -> bytes:
+    """The process object; the passport keeps its large buffers until the child has ended."""
+    file = io.BytesIO()
+    with Collector(cargo=True) as met:
+        pickler = ForkingPickler(file, 5, True, stow_buffer)
+        _reducers.add_to(pickler)
+        pickler.dump(process)
+    passport.keep(met)
+    return _cargo.pack(file.getvalue(), met, _pickling.loads_cargo)
 
 
 def environment(process: Any) -> dict[str, str]:

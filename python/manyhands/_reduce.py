@@ -43,6 +43,7 @@ from ._globals import (
     names_read,
     submodules_used,
 )
+from ._native import stow_buffer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class ValuePickler(Pickler):
     """Pickles by value what another process cannot import."""
 
     def __init__(self, file: Writable, table: dict[type, Any], main: Main) -> None:
-        super().__init__(file, 5)
+        super().__init__(file, 5, buffer_callback=stow_buffer)
         self.dispatch_table: dict[type, Any] = table
         self.main = main
         self.carries_globals = False  # functions of unimportable namespaces take theirs along

@@ -13,7 +13,7 @@ import sys
 from _thread import allocate_lock
 from _weakref import ref
 
-from . import _code, _default, _early, _logs, _neighbours, _snapshot
+from . import _cargo, _code, _default, _early, _logs, _neighbours, _pickling, _snapshot
 from ._again import NO_LIMITS
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
 from ._options import at_least_one, check_method
@@ -193,10 +193,11 @@ class Crew:
     def _set_initializer(
         self, initializer: Callable[..., object], initargs: tuple[Any, ...]
     ) -> None:
-        with self._parcel, Collector() as met:
+        with self._parcel, Collector(cargo=True) as met:
             shipper, required = self._shipping()
             number = shipper.function(initializer)
             arguments = shipper.dumps(initargs, "initargs")
+        arguments = _cargo.pack(arguments, met, _pickling.loads_cargo)
         self._parcel.keep(initargs, arguments)
         self._import_early(initializer, shipper.modules)
         name = _code.describe(initializer)

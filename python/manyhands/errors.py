@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CancelledError",
     "InitializerError",
+    "LargeArgumentWarning",
     "LargeGlobalWarning",
     "LaunchError",
     "MemoryLimitExceeded",
@@ -441,6 +442,10 @@ class RemoteError(_Record, ProcessError):
         what = f"{self.type_name}: {self.message}" if self.message else f"{self.type_name}"
         why = f" ({self.reason})" if self.reason else ""
         return f"{what} [this exception of a worker could not be rebuilt here{why}]"
+
+
+class LargeArgumentWarning(RuntimeWarning):
+    """The same large object is an argument of item after item, and copied for each."""
 
 
 class LargeGlobalWarning(RuntimeWarning):

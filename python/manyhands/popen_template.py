@@ -18,8 +18,18 @@ from multiprocessing import context as _context
 from multiprocessing import util
 from multiprocessing.reduction import ForkingPickler
 
-from . import _code, _handles, _missing, _preparation, _snapshot, _templates
+from . import (
+    _cargo,
+    _code,
+    _handles,
+    _missing,
+    _pickling,
+    _preparation,
+    _snapshot,
+    _templates,
+)
 from ._child import DupFd
+from ._native import Collector
 from ._popen import UNKNOWN
 from ._popen import Popen as _Popen
 
@@ -27,8 +37,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
-
-    from ._native import Collector
 
 _util: Any = util  # its internals have no types
 
@@ -86,7 +94,10 @@ class Popen(_Popen):
         _context.set_spawning_popen(spawning)
         try:
             world = bytes(ForkingPickler.dumps(_handles.passport(self)))
-            body = shipper.dumps(process, "process")
+            with Collector(cargo=True) as met:
+                body = shipper.dumps(process, "process")
+            self._kept.append(met)
+            body = _cargo.pack(body, met, _pickling.loads_cargo)
         finally:
             _context.set_spawning_popen(None)
         _missing.check(process, shipper.unsent, shipper.sent())

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use manyhands_os::process::ExitStatus;
 
-use crate::luggage::Luggage;
+use crate::luggage::{self, Luggage};
 use crate::retry::{Retries, Retry};
 use crate::span::Span;
 
@@ -234,6 +234,8 @@ pub(crate) struct Call {
     bytes_waiting: usize,
     /// The blocks that items name which have not ended, by index.
     luggage: BTreeMap<u64, Luggage>,
+    /// Bytes of these items that lie in those blocks.
+    stowed: usize,
 }
 
 #[derive(Debug)]
@@ -269,6 +271,7 @@ impl Call {
             waiting,
             bytes_waiting: 0,
             luggage: BTreeMap::new(),
+            stowed: 0,
         }
     }
 
@@ -279,7 +282,7 @@ impl Call {
             taken: self.taken,
             sealed: self.sealed,
             failed: self.failed,
-            bytes_in_flight: self.bytes_in_flight,
+            bytes_in_flight: self.bytes_in_flight + self.stowed,
             bytes_waiting: self.bytes_waiting,
         }
     }
@@ -305,6 +308,7 @@ impl Call {
 
     /// Keeps the blocks that an item names until it has ended.
     pub(crate) fn keep(&mut self, index: u64, luggage: Luggage) {
+        self.stowed += luggage::bytes_of(&luggage);
         self.luggage.insert(index, luggage);
     }
 
@@ -335,7 +339,9 @@ impl Call {
         let mut ended = self.luggage.split_off(&first);
         let mut later = ended.split_off(&(first + u64::from(count)));
         self.luggage.append(&mut later);
-        ended.into_values().flatten().collect()
+        let ended: Luggage = ended.into_values().flatten().collect();
+        self.stowed -= luggage::bytes_of(&ended);
+        ended
     }
 
     /// Whether `take` would return something.
@@ -404,6 +410,27 @@ mod tests {
         let mut call = Call::new(spec);
         call.fed = 10;
         call
+    }
+
+    #[test]
+    fn bytes_in_blocks_count_until_their_item_has_ended() {
+        let world = manyhands_shm::world::World::create(8 << 20).expect("a small world");
+        let stow = |len| {
+            let fill = manyhands_shm::world::Fill::Dirty;
+            let block = world.alloc(len, fill).expect("room for a few bytes");
+            block.set_kind(luggage::CARGO);
+            vec![block]
+        };
+        let mut call = call(Order::Index);
+        call.keep(1, stow(1_000));
+        call.keep(2, stow(20_000));
+        assert_eq!(call.status().bytes_in_flight, 21_000);
+        let mut answer = run(0, 2);
+        answer.luggage = stow(300);
+        assert_eq!(call.settle(answer).len(), 1);
+        assert_eq!((call.status().bytes_in_flight, call.status().bytes_waiting), (20_000, 305));
+        assert!(call.take().is_some());
+        assert_eq!(call.status().bytes_waiting, 0);
     }
 
     fn run(first: u64, count: u32) -> Run {

@@ -26,6 +26,16 @@ use crate::wire;
 /// Holds on the blocks that some bytes name.
 pub type Luggage = Vec<Block>;
 
+/// The kind of blocks that hold bytes of one item: they count as such where bytes are counted. Other luggage
+/// (locks, queues, what was shared once) does not.
+pub const CARGO: u32 = 40;
+
+/// How many bytes of an item lie in its luggage.
+#[must_use]
+pub fn bytes_of(luggage: &[Block]) -> usize {
+    luggage.iter().filter(|block| block.kind() == CARGO).map(Block::len).sum()
+}
+
 /// Before the names: the tag and the count.
 const HEAD: usize = 5;
 const NAME: usize = 8;
@@ -78,6 +88,8 @@ pub(crate) fn claim(world: &Arc<World>, names: &[Handle]) -> Luggage {
 
 #[cfg(test)]
 mod tests {
+    use manyhands_shm::world::Fill;
+
     use super::*;
 
     #[test]
@@ -88,6 +100,17 @@ mod tests {
             assert_eq!(reply_of(&laden), b"reply");
         }
         assert_eq!(reply_of(b"\x02"), b"\x02");
+    }
+
+    #[test]
+    fn only_cargo_counts_as_bytes() {
+        let world = World::create(8 << 20).expect("a small world");
+        let block = |len| world.alloc(len, Fill::Dirty).expect("room for a few bytes");
+        let luggage = vec![block(100), block(5_000), block(70)];
+        assert_eq!(bytes_of(&luggage), 0);
+        luggage[1].set_kind(CARGO);
+        luggage[2].set_kind(CARGO);
+        assert_eq!(bytes_of(&luggage), 5_070);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::shared::Shared;
 use crate::state::{Config, Phase, State};
 use crate::supervisor;
 use crate::template::Template;
+use crate::wait::unload;
 use crate::worker_seat::{Parcel, Process};
 
 /// Why a call was not opened or fed.
@@ -91,7 +92,9 @@ impl Pool {
 
     /// Says that a registration of a blob of code is not needed any more.
     pub fn let_go(&self, code: u64) {
-        self.0.lock().unuse_code(code);
+        let mut state = self.0.lock();
+        state.unuse_code(code);
+        unload(state);
     }
 
     /// Sets what every worker does first: load these blobs, and call the last one's value with the payload, whose
@@ -222,9 +225,7 @@ impl Pool {
     /// Whether a worker has begun an item of a call that has not ended.
     #[must_use]
     pub fn is_running(&self, call: CallId) -> bool {
-        let mut state = self.0.lock();
-        self.0.refresh(&mut state);
-        state.seats.iter().any(|seat| seat.worker.runs(call))
+        self.0.reading(|state| state.seats.iter().any(|seat| seat.worker.runs(call)))
     }
 
     /// Says that a call gets no more items.
@@ -244,9 +245,7 @@ impl Pool {
     /// The next results of a call, if there are any.
     #[must_use]
     pub fn take(&self, call: CallId) -> Option<Run> {
-        let mut state = self.0.lock();
-        self.0.refresh(&mut state);
-        state.calls.get_mut(&call.0).and_then(crate::call::Call::take)
+        self.0.reading(|state| state.calls.get_mut(&call.0).and_then(crate::call::Call::take))
     }
 
     /// The result of a call of one item, if it is there; then the call is let go of.
@@ -257,9 +256,7 @@ impl Pool {
         let open = state.calls.get_mut(&call.0)?;
         let run = open.take()?;
         state.abandon(call);
-        let dropped = std::mem::take(&mut state.dropped);
-        drop(state);
-        drop(dropped);
+        unload(state);
         Some(run)
     }
 
@@ -272,9 +269,7 @@ impl Pool {
     /// A call's figures, after all lanes were read.
     #[must_use]
     pub fn status(&self, call: CallId) -> Option<Status> {
-        let mut state = self.0.lock();
-        self.0.refresh(&mut state);
-        state.calls.get(&call.0).map(crate::call::Call::status)
+        self.0.reading(|state| state.calls.get(&call.0).map(crate::call::Call::status))
     }
 
     /// The measured time of an item, in nanoseconds: the longest that a worker reports (0: unknown).
@@ -324,9 +319,7 @@ impl Pool {
     pub fn abandon(&self, call: CallId) {
         let mut state = self.0.lock();
         state.abandon(call);
-        let dropped = std::mem::take(&mut state.dropped);
-        drop(state);
-        drop(dropped);
+        unload(state);
     }
 
     /// As [`Pool::abandon`], but its completion is still announced if that was asked for.
@@ -353,9 +346,7 @@ impl Pool {
     /// What workers sent besides replies: seat and bytes.
     #[must_use]
     pub fn events(&self) -> Vec<(usize, Vec<u8>)> {
-        let mut state = self.0.lock();
-        self.0.refresh(&mut state);
-        state.events.drain(..).collect()
+        self.0.reading(|state| state.events.drain(..).collect())
     }
 
     /// Why no worker can work, if so.

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
-use crate::luggage::Luggage;
+use crate::luggage::{self, Luggage};
 use crate::memory::MemoryLimits;
 use crate::oom_kills::OomKills;
 use crate::queue::Queue;
@@ -276,16 +276,22 @@ impl State {
     pub(crate) fn unuse_code(&mut self, id: u64) {
         let Some(code) = self.codes.get_mut(&id) else { return };
         code.users -= 1;
-        if code.users == 0 {
-            self.idle_codes.push_back(id);
-            if self.idle_codes.len() > IDLE_CODES {
-                self.forget_oldest_code();
-            }
+        if code.users > 0 {
+            return;
+        }
+        if luggage::bytes_of(&code.luggage) > 0 {
+            // Its bytes name blocks that were made for it: nobody will register the same again.
+            return self.forget_code(id);
+        }
+        self.idle_codes.push_back(id);
+        if self.idle_codes.len() > IDLE_CODES
+            && let Some(oldest) = self.idle_codes.pop_front()
+        {
+            self.forget_code(oldest);
         }
     }
 
-    fn forget_oldest_code(&mut self) {
-        let Some(id) = self.idle_codes.pop_front() else { return };
+    fn forget_code(&mut self, id: u64) {
         if let Some(code) = self.codes.remove(&id) {
             self.code_ids.remove(&code.bytes);
             self.dropped.extend(code.luggage);

@@ -92,6 +92,7 @@ impl Shared {
         loop {
             self.refresh(&mut state);
             if state.satisfied(call, need) {
+                unload(state);
                 return Waited::Ready;
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
@@ -105,6 +106,9 @@ impl Shared {
             if state.led {
                 state = self.follow(state, left);
                 continue;
+            }
+            if !state.dropped.is_empty() {
+                self.call_supervisor();
             }
             let outcome;
             (state, outcome) = self.lead(state, (call, need), patient, left);
@@ -123,9 +127,18 @@ impl Shared {
             state.after_collecting();
             self.tell_followers(state);
         }
-        if state.take_nudge() || !state.dropped.is_empty() {
+        if state.take_nudge() {
             self.call_supervisor();
         }
+    }
+
+    /// Looks at the state after all lanes were read; then lets go of what has ended.
+    pub(crate) fn reading<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        self.refresh(&mut state);
+        let seen = look(&mut state);
+        unload(state);
+        seen
     }
 
     fn lead<'a>(
@@ -186,6 +199,13 @@ impl Shared {
             self.launching.notify_all();
         }
     }
+}
+
+/// Unlocks, and drops the holds that have ended: that takes the world's lock.
+pub(crate) fn unload(mut state: MutexGuard<'_, State>) {
+    let dropped = std::mem::take(&mut state.dropped);
+    drop(state);
+    drop(dropped);
 }
 
 fn wait_on<'a>(

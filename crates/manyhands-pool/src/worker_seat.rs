@@ -192,7 +192,8 @@ impl Worker {
     /// Requests at the end of the ledger that may be taken back from a live worker: items, and code that is
     /// sent again with the items that need it.
     fn movable(&self) -> u32 {
-        let fixed = |frame: &&Frame| matches!(frame.what, What::Initializer | What::Stop);
+        let is_fixed = |what| matches!(what, What::Initializer | What::Stop | What::Forget);
+        let fixed = |frame: &&Frame| is_fixed(frame.what);
         let movable = self.frames.iter().rev().take_while(|frame| !fixed(frame));
         movable.map(|frame| frame.count).fold(0, u32::saturating_add)
     }

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! 0 None   1 False   2 True   3 int (i64)   4 float   5 str   6 bytes   7 container (`small`)   8 pickle
+//! 9 a pickle with buffers beside it   10 one of these in a block of the world (`cargo`)
 //! ```
 //!
 //! Only exact types are encoded here: a subclass is pickled, so that it comes back as itself. The reading
 //! side never trusts a length, and what cannot be decoded is an error of the one who asked for it.
 
 use manyhands_shm::record;
-use memchr::memmem::Finder;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
@@ -16,6 +16,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use crate::ffi;
 use crate::small;
 pub(crate) use crate::small::damaged;
+use crate::window::LARGE;
 
 const NONE: u8 = 0;
 const FALSE: u8 = 1;
@@ -23,9 +24,9 @@ const TRUE: u8 = 2;
 const INT: u8 = 3;
 const FLOAT: u8 = 4;
 const STR: u8 = 5;
-const BYTES: u8 = 6;
+pub(crate) const BYTES: u8 = 6;
 const SMALL: u8 = 7;
-const PICKLE: u8 = 8;
+pub(crate) const PICKLE: u8 = 8;
 
 /// What a value will be on the wire.
 pub(crate) enum Encoded<'py> {
@@ -33,7 +34,7 @@ pub(crate) enum Encoded<'py> {
     Word(u8, [u8; 8]),
     Text(Bound<'py, PyString>),
     Bytes(Bound<'py, PyBytes>),
-    /// A small container, tag and all.
+    /// All of it, tag and all: a small container, or what lies in blocks.
     Small(Vec<u8>),
     /// A whole reply that says that an exception was raised.
     Raised(Vec<u8>),
@@ -63,6 +64,16 @@ impl<'py> Encoded<'py> {
             return Some(Self::Bytes(bytes.clone()));
         }
         small::encode(SMALL, value).map(Self::Small)
+    }
+
+    /// Whether its payload had better lie in a block of the world.
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        match self {
+            Self::Bytes(bytes) => bytes.as_bytes().len() >= LARGE,
+            Self::Text(text) => text.to_str().map_or(0, str::len) >= LARGE,
+            _ => false,
+        }
     }
 
     pub(crate) fn is_raised(&self) -> bool {
@@ -96,6 +107,13 @@ impl<'py> Encoded<'py> {
             Self::Pickle(bytes) => tagged(PICKLE, bytes.as_bytes()),
             Self::Small(bytes) | Self::Raised(bytes) => room.copy_from_slice(bytes),
         }
+    }
+
+    /// Its bytes on the wire.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![0; self.len()];
+        self.write(&mut out);
+        out
     }
 
     /// The tag and the bytes behind it, where these lie together already.
@@ -135,11 +153,14 @@ impl<'py> Encoded<'py> {
     }
 }
 
-/// The value of a payload.
+/// The value of a tag, and of what follows it. What lies in blocks is none of it: `cargo` decodes that.
 #[inline]
-pub(crate) fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let Some((tag, rest)) = payload.split_first() else { return Err(damaged(py)) };
-    match *tag {
+pub(crate) fn decode_tagged<'py>(
+    py: Python<'py>,
+    tag: u8,
+    rest: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    match tag {
         NONE => Ok(py.None().into_bound(py)),
         FALSE => Ok(PyBool::new(py, false).to_owned().into_any()),
         TRUE => Ok(PyBool::new(py, true).to_owned().into_any()),
@@ -194,47 +215,6 @@ fn unpickle<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let loads = own(bytes.py(), &LOADS, "manyhands._pickling", "loads")?;
     ffi::call(&loads, &[bytes.as_any()])
-}
-
-/// What plain pickle may be trusted with, as `manyhands._pickling.care` says it.
-const MIND_NAMED_MEMORY: u8 = 1;
-const NEVER: u8 = 2;
-
-/// Pickles what is not simple: the plain pickler first, `slow` for what it can't do rightly.
-pub(crate) fn pickle<'py>(
-    value: &Bound<'py, PyAny>,
-    slow: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
-    may_name_main: bool,
-) -> PyResult<Encoded<'py>> {
-    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static PROTOCOL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static CARE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = value.py();
-    let care: u8 = own(py, &CARE, "manyhands._pickling", "care")?.call0()?.extract()?;
-    if care < NEVER {
-        let dumps = own(py, &DUMPS, "pickle", "dumps")?;
-        let protocol = PROTOCOL.get_or_init(py, || PyInt::new(py, 5).into_any().unbind()).bind(py);
-        if let Ok(bytes) = ffi::call(&dumps, &[value, protocol])
-            .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
-            && (may_name_main || !mentions_main(bytes.as_bytes()))
-            && (care < MIND_NAMED_MEMORY || !mentions_named_memory(bytes.as_bytes()))
-        {
-            return Ok(Encoded::Pickle(bytes));
-        }
-    }
-    Ok(Encoded::Pickle(slow()?.cast_into::<PyBytes>()?))
-}
-
-fn mentions_main(bytes: &[u8]) -> bool {
-    static MAIN: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
-    MAIN.get_or_init(|| Finder::new(b"_main__")).find(bytes).is_some()
-}
-
-/// Whether a pickle may hold named memory, which would start a resource tracker where it is unpickled.
-fn mentions_named_memory(bytes: &[u8]) -> bool {
-    static WORD: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
-    let word = WORD.get_or_init(|| Finder::new(b"multiprocessing.shared_memory"));
-    word.find(bytes).is_some()
 }
 
 /// `callable(**words)` or `callable(*words)` for one item of `starmap`.

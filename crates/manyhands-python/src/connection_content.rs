@@ -5,7 +5,8 @@
 //! VALUE     a small value by its tag (`codec.rs`)
 //! TEXT      the UTF-8 of a str      BYTES  a bytes
 //! PICKLE    a pickle, which may carry definitions of `__main__` along
-//! PINNED    as PICKLE, behind a count (u32) and the handles of blocks that the message keeps alive
+//! PINNED    a pickle, or what is stowed (`cargo`), behind a count (u32) and the handles of blocks that the
+//!           message keeps alive
 //! ```
 //!
 //! A short message whose bytes are not wanted as `bytes` stays on the stack; every other one is copied to where

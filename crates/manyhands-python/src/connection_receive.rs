@@ -17,7 +17,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::codec::{decode, own};
+use crate::cargo::{CARGO, STOWED, decode};
+use crate::codec::own;
 use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
 use crate::connection_state::{NOW, SMALL, State, WAIT, bad_descriptor, detached, locked};
 use crate::ffi;
@@ -282,7 +283,10 @@ fn unpickle_pinned<'py>(
     let (count, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
     let len = (u32::from_le_bytes(*count) as usize).saturating_mul(8);
     let (handles, pickle) = rest.split_at_checked(len).ok_or_else(damaged)?;
-    let outcome = unpickle(py, Payload::Long(PyBytes::new(py, pickle)));
+    let outcome = match pickle.first() {
+        Some(&(CARGO | STOWED)) => decode(py, pickle),
+        _ => unpickle(py, Payload::Long(PyBytes::new(py, pickle))),
+    };
     for handle in handles.chunks_exact(8) {
         let handle = handle.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
         end.block().world().unpin(Handle(handle));

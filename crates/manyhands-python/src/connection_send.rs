@@ -12,11 +12,13 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
-use crate::codec::{Encoded, own, pickle};
+use crate::codec::{Encoded, own};
 use crate::connection_content::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
 use crate::connection_state::{NOW, SMALL, State, WAIT, detached};
 use crate::ffi;
+use crate::pickling::pickle;
 use crate::travel::Collecting;
+use crate::world;
 
 /// A value whose encoding is not longer is made on the stack.
 const SHORT: usize = 64;
@@ -79,20 +81,26 @@ impl State {
     fn send_pickled(&self, end: &Arc<End>, obj: &Bound<'_, PyAny>) -> PyResult<()> {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = obj.py();
-        let collecting = Collecting::begin();
+        let collecting = if world::is_home(end.block().world().id()) {
+            Collecting::with_cargo()
+        } else {
+            Collecting::begin()
+        };
         let slow = || own(py, &DUMPS, "manyhands._by_item", "dumps")?.call1((obj, "message"));
-        let Encoded::Pickle(pickle) = pickle(obj, slow, false)? else { unreachable!("it pickles") };
+        let encoded = pickle(obj, slow, false)?;
         let met = collecting.finish();
+        // A pickle begins with another byte than the tags of what is stowed.
+        let bytes = match &encoded {
+            Encoded::Pickle(pickle) => pickle.as_bytes(),
+            Encoded::Small(stowed) => stowed,
+            _ => &[],
+        };
         if met.is_empty() {
-            return self.transmit(
-                py,
-                end,
-                Parcel { label: PICKLE, parts: [pickle.as_bytes(), &[]] },
-            );
+            return self.transmit(py, end, Parcel { label: PICKLE, parts: [bytes, &[]] });
         }
         let pins = Pins::new(end, &met)?;
         let head = pins.head();
-        let parcel = Parcel { label: PINNED, parts: [&head, pickle.as_bytes()] };
+        let parcel = Parcel { label: PINNED, parts: [&head, bytes] };
         let outcome = self.deliver(py, end, parcel);
         // What is in the ring, even in part, is unpinned by whoever clears the ring.
         if outcome.as_ref().map_or_else(|failed| failed.begun, |()| true) {

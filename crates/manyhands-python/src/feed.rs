@@ -9,13 +9,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use manyhands_pool::{CallId, Pool};
+use manyhands_pool::{CallId, Pool, luggage};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyRange, PyTuple};
 
-use crate::codec::{Encoded, pickle};
+use crate::cargo;
+use crate::codec::Encoded;
 use crate::kind::{Root, seed_of};
-use crate::travel::Collecting;
+use crate::pickling::pickle;
+use crate::repeats;
+use crate::travel::{self, Collecting};
 
 /// A piece is pushed at the latest at so many items, or bytes.
 const PIECE_ITEMS: u32 = 256;
@@ -31,6 +34,8 @@ pub(crate) struct Encoder {
     shipper: Option<Shipper>,
     /// The root of the items' random streams, if they have any.
     root: Option<Root>,
+    /// Bytes of encoded values that lie in blocks.
+    stowed: usize,
 }
 
 /// `manyhands._code.Shipper`, and the ids that it found to be needed.
@@ -43,7 +48,7 @@ struct Shipper {
 
 impl Encoder {
     pub(crate) fn new(shipping: Py<PyAny>, root: Option<Root>) -> Self {
-        Self { shipping, shipper: None, root }
+        Self { shipping, shipper: None, root, stowed: 0 }
     }
 
     /// Appends the record of the item with that index.
@@ -64,13 +69,26 @@ impl Encoder {
         (pool, call): (&Pool, CallId),
         index: u64,
     ) -> PyResult<Encoded<'py>> {
-        if let Some(simple) = Encoded::simple(value) {
-            return Ok(simple);
-        }
-        let collecting = Collecting::begin();
-        let encoded = pickle(value, || self.ship(value, (pool, call)), false)?;
+        let large = match Encoded::simple(value) {
+            Some(simple) if !simple.is_large() => return Ok(simple),
+            large => large,
+        };
+        let collecting = Collecting::argument();
+        let encoded = match cargo::whole(value, large.as_ref())? {
+            Some(large) => large,
+            None => pickle(value, || self.ship(value, (pool, call)), false)?,
+        };
+        let largest = travel::take_largest();
         let met = collecting.finish();
+        if let Some((object, len)) = largest {
+            repeats::note(object.bind(value.py()), len)?;
+        } else if let Some(Encoded::Bytes(bytes)) = &large
+            && bytes.as_bytes().len() >= repeats::NOTED
+        {
+            repeats::note(value, bytes.as_bytes().len())?;
+        }
         if !met.is_empty() {
+            self.stowed += luggage::bytes_of(&met);
             pool.keep(call, index, met);
         }
         Ok(encoded)
@@ -211,7 +229,8 @@ impl Feed {
             let before = self.piece.len();
             self.take(&value)?;
             left = left.saturating_sub(1);
-            let grown = self.piece.len().saturating_sub(before);
+            let stowed = std::mem::take(&mut self.encoder.stowed);
+            let grown = self.piece.len().saturating_sub(before) + stowed;
             self.fed_bytes += grown as u64;
             bytes = bytes.saturating_sub(grown);
             if self.piece_is_full() {

@@ -5,11 +5,12 @@ use std::mem::MaybeUninit;
 use std::os::raw::c_int;
 use std::ptr::NonNull;
 
+use manyhands_shm::world::Block;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
 // `PyObject_Vectorcall` is exported by every CPython since 3.9 and part of the stable ABI since 3.12,
 // with this signature; PyO3 hides it from limited-API builds that start below 3.12.
@@ -48,6 +49,23 @@ pub(crate) fn call<'py>(
             std::ptr::null_mut(),
         )
     };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// `callable(first, second, name=third)`, with the name in a tuple.
+#[inline]
+pub(crate) fn call_with<'py>(
+    callable: &Bound<'py, PyAny>,
+    [first, second, third]: [&Bound<'py, PyAny>; 3],
+    name: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    debug_assert!(name.len() == 1, "one of the three has a name");
+    let slots = [first.as_ptr(), second.as_ptr(), third.as_ptr()];
+    // SAFETY: the GIL is held (`callable` is bound); `slots` holds two valid borrowed references by position and
+    // one for the one name.
+    let result =
+        unsafe { PyObject_Vectorcall(callable.as_ptr(), slots.as_ptr(), 2, name.as_ptr()) };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
 }
@@ -342,6 +360,16 @@ impl NewBytes {
         unsafe { std::slice::from_raw_parts_mut(self.room.as_ptr(), self.len) }
     }
 
+    /// Fills it with as many bytes as it has room for.
+    pub(crate) fn fill(&mut self, bytes: &[u8]) {
+        let room = self.room();
+        assert_eq!(room.len(), bytes.len(), "bytes for another object");
+        // SAFETY: the room has as many bytes (just checked) and is known to nobody else, so they do not overlap.
+        unsafe {
+            room.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        };
+    }
+
     /// The object, once all of its room is filled.
     pub(crate) fn finish(self, py: Python<'_>) -> Bound<'_, PyBytes> {
         self.object.into_bound(py)
@@ -367,6 +395,19 @@ impl View {
             ));
         }
         Ok(Self(buffer))
+    }
+
+    /// The memory of an object whose bytes lie together, in whatever order of its dimensions.
+    pub(crate) fn whole(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyUntypedBuffer::get(object)?;
+        if !buffer.is_c_contiguous() && !buffer.is_fortran_contiguous() {
+            return Err(PyBufferError::new_err("a buffer whose bytes do not lie together"));
+        }
+        Ok(Self(buffer))
+    }
+
+    pub(crate) fn is_readonly(&self) -> bool {
+        self.0.readonly()
     }
 
     pub(crate) fn writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -397,5 +438,61 @@ impl View {
         // is a bytes object, whose memory nobody else has given to this buffer.
         unsafe { target.copy_from(content.as_ptr(), content.len()) };
         true
+    }
+}
+
+/// What lies in a block of the world, for whoever knows that nobody writes there meanwhile.
+pub(crate) fn bytes_of(block: &Block) -> &[u8] {
+    // SAFETY: a block's address is valid for its length as long as it is held, and what is cargo is written before
+    // its name is given away. A reader that was given it to write does so under Python's rules for buffers.
+    unsafe { std::slice::from_raw_parts(block.as_ptr(), block.len()) }
+}
+
+/// Copies bytes to the beginning of a block that nobody else knows yet; it has room for them.
+pub(crate) fn fill(block: &Block, bytes: &[u8]) {
+    assert!(bytes.len() <= block.len(), "a block that is too small");
+    // SAFETY: the block has room for as many bytes (just checked), is reserved, and was made by the caller, so
+    // that it overlaps with nothing that somebody has a reference to.
+    unsafe { block.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+}
+
+/// Memory that an object gives to be used as a buffer.
+pub(crate) trait Room: std::fmt::Debug + Send + Sync {
+    /// Where it begins: valid for its length as long as the object lives, whose place it says.
+    fn place(&self) -> *mut u8;
+    /// How many bytes it has.
+    fn len(&self) -> usize;
+    /// Whether nobody may write it.
+    fn is_readonly(&self) -> bool;
+}
+
+/// The buffer protocol, for classes that are made of it.
+#[pyclass(frozen, subclass, weakref, module = "manyhands._native")]
+#[derive(Debug)]
+pub(crate) struct Buffer(pub(crate) std::sync::Arc<dyn Room>);
+
+#[pymethods]
+impl Buffer {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    /// # Safety
+    ///
+    /// Called by CPython, which gives a view that is to be filled.
+    unsafe fn __getbuffer__(
+        slf: &Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let room = &slf.get().0;
+        let (place, len) = (room.place().cast(), ffi::Py_ssize_t::try_from(room.len())?);
+        let readonly = c_int::from(room.is_readonly());
+        // SAFETY: attached; the view is the caller's; the place is valid for that many bytes as long as the room
+        // lives, which the object holds, to which the view gets a reference.
+        match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), place, len, readonly, flags) } {
+            0 => Ok(()),
+            _ => Err(PyErr::fetch(slf.py())),
+        }
     }
 }

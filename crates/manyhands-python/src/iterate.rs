@@ -23,9 +23,9 @@ use crate::outcome::{Cursor, Described};
 use crate::progress::Progress;
 use crate::task::Task;
 use crate::waiting::{seconds, wait};
+use crate::world::bytes_ahead;
 
 const WINDOW_MOST: u64 = 1 << 14;
-const BYTES_AHEAD: usize = 64 << 20;
 /// Yields between two looks at the window while a long run is consumed.
 const LOOK_EVERY: u32 = 256;
 
@@ -78,7 +78,7 @@ impl Stream {
             described: task.describe(false),
             progress: Progress::new(py, task.progress.as_ref()),
             window,
-            bytes: bytes.unwrap_or(BYTES_AHEAD),
+            bytes: bytes.unwrap_or_else(bytes_ahead),
             yielded: 0,
             since_look: 0,
             raises: task.stop,

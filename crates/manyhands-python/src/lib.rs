@@ -4,9 +4,10 @@
 //! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
 //! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`processes`]
 //! (what `Process` needs), [`world`] and [`travel`] (shared memory, and how objects in it are handed on),
-//! `sync_*` (locks and their relatives), [`codec`] (values as bytes). What decides anything is in the engine
+//! `sync_*` (locks and their relatives), [`codec`] (values as bytes), [`cargo`] (those that are large). What decides anything is in the engine
 //! crate or in the Python package; unsafe code is in [`ffi`] only.
 
+mod cargo;
 mod codec;
 mod connection;
 mod connection_content;
@@ -21,9 +22,11 @@ mod guarded;
 mod iterate;
 mod kind;
 mod launches;
+mod listing;
 mod map;
 mod memory;
 mod outcome;
+mod pickling;
 mod process;
 mod processes;
 mod progress;
@@ -32,6 +35,7 @@ mod queue_get;
 mod queue_item;
 mod queue_put;
 mod queue_wait;
+mod repeats;
 mod result;
 mod small;
 mod sync_atomic;
@@ -46,6 +50,7 @@ mod task;
 mod template;
 mod travel;
 mod waiting;
+mod window;
 mod worker;
 mod world;
 
@@ -66,6 +71,8 @@ mod _native {
     use crate::launches::Launches;
     #[pymodule_export]
     use crate::memory::Memory;
+    #[pymodule_export]
+    use crate::pickling::watch_types;
     #[pymodule_export]
     use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
     #[pymodule_export]
@@ -94,13 +101,15 @@ mod _native {
     #[pymodule_export]
     use crate::template::{run_process_template, run_template};
     #[pymodule_export]
-    use crate::travel::{Collector, collect, collecting};
+    use crate::travel::{Collector, begin_anew, collect, collecting, stow_buffer};
+    #[pymodule_export]
+    use crate::window::{Cargo, adopt_cargo, locate_cargo};
     #[pymodule_export]
     use crate::worker::{
         PyWorkerEnd, interrupt_wanted, keep_printed, mark_again, run_worker, stacks_signal,
     };
     #[pymodule_export]
-    use crate::world::{attach_world, home_world, known_worlds, leave, sweep};
+    use crate::world::{attach_world, home_world, known_worlds, leave, sweep, usage};
 
     use pyo3::prelude::*;
 

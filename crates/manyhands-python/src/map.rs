@@ -9,13 +9,13 @@ use crate::outcome::{Cursor, initializer_failed};
 use crate::progress::Progress;
 use crate::task::Task;
 use crate::waiting::wait;
+use crate::world::bytes_ahead;
 
-/// The work that is fed ahead, in nanoseconds for each worker, and its bounds in items and bytes.
+/// The work that is fed ahead, in nanoseconds for each worker, and its bounds in items.
 const AHEAD_NS: u64 = 20_000_000;
 const AHEAD_UNKNOWN: u64 = 64;
 const AHEAD_LEAST: u64 = 4;
 const AHEAD_MOST: u64 = 1 << 16;
-const AHEAD_BYTES: usize = 64 << 20;
 
 /// How many items of a call should be on their way.
 pub(crate) fn items_ahead(pool: &Pool) -> u64 {
@@ -75,6 +75,7 @@ fn drive(
 ) -> PyResult<()> {
     let (pool, call) = (std::sync::Arc::clone(&feed.pool), feed.call);
     let described = task.describe(false);
+    let bytes_ahead = bytes_ahead();
     loop {
         while let Some(run) = pool.take(call) {
             let mut cursor = Cursor::new(run);
@@ -107,8 +108,8 @@ fn drive(
         }
         let ahead = items_ahead(&pool);
         let in_flight = status.fed - status.settled;
-        if !feed.exhausted() && in_flight <= ahead / 2 && status.bytes_in_flight < AHEAD_BYTES {
-            feed.feed(py, ahead - in_flight, AHEAD_BYTES - status.bytes_in_flight)?;
+        if !feed.exhausted() && in_flight <= ahead / 2 && status.bytes_in_flight < bytes_ahead {
+            feed.feed(py, ahead - in_flight, bytes_ahead - status.bytes_in_flight)?;
             continue;
         }
         progress.show(py, &pool, status.settled)?;

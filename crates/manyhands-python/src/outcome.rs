@@ -13,7 +13,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::codec::{decode, own};
+use crate::cargo::decode;
+use crate::codec::own;
 
 /// A value, or the exception of one item.
 pub(crate) type Outcome<'py> = Result<Bound<'py, PyAny>, PyErr>;
@@ -56,7 +57,7 @@ impl Cursor {
         self.left -= 1;
         let index = self.index;
         self.index += 1;
-        Some(match &self.run.body {
+        let outcome = match &self.run.body {
             Body::Replies(bytes) => match record::next(&bytes[self.at..]) {
                 Next::Record { start, end } => {
                     let payload = &bytes[self.at + start..self.at + end];
@@ -71,7 +72,12 @@ impl Cursor {
                 }
                 other => failed(py, other, index, described),
             }),
-        })
+        };
+        if self.left == 0 {
+            // What was decoded holds what it needs.
+            self.run.luggage.clear();
+        }
+        Some(outcome)
     }
 }
 

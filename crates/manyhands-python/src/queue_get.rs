@@ -15,7 +15,8 @@ use manyhands_shm::sync::Wait;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::codec::{self, decode};
+use crate::cargo::decode;
+use crate::codec;
 use crate::ffi::NewBytes;
 use crate::queue_wait::{Patience, broken, empty, shut_down, wait};
 

@@ -4,6 +4,10 @@
 //! pickled is the caller's error. While one is pickled, the objects of ours in it are noted; the item
 //! pins their blocks, so that they live as long as the item, whatever becomes of its producer.
 //! What only `__main__` has travels inside of the item: see `manyhands._by_item`.
+//!
+//! Large buffers and pickles lie in blocks of their own (`cargo`), but for queues that count bytes, which count
+//! those of the item itself, and for those of a world in which this process makes no blocks. What is shared already
+//! goes as its place through the former, too.
 
 use manyhands_shm::channel::{Channel, name_of};
 use manyhands_shm::world::Block;
@@ -11,8 +15,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::codec::{Encoded, own, pickle};
+use crate::codec::{Encoded, own};
+use crate::pickling::pickle;
 use crate::travel::Collecting;
+use crate::world;
 
 /// A value as an item.
 pub(crate) struct Outgoing<'py> {
@@ -35,11 +41,15 @@ impl<'py> Outgoing<'py> {
 
     fn pickled(channel: &Channel, value: &Bound<'py, PyAny>) -> PyResult<Self> {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let collecting = Collecting::begin();
+        let home = channel.block().world().id();
+        let collecting = match channel.words().limits().bytes {
+            _ if !world::is_home(home) => Collecting::begin(),
+            None => Collecting::with_cargo(),
+            Some(_) => Collecting::with_cargo_of(usize::MAX),
+        };
         let slow = || own(value.py(), &DUMPS, "manyhands._by_item", "dumps")?.call1((value,));
         let encoded = pickle(value, slow, false)?;
         let met = collecting.finish();
-        let home = channel.block().world().id();
         if met.iter().any(|block| block.world().id() != home) {
             return Err(PyRuntimeError::new_err(
                 "the item holds an object of another family of processes than the queue's: whoever \

@@ -7,6 +7,7 @@
 use manyhands_shm::channel::{Channel, Item, LARGE, Prepared, Refused};
 use manyhands_shm::sync::Wait;
 use manyhands_shm::world::{Block, NoMemory};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 
 use crate::queue_item::Outgoing;
@@ -22,10 +23,31 @@ const PIECE_BYTES: usize = 32 << 10;
 /// Puts one value.
 #[inline]
 pub(crate) fn put(channel: &Channel, value: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
-    let outgoing = Outgoing::new(channel, value)?;
+    let outgoing = loop {
+        match Outgoing::new(channel, value) {
+            Ok(outgoing) => break outgoing,
+            Err(error) => wait_for_memory(value.py(), channel, (patience, error))?,
+        }
+    };
     let mut room = [0; 9];
     let item = Item { parts: outgoing.parts(&mut room), pins: &outgoing.pins };
     put_item(value.py(), channel, &item, patience)
+}
+
+/// After an item could not be encoded: if that was for want of memory, and getters of a bounded queue will give
+/// some back, waits for one of them.
+#[cold]
+fn wait_for_memory(
+    py: Python<'_>,
+    channel: &Channel,
+    (patience, error): (Patience, PyErr),
+) -> PyResult<()> {
+    let words = channel.words();
+    let hopeless = words.limits().items.is_none() || words.is_empty() || patience.is_over();
+    if hopeless || !error.is_instance_of::<PyMemoryError>(py) {
+        return Err(error);
+    }
+    wait(py, patience, |limit| words.wait_for_get(limit))?.ok_or_else(|| full(py))
 }
 
 #[inline]
@@ -162,9 +184,16 @@ impl<'a> Piece<'a> {
         Self { py, channel, patience, bytes: Vec::new(), ends: Vec::new(), put: 0 }
     }
 
-    #[inline]
     fn add(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let outgoing = Outgoing::new(self.channel, value)?;
+        let outgoing = match Outgoing::new(self.channel, value) {
+            Ok(outgoing) => outgoing,
+            Err(error) if error.is_instance_of::<PyMemoryError>(self.py) => {
+                self.flush()?;
+                wait_for_memory(self.py, self.channel, (self.patience, error))?;
+                return self.add(value);
+            }
+            Err(error) => return Err(error),
+        };
         let len = outgoing.encoded.len();
         if len as u64 >= LARGE || !outgoing.pins.is_empty() {
             self.flush()?;

@@ -118,7 +118,7 @@ impl Task {
     /// Opens a call of this task for one item, and feeds it.
     pub(crate) fn submit(&self, pool: &Arc<Pool>, value: &Bound<'_, PyAny>) -> PyResult<CallId> {
         if self.root.is_none()
-            && let Some(simple) = Encoded::simple(value)
+            && let Some(simple) = Encoded::simple(value).filter(|simple| !simple.is_large())
         {
             let submitted = pool.submit(self.spec(), &self.required, simple.to_record());
             return submitted.map_err(refused);

@@ -21,9 +21,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::codec::{Encoded, call_unpacked, decode, own, pickle};
+use crate::cargo::{self, decode_argument};
+use crate::codec::{Encoded, call_unpacked, own};
 use crate::ffi;
 use crate::kind;
+use crate::pickling::pickle;
 use crate::travel::Collecting;
 use crate::world;
 
@@ -186,7 +188,7 @@ impl PyTasks {
             payload
         };
         let run = || {
-            let argument = decode(py, payload)?;
+            let argument = decode_argument(py, payload)?;
             let value = match heading.kind & kind::SHAPE {
                 kind::STAR => call_unpacked(&function, &argument)?,
                 kind::APPLY => call_with_keywords(&function, &argument)?,
@@ -395,13 +397,17 @@ fn send_printed(py: Python<'_>, out: &mut Replier) {
 #[inline]
 fn encode_result<'py>(value: &Bound<'py, PyAny>) -> PyResult<Answer<'py>> {
     static DUMPS_RESULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if let Some(reply) = Encoded::simple(value) {
-        return Ok(Answer { reply, met: Luggage::new() });
-    }
-    let collecting = Collecting::begin();
-    let slow =
-        || own(value.py(), &DUMPS_RESULT, "manyhands._pickling", "dumps_result")?.call1((value,));
-    let reply = pickle(value, slow, true)?;
+    let py = value.py();
+    let large = match Encoded::simple(value) {
+        Some(reply) if !reply.is_large() => return Ok(Answer { reply, met: Luggage::new() }),
+        large => large,
+    };
+    let collecting = Collecting::with_cargo();
+    let slow = || own(py, &DUMPS_RESULT, "manyhands._pickling", "dumps_result")?.call1((value,));
+    let reply = match cargo::whole(value, large.as_ref())? {
+        Some(large) => large,
+        None => pickle(value, slow, true)?,
+    };
     Ok(Answer { reply, met: collecting.finish() })
 }
 

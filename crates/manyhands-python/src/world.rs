@@ -28,6 +28,11 @@ use pyo3::exceptions::{PyMemoryError, PyReferenceError, PyRuntimeError, PyValueE
 use pyo3::prelude::*;
 
 use crate::ffi;
+use crate::listing::{Still, hold_still};
+
+const AHEAD_MOST: usize = 64 << 20;
+/// One part of the budget in so many.
+const AHEAD_SHARE: u64 = 4;
 
 /// The worlds of this process.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ struct Worlds {
 static WORLDS: Mutex<Worlds> = Mutex::new(Worlds { all: Vec::new(), watched: false });
 
 /// What the handlers of a fork hand to each other, in the thread that forks.
-type Between = (MutexGuard<'static, Worlds>, Vec<Fork>);
+type Between = (MutexGuard<'static, Worlds>, Vec<Fork>, Still);
 
 thread_local! {
     static BETWEEN: RefCell<Option<Between>> = const { RefCell::new(None) };
@@ -70,6 +75,18 @@ pub(crate) fn home(py: Python<'_>) -> PyResult<Arc<World>> {
 /// The world with that id, if this process has it.
 pub(crate) fn named(id: u64) -> Option<Arc<World>> {
     worlds().all.iter().find(|world| world.id() == id).cloned()
+}
+
+/// Whether that is the home world, in which this process makes its blocks; false while there is none.
+pub(crate) fn is_home(id: u64) -> bool {
+    worlds().all.first().is_some_and(|home| home.id() == id)
+}
+
+/// How many bytes of arguments are fed ahead of their results, and of results ahead of who takes them, unless the
+/// user says otherwise: what a small world can hold besides what lies in it.
+pub(crate) fn bytes_ahead() -> usize {
+    let budget = worlds().all.first().map_or(u64::MAX, |home| home.budget());
+    usize::try_from(budget / AHEAD_SHARE).unwrap_or(AHEAD_MOST).min(AHEAD_MOST)
 }
 
 /// A block of the home world.
@@ -138,20 +155,21 @@ fn watch(py: Python<'_>) -> PyResult<()> {
 }
 
 extern "C" fn before_fork() {
+    let still = hold_still();
     let known = worlds();
     let forks = known.all.iter().map(|world| world.prepare_fork()).collect();
-    BETWEEN.with_borrow_mut(|between| *between = Some((known, forks)));
+    BETWEEN.with_borrow_mut(|between| *between = Some((known, forks, still)));
 }
 
 extern "C" fn after_fork_in_parent() {
-    let Some((known, forks)) = BETWEEN.with_borrow_mut(Option::take) else { return };
+    let Some((known, forks, _still)) = BETWEEN.with_borrow_mut(Option::take) else { return };
     for (world, fork) in known.all.iter().zip(forks) {
         world.fork_parent(fork);
     }
 }
 
 extern "C" fn after_fork_in_child() {
-    let Some((known, forks)) = BETWEEN.with_borrow_mut(Option::take) else { return };
+    let Some((known, forks, _still)) = BETWEEN.with_borrow_mut(Option::take) else { return };
     for (world, fork) in known.all.iter().zip(forks) {
         world.fork_child(fork);
     }
@@ -189,6 +207,13 @@ pub(crate) fn home_world(py: Python<'_>) -> PyResult<(u64, i32)> {
 #[pyfunction]
 pub(crate) fn known_worlds() -> Vec<(u64, i32)> {
     worlds().all.iter().map(|world| (world.id(), world.fd().as_raw_fd())).collect()
+}
+
+/// What the home world holds, in bytes: reserved, of that free, the budget; and how many blocks there are.
+#[pyfunction]
+pub(crate) fn usage(py: Python<'_>) -> PyResult<(u64, u64, u64, u64)> {
+    let usage = home(py)?.usage();
+    Ok((usage.reserved, usage.warm, usage.budget, usage.blocks))
 }
 
 /// Gives back what dead processes held: call it where a death is learned.

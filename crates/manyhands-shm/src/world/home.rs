@@ -161,6 +161,12 @@ impl World {
         }
     }
 
+    /// How many bytes may be reserved.
+    #[must_use]
+    pub fn budget(&self) -> u64 {
+        self.ground.header().budget.get()
+    }
+
     /// Changes how many bytes may be reserved. What is above stays.
     pub fn set_budget(&self, budget: u64) {
         self.ground.header().budget.commit(budget);

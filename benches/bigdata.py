@@ -1,0 +1,183 @@
+"""Large arrays to workers and back, beside a plain copy of memory.
+
+Each figure is of a second run, in memory that was used before, unless it says *cold*. The arrays
+hold eight-byte numbers; every task looks at all of them (a sum), and every result is looked at.
+
+- big_memcpy, big_memcpy_fresh: what the machine does without anybody's help, into used and into
+  fresh memory: the measure for all the others;
+- big_arguments(_cold): `map` over 100 arrays of 8 MB, which the worker adds up;
+- big_results(_cold): 100 tasks that return 8 MB, taken one by one and dropped;
+- big_results_kept: the same by `map`, all results kept;
+- big_columns: as big_arguments, with every second column of 16 MB matrices;
+- big_one_for_all: 1 GB that 8 tasks read, shared first where the library can: seconds;
+- big_method: a bound method of an object of 100 MB over 10,000 items: seconds;
+- big_queue: 8 MB arrays through a queue, from one process to another.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cli
+from harness import WORKERS, Scale, Subject
+from rivals import Rival, Workers
+
+
+class _Late:
+    """A module that is imported when it is needed: the other benches run without numpy."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
+
+
+np: Any = _Late("numpy")
+bigtasks: Any = _Late("bigtasks")
+
+SECTION = "Big data"
+COUNT = 100
+NUMBERS = 1_000_000  # of eight bytes: 8 MB
+GIGA = 1e9
+POOLS = ("multiprocessing", "manyhands", "joblib", "loky")
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def _copies(source: Any, targets: list[Any]) -> None:
+    for target in targets:
+        np.copyto(target, source)
+
+
+def memcpy_warm(_: Rival, scale: Scale) -> float:
+    """Copies of 8 MB into memory that was used before."""
+    source, target = np.ones(NUMBERS), np.zeros(NUMBERS)
+    targets = [target] * scale.count(COUNT)
+    _copies(source, targets[:3])
+    return len(targets) * source.nbytes / _seconds(lambda: _copies(source, targets)) / GIGA
+
+
+def memcpy_fresh(_: Rival, scale: Scale) -> float:
+    """Copies of 8 MB into memory that nobody has used."""
+    source = np.ones(NUMBERS)
+    targets = [np.empty(NUMBERS) for _ in range(scale.count(COUNT))]
+    return len(targets) * source.nbytes / _seconds(lambda: _copies(source, targets)) / GIGA
+
+
+def _check(right: bool) -> None:
+    if not right:
+        raise RuntimeError("a wrong result")
+
+
+Run = Callable[[Workers, list[Any]], None]
+
+
+def _rate(arrays: Callable[[int], list[Any]], run: Run, turns: int) -> Any:
+    """GB/s of the last of so many turns."""
+
+    def measure(rival: Rival, scale: Scale) -> float:
+        items = arrays(scale.count(COUNT))
+        with rival.open(WORKERS) as workers:
+            list(workers.map(bigtasks.nothing, range(2 * WORKERS)))
+            for _ in range(turns):
+                seconds = _seconds(lambda: run(workers, items))
+        return len(items) * NUMBERS * 8 / seconds / GIGA
+
+    return measure
+
+
+def _vectors(count: int) -> list[Any]:
+    return [np.full(NUMBERS, float(number)) for number in range(count)]
+
+
+def _matrices(count: int) -> list[Any]:
+    return [np.full((1000, 2000), float(number))[:, ::2] for number in range(min(count, 50))] * 2
+
+
+def _lengths(count: int) -> list[Any]:
+    return [NUMBERS] * count
+
+
+def _add_up(workers: Workers, arrays: list[Any]) -> None:
+    sums = list(workers.map(bigtasks.total, arrays))
+    _check(sums[-1] == arrays[-1].sum())
+
+
+def _take(workers: Workers, lengths: list[Any]) -> None:
+    for made in workers.imap(bigtasks.make, lengths):
+        _check(made[0] == made[-1] == 1)
+
+
+def _keep(workers: Workers, lengths: list[Any]) -> None:
+    made = list(workers.map(bigtasks.make, lengths))
+    _check(made[-1][0] == 1)
+
+
+def one_for_all(rival: Rival, scale: Scale) -> float:
+    """Seconds until 8 tasks have added up the same 1 GB."""
+    big = np.ones(scale.count(125_000_000))
+    if rival.name == "manyhands":
+        big = importlib.import_module("manyhands").share(big)
+    with rival.open(WORKERS) as workers:
+        list(workers.map(bigtasks.nothing, range(2 * WORKERS)))
+        return _seconds(lambda: list(workers.map(bigtasks.total, [big] * 8)))
+
+
+def method(rival: Rival, scale: Scale) -> float:
+    """Seconds of a bound method of 100 MB over 10,000 items."""
+    model = bigtasks.Model(12_500_000)
+    with rival.open(WORKERS) as workers:
+        list(workers.map(bigtasks.nothing, range(2 * WORKERS)))
+        return _seconds(lambda: list(workers.map(model.look, range(scale.count(10_000)))))
+
+
+def queue(rival: Rival, scale: Scale) -> float:
+    """GB/s of arrays of 8 MB, from a child to this process; the second half of them."""
+    module = importlib.import_module(rival.module)
+    context = module.get_context("fork")
+    items, half = context.Queue(4), scale.count(2 * COUNT) // 2
+    child = context.Process(target=bigtasks.put_arrays, args=(items, 2 * half, NUMBERS))
+    child.start()
+    for _ in range(half):
+        _check(items.get()[0] == 1)
+
+    def rest() -> None:
+        for _ in range(half):
+            _check(items.get()[0] == 1)
+
+    seconds = _seconds(rest)
+    child.join()
+    return half * NUMBERS * 8 / seconds / GIGA
+
+
+def _subject(name: str, title: str, measure: Any, **facts: Any) -> Subject:
+    facts = {"unit": "GB/s", "more_is_better": True, "rivals": POOLS} | facts
+    return Subject(name=name, title=title, measure=measure, section=SECTION, **facts)
+
+
+_ALONE = {"rivals": ("manyhands",)}
+_SECONDS = {"unit": "s", "more_is_better": False, "rivals": ("multiprocessing", "manyhands")}
+_TWO = {"rivals": ("multiprocessing", "manyhands")}
+
+SUBJECTS = (
+    _subject("big_memcpy", "a copy of 8 MB into used memory", memcpy_warm, **_ALONE),
+    _subject("big_memcpy_fresh", "a copy of 8 MB into fresh memory", memcpy_fresh, **_ALONE),
+    _subject("big_arguments", "`map` over 100 arrays of 8 MB", _rate(_vectors, _add_up, 3)),
+    _subject("big_arguments_cold", "the same, first run", _rate(_vectors, _add_up, 1)),
+    _subject("big_columns", "the same, strided columns", _rate(_matrices, _add_up, 3)),
+    _subject("big_results", "100 results of 8 MB, used and dropped", _rate(_lengths, _take, 3)),
+    _subject("big_results_cold", "the same, first run", _rate(_lengths, _take, 1)),
+    _subject("big_results_kept", "100 results of 8 MB, kept", _rate(_lengths, _keep, 3)),
+    _subject("big_one_for_all", "1 GB that 8 tasks read", one_for_all, **_SECONDS),
+    _subject("big_method", "a method of 100 MB, 10,000 items", method, **_SECONDS),
+    _subject("big_queue", "8 MB arrays through a queue", queue, **_TWO),
+)
+
+if __name__ == "__main__":
+    cli.main(SUBJECTS)

@@ -1,0 +1,38 @@
+"""The work of the benches of big data; in a module of its own, as `tasks` is."""
+
+from typing import Any
+
+import numpy as np
+
+
+def nothing(number: int) -> int:
+    """The task that warms a pool up."""
+    return number
+
+
+def total(array: Any) -> float:
+    """Read all of an array."""
+    return float(array.sum())
+
+
+def make(length: int) -> Any:
+    """Return a new array."""
+    return np.ones(length)
+
+
+class Model:
+    """An object that holds much, and has a method that needs little of it."""
+
+    def __init__(self, length: int) -> None:
+        self.weights = np.arange(float(length))
+
+    def look(self, number: int) -> float:
+        """One number of it."""
+        return float(self.weights[number])
+
+
+def put_arrays(queue: Any, count: int, length: int) -> None:
+    """Be a producer."""
+    array = np.ones(length)
+    for _ in range(count):
+        queue.put(array)

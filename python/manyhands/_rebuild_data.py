@@ -1,0 +1,118 @@
+"""What data of other libraries is made of where it arrives; `_reducers` takes it apart.
+
+Each function is called by unpickling, with a buffer that lies in shared memory (or in the pickle,
+where nothing else carries it), and gives an object that is a view of it, if the library has such.
+
+This module refuses to be imported before it is needed, and to copy what can be seen.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def array(
+    buffer: Any,
+    dtype: Any,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...] | None = None,
+    offset: int = 0,
+) -> Any:
+    """A numpy array that lies in `buffer`."""
+    import numpy as np
+
+    return np.ndarray(shape, dtype, buffer, offset, strides)
+
+
+def memmap(
+    path: str,
+    mode: str,
+    part: tuple[int, int],
+    layout: tuple[Any, tuple[int, ...], tuple[int, ...], int],
+    writeable: bool,
+) -> Any:
+    """A numpy array that lies in a file: so many bytes from there, seen so."""
+    import numpy as np
+
+    begin, size = part
+    dtype, shape, strides, offset = layout
+    kind: Any = np.memmap
+    whole = kind(path, np.uint8, mode, begin, (size,))
+    made: Any = np.ndarray.__new__(kind, shape, dtype, whole, offset, strides)
+    made._mmap = whole._mmap  # noqa: SLF001 - what numpy itself sets
+    made.filename = whole.filename
+    made.offset, made.mode = begin + offset, mode
+    made.flags.writeable = writeable and mode != "r"
+    return made
+
+
+def masked(data: Any, mask: Any, fill_value: Any, hard: bool) -> Any:
+    """A masked array of these two."""
+    import numpy as np
+
+    mask = np.ma.nomask if mask is None else mask
+    made = np.ma.MaskedArray(data, mask, fill_value=fill_value, hard_mask=hard)
+    if not data.flags.writeable:
+        made.flags.writeable = False
+    return made
+
+
+def stdlib_array(typecode: str, buffer: Any) -> Any:
+    """An `array.array` with a copy of what is in the buffer."""
+    from array import array as kind
+
+    made = kind(typecode)
+    made.frombytes(buffer)
+    return made
+
+
+def _arrow(buffer: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.ipc.open_stream(pa.py_buffer(buffer))
+
+
+def arrow_table(buffer: Any) -> Any:
+    """An Arrow table that lies in `buffer`."""
+    return _arrow(buffer).read_all()
+
+
+def arrow_batch(buffer: Any) -> Any:
+    """An Arrow record batch that lies in `buffer`."""
+    return _arrow(buffer).read_next_batch()
+
+
+def arrow_chunks(buffer: Any) -> Any:
+    """An Arrow chunked array that lies in `buffer`."""
+    return _arrow(buffer).read_all().column(0)
+
+
+def polars_frame(buffer: Any) -> Any:
+    """A polars frame."""
+    import polars as pl
+
+    return pl.read_ipc_stream(memoryview(buffer))
+
+
+def polars_series(buffer: Any) -> Any:
+    """A polars series."""
+    return polars_frame(buffer).to_series()
+
+
+def tensor(values: Any, kind: str, shape: tuple[int, ...], grad: bool) -> Any:
+    """A tensor that lies where the array lies."""
+    import warnings
+
+    import torch
+
+    with warnings.catch_warnings():
+        # A tensor cannot be read-only: whoever writes to an argument writes to that item's copy.
+        warnings.simplefilter("ignore")
+        made = torch.from_numpy(values)
+    wanted = getattr(torch, kind)
+    if made.dtype is not wanted:
+        made = made.view(wanted)
+    made = made.reshape(shape)
+    return made.requires_grad_() if grad else made

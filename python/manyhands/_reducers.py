@@ -1,0 +1,315 @@
+"""How the data of other libraries is pickled: so that its bytes are copied once, or not at all.
+
+| what | how |
+| --- | --- |
+| numpy arrays whose bytes lie together | as numpy does it: one buffer |
+| numpy arrays with strides | packed into shared memory; a part of a shared array: its place |
+| `numpy.memmap` | path, offset, shape: the other side maps the file itself |
+| masked arrays | as two arrays |
+| `array.array` | one buffer; the other side copies it, as an array owns its memory |
+| Arrow tables, batches and arrays | Arrow's own stream: of a slice only what it shows |
+| polars frames and series | polars' own stream |
+| CPU tensors of torch | the numpy array in them |
+
+A library that is not loaded is not asked for: nobody can have an object of it. `table` is made anew
+when one has been loaded since.
+
+This module refuses to import any of them where a value is sent; where one arrives, it must.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+from _pickle import PickleBuffer, Pickler
+from io import BytesIO
+
+from . import _rebuild_data as rebuild
+from ._native import Cargo, locate_cargo, stow_buffer, watch_types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Reducer = Callable[[Any], Any]
+
+LARGE = 16 << 10
+"""Bytes below which data is left to its library."""
+
+_seen = 0
+_own: dict[type, Reducer] = {}
+_table: tuple[int, dict[type, Any]] = (-1, {})
+
+
+def own() -> dict[type, Reducer]:
+    """The reducers of the libraries that are loaded."""
+    global _seen, _own  # noqa: PLW0603 (a cache)
+    if len(sys.modules) != _seen:
+        _seen = len(sys.modules)
+        found: dict[type, Reducer] = {}
+        for name, reducers in _LIBRARIES.items():
+            module = sys.modules.get(name)
+            if module is not None:
+                found.update(reducers(module))
+        if found.keys() != _own.keys():
+            _own = found
+            watch_types(list(found))
+    return _own
+
+
+def dumps(obj: Any, stow: Callable[[PickleBuffer], Any] = stow_buffer) -> bytes:
+    """Pickle with the reducers of the libraries that are loaded; called natively for an item.
+
+    `stow` is asked for each buffer whether it stays in the pickle.
+    """
+    global _table  # noqa: PLW0603 (a cache)
+    mine = own()
+    mark = len(copyreg.dispatch_table) + (id(mine) << 16)
+    if _table[0] != mark:
+        _table = mark, {**copyreg.dispatch_table, **mine}
+    file = BytesIO()
+    pickler = Pickler(file, 5, buffer_callback=stow)
+    pickler.dispatch_table = _table[1]
+    pickler.dump(obj)
+    return file.getvalue()
+
+
+def add_to(pickler: Any) -> None:
+    """Give one of multiprocessing's picklers these reducers, and no other pickler."""
+    pickler.dispatch_table = {**pickler.dispatch_table, **own()}
+
+
+# numpy
+
+
+def _of_numpy(numpy: Any) -> dict[type, Reducer]:
+    if not hasattr(numpy, "memmap"):
+        return {}  # it is just being imported
+    table: dict[type, Reducer] = {numpy.ndarray: reduce_array, numpy.memmap: reduce_memmap}
+    masked = sys.modules.get("numpy.ma")
+    if hasattr(masked, "MaskedArray"):
+        table[masked.MaskedArray] = reduce_masked  # type: ignore[union-attr]
+    return table
+
+
+def reduce_array(array: Any) -> Any:
+    """One buffer, whatever its strides."""
+    if array.dtype.hasobject or array.size == 0:
+        return array.__reduce_ex__(5)
+    if array.flags.forc and array.dtype.kind not in "mM":
+        return array.__reduce_ex__(5)
+    low, high = extent(array)
+    shared = locate_cargo(low, high - low)
+    if shared is not None:
+        offset = array.__array_interface__["data"][0] - low
+        return rebuild.array, (
+            PickleBuffer(shared), array.dtype, array.shape, array.strides, offset,
+        )  # fmt: skip
+    if array.nbytes < LARGE:
+        return array.__reduce_ex__(5)
+    numpy = sys.modules["numpy"]
+    cargo = Cargo.passing(array.nbytes)
+    numpy.copyto(numpy.ndarray(array.shape, array.dtype, cargo), array)
+    return rebuild.array, (PickleBuffer(cargo), array.dtype, array.shape)
+
+
+def extent(array: Any) -> tuple[int, int]:
+    """From which address to which the bytes of an array lie."""
+    low = high = array.__array_interface__["data"][0]
+    for count, stride in zip(array.shape, array.strides, strict=True):
+        reach = (count - 1) * stride
+        low, high = low + min(reach, 0), high + max(reach, 0)
+    return low, high + array.itemsize
+
+
+def reduce_memmap(array: Any) -> Any:
+    """The name of the file and what of it; one that was changed for this process alone by value."""
+    root = array
+    while isinstance(root.base, type(array)):
+        root = root.base
+    import mmap
+    import os
+
+    path, mode = root.filename, root.mode
+    mapped = isinstance(root.base, mmap.mmap) and path is not None and mode != "c"
+    if not mapped or array.dtype.hasobject or array.size == 0 or not os.path.exists(path):
+        numpy = sys.modules["numpy"]
+        # What is no view of a file is an array like any other.
+        return (
+            reduce_array(array.view(numpy.ndarray))
+            if root.base is not None
+            else (array.__reduce_ex__(5))
+        )
+    low, high = extent(array)
+    start = array.__array_interface__["data"][0]
+    begin = root.offset + low - root.__array_interface__["data"][0]
+    return rebuild.memmap, (
+        os.fspath(path), "r" if mode == "r" else "r+", (begin, high - low),
+        (array.dtype, array.shape, array.strides, start - low), array.flags.writeable,
+    )  # fmt: skip
+
+
+def reduce_masked(array: Any) -> Any:
+    """Its data and its mask."""
+    numpy = sys.modules["numpy"]
+    data = array.data
+    if array.nbytes < LARGE or type(data) is not numpy.ndarray or data.dtype.hasobject:
+        return array.__reduce_ex__(5)
+    mask = None if array.mask is numpy.ma.nomask else array.mask
+    return rebuild.masked, (data, mask, array.fill_value, array.hardmask)
+
+
+# The standard library
+
+
+def _of_array(module: Any) -> dict[type, Reducer]:
+    return {module.array: reduce_stdlib_array}
+
+
+def reduce_stdlib_array(array: Any) -> Any:
+    """One buffer."""
+    if len(array) * array.itemsize < LARGE:
+        return array.__reduce_ex__(5)
+    return rebuild.stdlib_array, (array.typecode, PickleBuffer(array))
+
+
+# Arrow
+
+
+def _of_arrow(pyarrow: Any) -> dict[type, Reducer]:
+    if not hasattr(pyarrow, "RecordBatch") or not hasattr(pyarrow, "ipc"):
+        return {}
+    table: dict[type, Reducer] = {
+        pyarrow.Table: reduce_arrow_table,
+        pyarrow.RecordBatch: reduce_arrow_batch,
+        pyarrow.ChunkedArray: reduce_arrow_chunks,
+    }
+    return table
+
+
+def reduce_arrow_table(table: Any) -> Any:
+    """Its stream: what a slice does not show is not in it."""
+    if table.nbytes < LARGE:
+        return table.__reduce_ex__(5)
+    return rebuild.arrow_table, (_arrow_stream(table),)
+
+
+def reduce_arrow_batch(batch: Any) -> Any:
+    """As a table."""
+    if batch.nbytes < LARGE:
+        return batch.__reduce_ex__(5)
+    return rebuild.arrow_batch, (_arrow_stream(batch),)
+
+
+def reduce_arrow_chunks(chunks: Any) -> Any:
+    """As the only column of a table."""
+    if chunks.nbytes < LARGE:
+        return chunks.__reduce_ex__(5)
+    table = sys.modules["pyarrow"].table({"": chunks})
+    return rebuild.arrow_chunks, (_arrow_stream(table),)
+
+
+def _arrow_stream(data: Any) -> PickleBuffer:
+    pyarrow = sys.modules["pyarrow"]
+    ipc = pyarrow.ipc
+
+    def write(sink: Any) -> Any:
+        with ipc.new_stream(sink, data.schema) as writer:
+            writer.write(data)
+        return sink
+
+    size = write(pyarrow.MockOutputStream()).size()
+    cargo = Cargo.passing(size)
+    write(pyarrow.FixedSizeBufferWriter(pyarrow.py_buffer(cargo))).close()
+    return PickleBuffer(cargo)
+
+
+# polars
+
+
+def _of_polars(polars: Any) -> dict[type, Reducer]:
+    if not hasattr(polars, "DataFrame") or not hasattr(polars, "read_ipc_stream"):
+        return {}
+    return {polars.DataFrame: reduce_polars_frame, polars.Series: reduce_polars_series}
+
+
+def reduce_polars_frame(frame: Any) -> Any:
+    """Its stream, in one buffer."""
+    if frame.estimated_size() < LARGE or _has_objects(frame):
+        return frame.__reduce_ex__(5)
+    return rebuild.polars_frame, (_polars_stream(frame),)
+
+
+def reduce_polars_series(series: Any) -> Any:
+    """As the only column of a frame."""
+    frame = series.to_frame()
+    if series.estimated_size() < LARGE or _has_objects(frame):
+        return series.__reduce_ex__(5)
+    return rebuild.polars_series, (_polars_stream(frame),)
+
+
+def _has_objects(frame: Any) -> bool:
+    return sys.modules["polars"].Object in frame.dtypes
+
+
+def _polars_stream(frame: Any) -> PickleBuffer:
+    file = BytesIO()
+    frame.write_ipc_stream(file, compression="uncompressed")
+    return PickleBuffer(file.getbuffer())
+
+
+# torch
+
+
+def _of_torch(torch: Any) -> dict[type, Reducer]:
+    if not hasattr(torch, "Tensor") or not hasattr(torch, "from_numpy"):
+        return {}
+    return {torch.Tensor: reduce_tensor}
+
+
+def reduce_tensor(tensor: Any) -> Any:
+    """The numpy array in it; what is no plain tensor of this machine's memory as torch has it."""
+    torch = sys.modules["torch"]
+    plain = (
+        tensor.device.type == "cpu"
+        and tensor.layout is torch.strided
+        and (tensor.is_leaf or not tensor.requires_grad)
+        and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg())
+        and not tensor._backward_hooks  # noqa: SLF001 - as torch's own reducer asks for it
+        and not tensor.__dict__
+    )
+    if not plain or tensor.nbytes < LARGE:
+        return _tensor_as_before(tensor)
+    values = tensor.detach()
+    kind = str(values.dtype).removeprefix("torch.")
+    if values.dtype not in _numbers(torch):
+        values = values.contiguous().view(torch.uint8) if values.dim() else values.reshape(1)
+        if values.dtype is not torch.uint8:
+            return _tensor_as_before(tensor)
+    shape = tuple(tensor.shape)
+    return rebuild.tensor, (values.numpy(), kind, shape, tensor.requires_grad)
+
+
+def _numbers(torch: Any) -> tuple[Any, ...]:
+    """The types of tensors that numpy has too."""
+    return (
+        torch.float64, torch.float32, torch.float16, torch.complex64, torch.complex128,
+        torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
+    )  # fmt: skip
+
+
+def _tensor_as_before(tensor: Any) -> Any:
+    reduction = sys.modules.get("multiprocessing.reduction")
+    known = getattr(reduction and reduction.ForkingPickler, "_extra_reducers", {})
+    before = known.get(type(tensor))
+    return tensor.__reduce_ex__(5) if before is None else before(tensor)
+
+
+_LIBRARIES: dict[str, Callable[[Any], dict[type, Reducer]]] = {
+    "numpy": _of_numpy,
+    "array": _of_array,
+    "pyarrow": _of_arrow,
+    "polars": _of_polars,
+    "torch": _of_torch,
+}
