@@ -49,6 +49,7 @@ __all__ = [
     "Condition",
     "Engine",
     "Event",
+    "LaneView",
     "Launches",
     "Lock",
     "Memory",
@@ -71,6 +72,7 @@ __all__ = [
     "attach_world",
     "collect",
     "collecting",
+    "copy_fd",
     "cpu_count",
     "end_on_hangup",
     "end_with_creator",
@@ -86,11 +88,13 @@ __all__ = [
     "leave_interpreter",
     "mark_again",
     "new_pipe",
+    "relatives",
     "run_process_template",
     "run_template",
     "run_worker",
     "spawn_member_of_group",
     "stacks_signal",
+    "survey",
     "sweep",
     "wait_dead",
     "watch_parent",
@@ -335,6 +339,15 @@ class Engine:
     def submit(self, task: Task, value: Any) -> AsyncResult:
         """Submit one item: `value` as the task's shape wants it."""
 
+    def report(
+        self,
+    ) -> list[tuple[int, int | None, str, tuple[int, int | None] | None, float, int]]:
+        """What each worker does: seat, process, a word, what it runs, seconds, items that wait.
+
+        What it runs is the id of the function's code (0: the initializer, or code that it loads)
+        and the item's index.
+        """
+
     def cancel_all(self) -> None:
         """Cancel everything that has not begun."""
 
@@ -418,6 +431,23 @@ class WorkerEnd:
     @property
     def seat(self) -> int:
         """The number of the worker's seat."""
+
+@final
+class LaneView:
+    """A look at a worker of another program; takes over the descriptor of its lane."""
+
+    def __new__(cls, fd: int) -> Self: ...
+    def facts(self) -> tuple[int, str, bool, int]:
+        """Its process, what it does, whether it runs something, since which monotonic ns."""
+
+def copy_fd(pid: int, fd: int) -> int:
+    """A copy of a descriptor of another process; wants the right to trace it."""
+
+def survey() -> list[dict[str, Any]]:
+    """The locks, queues and their relatives in the shared memory of this process."""
+
+def relatives() -> list[int]:
+    """The processes that share memory with this one."""
 
 def run_worker(end: WorkerEnd, soft: int | None, hard: int | None) -> None:
     """Serve the pool until it asks for the end.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, NoReturn, Self, TypeVar
 
     from ._again import Limits
+    from ._doctor import Diagnosis
     from ._native import AsyncResult, ResultIterator
     from ._options import Errors, Kinds, MemoryLimit, Progress, Seed
 
@@ -397,6 +398,16 @@ class Pool:
         """Let `n` workers go, each after the item that it runs. One always stays."""
         self._check_open()
         self._crew.shrink(n)
+
+    def doctor(self) -> Diagnosis:
+        """What each worker does, and what locks and queues of this program wait for: print it.
+
+        >>> with Pool(1) as pool:
+        ...     _ = pool.map(abs, [-1])
+        ...     pool.doctor().workers[0].state
+        'idle'
+        """
+        return self._crew.doctor()
 
     def __enter__(self) -> Self:
         self._crew.engine.check()

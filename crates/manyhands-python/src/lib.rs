@@ -20,6 +20,7 @@ mod ffi;
 mod guarded;
 mod iterate;
 mod kind;
+mod lane_view;
 mod launches;
 mod map;
 mod memory;
@@ -34,6 +35,7 @@ mod queue_put;
 mod queue_wait;
 mod result;
 mod small;
+mod survey;
 mod sync_atomic;
 mod sync_barrier;
 mod sync_condition;
@@ -63,6 +65,8 @@ mod _native {
     #[pymodule_export]
     use crate::iterate::{ResultIterator, Stream};
     #[pymodule_export]
+    use crate::lane_view::{LaneView, copy_fd};
+    #[pymodule_export]
     use crate::launches::Launches;
     #[pymodule_export]
     use crate::memory::Memory;
@@ -77,6 +81,8 @@ mod _native {
     use crate::queue::{QueueBase, QueueHold, QueueIterator, SimpleQueueBase, adopt_queue};
     #[pymodule_export]
     use crate::result::AsyncResult;
+    #[pymodule_export]
+    use crate::survey::{relatives, survey};
     #[pymodule_export]
     use crate::sync_atomic::Atomic;
     #[pymodule_export]
