@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._logs import MOST_RECORDS
 from ._threads_of import command_of, waiters
 
 if TYPE_CHECKING:
@@ -164,8 +165,9 @@ def _object(facts: dict[str, Any], asleep: set[int]) -> ObjectState:
 
 
 def _is_in_use(state: ObjectState) -> bool:
-    busy = any(state.facts.get(name) for name in ("locked", "items", "waiting", "unfinished"))
-    return bool(busy or state.waiters)
+    busy = any(state.facts.get(name) for name in ("locked", "items", "waiting"))
+    # The channel of log records is always waited on.
+    return bool(busy or (state.waiters and state.facts.get("most") != MOST_RECORDS))
 
 
 def find_cycle(objects: Iterable[ObjectState]) -> tuple[int, ...]:

@@ -73,6 +73,7 @@ __all__ = [
     "collect",
     "collecting",
     "copy_fd",
+    "core_limits",
     "cpu_count",
     "end_on_hangup",
     "end_with_creator",
@@ -87,6 +88,7 @@ __all__ = [
     "leave",
     "leave_interpreter",
     "mark_again",
+    "memory_limits",
     "new_pipe",
     "relatives",
     "run_process_template",
@@ -442,6 +444,12 @@ class LaneView:
 
 def copy_fd(pid: int, fd: int) -> int:
     """A copy of a descriptor of another process; wants the right to trace it."""
+
+def core_limits() -> tuple[int, float | None]:
+    """The processors of the affinity mask, and the quota of control groups in processors."""
+
+def memory_limits() -> tuple[int | None, int | None, int | None]:
+    """Bytes that are available, bytes of the budget, processes ended for lack of memory."""
 
 def survey() -> list[dict[str, Any]]:
     """The locks, queues and their relatives in the shared memory of this process."""

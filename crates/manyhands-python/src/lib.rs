@@ -22,6 +22,7 @@ mod iterate;
 mod kind;
 mod lane_view;
 mod launches;
+mod limits;
 mod map;
 mod memory;
 mod outcome;
@@ -68,6 +69,8 @@ mod _native {
     use crate::lane_view::{LaneView, copy_fd};
     #[pymodule_export]
     use crate::launches::Launches;
+    #[pymodule_export]
+    use crate::limits::{core_limits, memory_limits};
     #[pymodule_export]
     use crate::memory::Memory;
     #[pymodule_export]
