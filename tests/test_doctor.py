@@ -41,6 +41,8 @@ def test_what_a_worker_runs_and_what_waits():
         assert 0 <= worker.seconds < SECONDS
         assert f"(pid {worker.pid}): busy" in str(seen)
         assert "item 0 of _wait_for_it" in str(seen)
+        assert "in wait_for_event" in worker.stacks
+        assert "in wait_for_event" in str(seen)
         waited = [one for one in seen.objects if one.kind == "Event" and one.waiters]
         event.set()
         result.get()
@@ -163,6 +165,7 @@ def test_a_program_that_does_not_move_is_seen_from_outside():
         assert done.returncode == 0
         workers = [pid for pid in descendants(program.pid) if f"(pid {pid}): busy" in done.stdout]
         assert len(workers) == 2
+        assert done.stdout.count("in hold_then_wait") == 2
     finally:
         program.kill()
         program.communicate()

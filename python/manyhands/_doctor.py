@@ -12,6 +12,8 @@ Refuses: to change anything, and to take a lock that others may want.
 from __future__ import annotations
 
 import os
+import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,10 @@ from ._logs import MOST_RECORDS
 from ._threads_of import command_of, waiters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-# What the stacks are headed by, and set in by.
+# Seconds that workers have to write their stacks.
+_PATIENCE = 1.0
 _INDENT = "      "
 
 
@@ -203,6 +206,21 @@ def _path_back(waits: dict[int, set[int]], start: int) -> tuple[int, ...]:
     return ()
 
 
+def stacks_once_written(read: Callable[[], dict[int, bytes]]) -> dict[int, str]:
+    """What `read` gives, as text, once workers write no more; without those that write nothing.
+
+    A worker writes within milliseconds, unless it is in the kernel and cannot be interrupted.
+    """
+    pause = threading.Event()
+    deadline = time.monotonic() + _PATIENCE
+    before, seen = None, read()
+    while time.monotonic() < deadline and (before != seen or not all(seen.values())):
+        pause.wait(0.02)
+        before, seen = seen, read()
+    texts = {key: text.decode("utf-8", "backslashreplace") for key, text in seen.items()}
+    return {key: text for key, text in texts.items() if text}
+
+
 def diagnose(workers: Iterable[WorkerState]) -> Diagnosis:
     """The diagnosis of this process, with those of its workers."""
     objects = look_at_objects()
@@ -214,7 +232,6 @@ def diagnose(workers: Iterable[WorkerState]) -> Diagnosis:
 def _own_stacks() -> str:
     """The Python stacks of this process: all threads but our own."""
     import sys
-    import threading
     import traceback
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}

@@ -350,6 +350,12 @@ class Engine:
         and the item's index.
         """
 
+    def ask_stacks(self) -> None:
+        """Ask all workers to write the stacks of their threads."""
+
+    def stacks(self) -> list[tuple[int, bytes]]:
+        """What each worker has written since then, by seat."""
+
     def cancel_all(self) -> None:
         """Cancel everything that has not begun."""
 
@@ -441,6 +447,12 @@ class LaneView:
     def __new__(cls, fd: int) -> Self: ...
     def facts(self) -> tuple[int, str, bool, int]:
         """Its process, what it does, whether it runs something, since which monotonic ns."""
+
+    def ask_stacks(self) -> None:
+        """Ask it to write the stacks of its threads."""
+
+    def stacks(self) -> bytes:
+        """What it has written since then."""
 
 def copy_fd(pid: int, fd: int) -> int:
     """A copy of a descriptor of another process; wants the right to trace it."""

@@ -16,7 +16,14 @@ import time
 from typing import TYPE_CHECKING
 
 from . import _native
-from ._doctor import Diagnosis, ObjectState, WorkerState, find_cycle, look_at_objects
+from ._doctor import (
+    Diagnosis,
+    ObjectState,
+    WorkerState,
+    find_cycle,
+    look_at_objects,
+    stacks_once_written,
+)
 from ._threads_of import command_of, descendants
 
 if TYPE_CHECKING:
@@ -86,7 +93,10 @@ def _worker(pid: int, fd: int) -> WorkerState | None:
     if not worker:
         return None
     seconds = (time.monotonic_ns() - since) / 1e9 if runs and since else None
-    return WorkerState(None, worker, doing, "an item" if runs else None, None, seconds)
+    lane.ask_stacks()
+    stacks = stacks_once_written(lambda: {0: lane.stacks()}).get(0)
+    item = "an item" if runs else None
+    return WorkerState(None, worker, doing, item, None, seconds, None, stacks)
 
 
 def _objects(pid: int, worlds: list[int]) -> tuple[ObjectState, ...]:

@@ -349,25 +349,19 @@ class Crew:
 
     def doctor(self) -> Diagnosis:
         """What the workers, and everything that they share, do and wait for."""
-        from ._doctor import WorkerState, diagnose
+        from ._doctor import WorkerState, diagnose, stacks_once_written
 
+        self.engine.ask_stacks()
+        stacks = stacks_once_written(lambda: dict(self.engine.stacks()))
         states = []
         for seat, pid, doing, running, seconds, waiting in self.engine.report():
             function, index = (None, None)
             if running is not None:
                 code, index = running
                 function = self._shipping.names.get(code, "a function") if code else "its start"
-            states.append(
-                WorkerState(
-                    seat,
-                    pid,
-                    doing,
-                    function,
-                    index,
-                    seconds if running is not None else None,
-                    waiting,
-                )
-            )
+            spent = None if running is None else seconds
+            item = (function, index, spent, waiting)
+            states.append(WorkerState(seat, pid, doing, *item, stacks.get(seat)))
         return diagnose(states)
 
     def describe(self) -> str:

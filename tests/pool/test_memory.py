@@ -123,6 +123,19 @@ def test_the_peak_of_a_worker_that_is_killed():
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("task", [tasks.segfault, tasks.abort])
+def test_a_crash_is_told_with_the_stack(method, task):
+    with manyhands.Pool(1, context=method) as pool:
+        with pytest.raises(manyhands.WorkerDied) as caught:
+            pool.apply(task)
+        assert pool.apply(tasks.square, (3,)) == 9
+    error = caught.value
+    assert error.stacks.startswith("Fatal Python error")
+    assert f"in {task.__name__}" in error.stacks
+    assert error.stacks.rstrip() in str(error)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_peak_is_known_with_every_method_that_reaps(method):
     with manyhands.Pool(1, context=method) as pool, pytest.raises(manyhands.WorkerDied) as caught:
         pool.apply(tasks.exit_hard, (3,))

@@ -3,6 +3,7 @@
 //! It looks at words that workers write, and asks nothing of them.
 
 use manyhands_os::clock::monotonic_ns;
+use manyhands_os::signals;
 use manyhands_shm::lane::State as Doing;
 
 use crate::call::CallId;
@@ -74,6 +75,29 @@ impl Pool {
             }
         });
         reports.collect()
+    }
+}
+
+impl Pool {
+    /// Asks all workers to write the stacks of their threads, which [`Pool::stacks`] gives a little later.
+    pub fn ask_stacks(&self) {
+        let state = self.0.lock();
+        for worker in state.seats.iter().map(|seat| &seat.worker) {
+            // One that has not started has no handler yet, and would be ended by the signal.
+            let Some(process) = worker.process.as_ref().filter(|_| worker.has_started()) else {
+                continue;
+            };
+            if worker.lane.ask_stacks().is_ok() {
+                let _gone = process.pidfd.signal(signals::stacks());
+            }
+        }
+    }
+
+    /// What each worker has written since then, by seat.
+    #[must_use]
+    pub fn stacks(&self) -> Vec<(usize, Vec<u8>)> {
+        let state = self.0.lock();
+        state.seats.iter().map(|seat| (seat.id, seat.worker.lane.stacks())).collect()
     }
 }
 

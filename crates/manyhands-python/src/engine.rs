@@ -7,7 +7,7 @@ use manyhands_pool::template::TemplateConfig;
 use manyhands_pool::{CallId, Config, Launcher, MemoryLimits, Need, Pool, Report, Running, Start};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyBytes, PyList};
 
 use crate::feed::{Feed, Source};
 use crate::iterate::{ResultIterator, Stream};
@@ -250,6 +250,18 @@ impl Engine {
     fn report(&self) -> PyResult<Vec<Told>> {
         let reports = self.usable()?.report();
         Ok(reports.into_iter().map(told).collect())
+    }
+
+    /// Asks all workers to write their stacks.
+    fn ask_stacks(&self) -> PyResult<()> {
+        self.usable()?.ask_stacks();
+        Ok(())
+    }
+
+    /// What each worker has written since then, by seat.
+    fn stacks<'py>(&self, py: Python<'py>) -> PyResult<Vec<(usize, Bound<'py, PyBytes>)>> {
+        let stacks = self.usable()?.stacks().into_iter();
+        Ok(stacks.map(|(seat, text)| (seat, PyBytes::new(py, &text))).collect())
     }
 
     fn cancel_all(&self) -> PyResult<()> {

@@ -3,8 +3,10 @@
 //! It writes nothing but the position at which the worker's fault handler writes its stacks.
 
 use manyhands_os::process::PidFd;
+use manyhands_os::signals;
 use manyhands_shm::lane::{Lane, State};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use std::os::fd::IntoRawFd;
 
 use crate::ffi;
@@ -27,6 +29,23 @@ impl LaneView {
     fn facts(&self) -> (u32, &'static str, bool, u64) {
         let lane = &self.0;
         (lane.pid(), word(lane.state()), lane.begun() > lane.replied(), lane.since_ns())
+    }
+
+    /// Asks the worker, of that process, to write its stacks.
+    fn ask_stacks(&self) -> PyResult<()> {
+        let lane = &self.0;
+        if lane.state() == State::Starting {
+            // It has no handler yet, and would be ended by the signal.
+            return Ok(());
+        }
+        lane.ask_stacks()?;
+        PidFd::open(lane.pid().cast_signed())?.signal(signals::stacks())?;
+        Ok(())
+    }
+
+    /// What it has written since then.
+    fn stacks<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.stacks())
     }
 }
 
