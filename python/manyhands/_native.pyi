@@ -6,6 +6,12 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_doctor import LaneView as LaneView
+from ._native_doctor import copy_fd as copy_fd
+from ._native_doctor import core_limits as core_limits
+from ._native_doctor import memory_limits as memory_limits
+from ._native_doctor import relatives as relatives
+from ._native_doctor import survey as survey
 from ._native_pipe import PipeEnd as PipeEnd
 from ._native_pipe import PipeSeed as PipeSeed
 from ._native_pipe import adopt_pipe as adopt_pipe
@@ -439,35 +445,6 @@ class WorkerEnd:
     @property
     def seat(self) -> int:
         """The number of the worker's seat."""
-
-@final
-class LaneView:
-    """A look at a worker of another program; takes over the descriptor of its lane."""
-
-    def __new__(cls, fd: int) -> Self: ...
-    def facts(self) -> tuple[int, str, bool, int]:
-        """Its process, what it does, whether it runs something, since which monotonic ns."""
-
-    def ask_stacks(self) -> None:
-        """Ask it to write the stacks of its threads."""
-
-    def stacks(self) -> bytes:
-        """What it has written since then."""
-
-def copy_fd(pid: int, fd: int) -> int:
-    """A copy of a descriptor of another process; wants the right to trace it."""
-
-def core_limits() -> tuple[int, float | None]:
-    """The processors of the affinity mask, and the quota of control groups in processors."""
-
-def memory_limits() -> tuple[int | None, int | None, int | None]:
-    """Bytes that are available, bytes of the budget, processes ended for lack of memory."""
-
-def survey() -> list[dict[str, Any]]:
-    """The locks, queues and their relatives in the shared memory of this process."""
-
-def relatives() -> list[int]:
-    """The processes that share memory with this one."""
 
 def run_worker(end: WorkerEnd, soft: int | None, hard: int | None) -> None:
     """Serve the pool until it asks for the end.

@@ -46,7 +46,7 @@ impl State {
             },
             out_of_memory,
             exceeded,
-            stacks: crashed(status).then(|| last_words(worker.lane.stacks())).unwrap_or_default(),
+            stacks: if crashed(status) { last_words(worker.lane.stacks()) } else { Vec::new() },
             peak: notice.and_then(|notice| notice.peak),
         }
     }
