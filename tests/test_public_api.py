@@ -187,7 +187,13 @@ def test_importing_the_package_loads_next_to_nothing():
 def test_a_pool_has_every_name_of_multiprocessings(pool):
     theirs = names_of(multiprocessing.pool.Pool) - {"Process"}
     assert theirs <= names_of(pool)
-    assert names_of(pool) - theirs == {"istarmap", "istarmap_unordered", "grow", "shrink"}
+    assert names_of(pool) - theirs == {
+        "istarmap",
+        "istarmap_unordered",
+        "grow",
+        "shrink",
+        "doctor",
+    }
 
 
 @pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool.__name__)

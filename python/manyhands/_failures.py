@@ -16,6 +16,7 @@ def worker_died(**facts: Any) -> BaseException:
     from .errors import MemoryLimitExceeded, WorkerDied
 
     exceeded = facts.pop("exceeded")
+    facts["stacks"] = facts["stacks"].decode("utf-8", "backslashreplace") or None
     if exceeded is not None:
         used, limit = exceeded
         return MemoryLimitExceeded(**_worded(facts), used=used, limit=limit)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import NoReturn, Self
 
+    from ._doctor import Diagnosis
     from ._local_calls import Task
     from ._local_options import StreamPlan
     from ._local_stream import Stream
@@ -101,6 +102,12 @@ class LocalBase:
         self._finish()
         for stream in streams:
             stream.end_report()
+
+    def doctor(self) -> Diagnosis:
+        """What this process does, and what its locks and queues wait for: print it."""
+        from ._doctor import diagnose
+
+        return diagnose(())
 
     def __enter__(self) -> Self:
         self._check_running()

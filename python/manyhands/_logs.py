@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-# What workers may be ahead of the handlers: beyond it they wait.
-_MOST_RECORDS = 1 << 20
+# What workers may be ahead of the handlers: beyond it they wait. By the first number the doctor
+# knows the channel.
+MOST_RECORDS = 1_048_573
 _MOST_BYTES = 64 << 20
 # Seconds that `flush` waits for handlers which another thread runs.
 _PATIENCE = 2.0
@@ -38,7 +39,7 @@ class _Delivery:
 
     def __init__(self) -> None:
         self.queue: QueueBase[bytes] = QueueBase()
-        self.queue._create(_MOST_RECORDS, _MOST_BYTES)  # noqa: SLF001 - what `Queue` does too
+        self.queue._create(MOST_RECORDS, _MOST_BYTES)  # noqa: SLF001 - what `Queue` does too
         self.lock = allocate_lock()
         self.holder = 0
         self.broken = False

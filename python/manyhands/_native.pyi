@@ -6,6 +6,12 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from ._native_doctor import LaneView as LaneView
+from ._native_doctor import copy_fd as copy_fd
+from ._native_doctor import core_limits as core_limits
+from ._native_doctor import memory_limits as memory_limits
+from ._native_doctor import relatives as relatives
+from ._native_doctor import survey as survey
 from ._native_pipe import PipeEnd as PipeEnd
 from ._native_pipe import PipeSeed as PipeSeed
 from ._native_pipe import adopt_pipe as adopt_pipe
@@ -57,6 +63,7 @@ __all__ = [
     "Condition",
     "Engine",
     "Event",
+    "LaneView",
     "Launches",
     "Lock",
     "Memory",
@@ -81,6 +88,8 @@ __all__ = [
     "begin_anew",
     "collect",
     "collecting",
+    "copy_fd",
+    "core_limits",
     "cpu_count",
     "end_on_hangup",
     "end_with_creator",
@@ -96,13 +105,16 @@ __all__ = [
     "leave_interpreter",
     "locate_cargo",
     "mark_again",
+    "memory_limits",
     "new_pipe",
+    "relatives",
     "run_process_template",
     "run_template",
     "run_worker",
     "spawn_member_of_group",
     "stacks_signal",
     "stow_buffer",
+    "survey",
     "sweep",
     "usage",
     "wait_dead",
@@ -348,6 +360,21 @@ class Engine:
 
     def submit(self, task: Task, value: Any) -> AsyncResult:
         """Submit one item: `value` as the task's shape wants it."""
+
+    def report(
+        self,
+    ) -> list[tuple[int, int | None, str, tuple[int, int | None] | None, float, int]]:
+        """What each worker does: seat, process, a word, what it runs, seconds, items that wait.
+
+        What it runs is the id of the function's code (0: the initializer, or code that it loads)
+        and the item's index.
+        """
+
+    def ask_stacks(self) -> None:
+        """Ask all workers to write the stacks of their threads."""
+
+    def stacks(self) -> list[tuple[int, bytes]]:
+        """What each worker has written since then, by seat."""
 
     def cancel_all(self) -> None:
         """Cancel everything that has not begun."""

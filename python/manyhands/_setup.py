@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._again import Limits
+    from ._doctor import Diagnosis
     from ._local import SerialPool
     from ._native import Stream
     from ._options import MemoryLimit, Progress, Seed
 
 
 _MOST_WORKERS = 4096
+_MOST_NAMES = 1000
 
 _crews: set[ref[Crew]] = set()
 _registered = False
@@ -109,6 +111,8 @@ class Shipping:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # What functions are called, by the ids of their code: for reports.
+        self.names: dict[int, str] = {}
         self._book = _code.Codebook()
         self.inherited: dict[str, Any] = {}
 
@@ -119,6 +123,12 @@ class Shipping:
             self._register, required.append, codebook=self._book, inherited=self.inherited
         )
         return shipper, required
+
+    def note_name(self, number: int, name: str) -> None:
+        """Remember what a function is called; the oldest names are forgotten."""
+        self.names[number] = name
+        if len(self.names) > _MOST_NAMES:
+            del self.names[next(iter(self.names))]
 
     def _register(self, data: bytes, name: str, met: Collector) -> int:  # noqa: ARG002 - the shipper's signature
         return self._engine.register(data, met)
@@ -214,6 +224,7 @@ class Crew:
         self._import_early(func, shipper.modules)
         code = (number, required, shipper.root == number)
         name = _code.describe(func)
+        self._shipping.note_name(number, name)
         return self.engine.task(code, name, self._shipping, plan.engine_plan, display)
 
     def single(
@@ -336,6 +347,23 @@ class Crew:
         if count >= len(self.engine.pids()):
             raise ValueError("one worker must stay: use close() to end the pool")
         self.engine.shrink(count)
+
+    def doctor(self) -> Diagnosis:
+        """What the workers, and everything that they share, do and wait for."""
+        from ._doctor import WorkerState, diagnose, stacks_once_written
+
+        self.engine.ask_stacks()
+        stacks = stacks_once_written(lambda: dict(self.engine.stacks()))
+        states = []
+        for seat, pid, doing, running, seconds, waiting in self.engine.report():
+            function, index = (None, None)
+            if running is not None:
+                code, index = running
+                function = self._shipping.names.get(code, "a function") if code else "its start"
+            spent = None if running is None else seconds
+            item = (function, index, spent, waiting)
+            states.append(WorkerState(seat, pid, doing, *item, stacks.get(seat)))
+        return diagnose(states)
 
     def describe(self) -> str:
         """For a repr."""

@@ -123,12 +123,8 @@ def _prepare_signals(stacks: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for stop in (signal.SIGTTOU, signal.SIGTTIN):
         signal.signal(stop, signal.SIG_IGN)
-    if not faulthandler.is_enabled() and sys.stderr is not None:
-        try:
-            faulthandler.enable()
-        except (OSError, ValueError, AttributeError):
-            # Standard error is not a file here (a notebook's kernel): there is nowhere to write.
-            pass
+    # A crash too: `WorkerDied` says where.
+    faulthandler.enable(stacks, all_threads=True)
 
 
 def _on_interrupt(_signum: int, _frame: FrameType | None) -> None:

@@ -108,6 +108,7 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
     - `out_of_memory`: whether the kernel ended it because memory was short, by the counter of its
       control group
     - `peak_memory`: the most memory that it had, in bytes (its resident set)
+    - `stacks`: the Python stacks of its threads, as text, if it crashed in native code
     - `detail`: one more sentence, for causes that only the pool can tell
 
     >>> error = WorkerDied(index=3, signal=11, worker=0, pid=4242, function="resize")
@@ -124,6 +125,7 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
         "function",
         "out_of_memory",
         "peak_memory",
+        "stacks",
         "detail",
     )
 
@@ -135,6 +137,7 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
     function: str | None
     out_of_memory: bool | None
     peak_memory: int | None
+    stacks: str | None
     detail: str | None
 
     def _text(self) -> str:
@@ -160,10 +163,8 @@ class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessE
                 "When nobody sent that signal it was the kernel, short of memory: " + _LESS_MEMORY
             )
         if self.signal in _CRASHES:
-            return (
-                "That is a crash in native code; the worker's standard error shows where, by "
-                "faulthandler."
-            )
+            where = "" if self.stacks is None else f"; it was there:\n{self.stacks.rstrip()}\n"
+            return f"That is a crash in native code{where or '.'}"
         if self.signal is None and self.exitcode is not None:
             return "Something in the task called os._exit or ended the interpreter."
         return ""

@@ -245,12 +245,11 @@ def test_a_crash_shows_where_it_was(tmp_path):
         import tasks
 
         with mp.Pool(1) as pool:
-            print(type(pool.apply_async(tasks.segfault).exception()).__name__)
+            print(pool.apply_async(tasks.segfault).exception())
         """,
     )
-    assert outcome.lines == ["WorkerDied"], outcome.err
-    assert "Segmentation fault" in outcome.err
-    assert "segfault" in outcome.err.partition("Segmentation fault")[2]
+    assert "Segmentation fault" in outcome.out
+    assert "in segfault" in outcome.out
 
 
 def test_random_numbers_differ_from_worker_to_worker(tmp_path):

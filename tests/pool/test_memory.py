@@ -7,6 +7,7 @@ import signal
 import memory_tasks
 import pytest
 import tasks
+from support import wait_until
 
 import manyhands
 
@@ -68,7 +69,8 @@ def test_only_that_item_fails():
 def test_both_limits():
     with manyhands.Pool(1, max_memory_per_child=(100 * MIB, 400 * MIB)) as pool:
         first = pool.apply(memory_tasks.keep, (150,))
-        assert pool.apply(memory_tasks.keep, (1,)) != first
+        # The next item may have been on its way already.
+        wait_until(lambda: pool.apply(memory_tasks.keep, (1,)) != first, "no other worker")
         with pytest.raises(manyhands.MemoryLimitExceeded):
             pool.apply(memory_tasks.keep, (600,))
 
@@ -120,6 +122,19 @@ def test_the_peak_of_a_worker_that_is_killed():
     assert 300 * MIB < error.peak_memory < 1000 * MIB
     assert error.out_of_memory in (False, None)
     assert "MiB of memory at most" in str(error)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("task", [tasks.segfault, tasks.abort])
+def test_a_crash_is_told_with_the_stack(method, task):
+    with manyhands.Pool(1, context=method) as pool:
+        with pytest.raises(manyhands.WorkerDied) as caught:
+            pool.apply(task)
+        assert pool.apply(tasks.square, (3,)) == 9
+    error = caught.value
+    assert error.stacks.startswith("Fatal Python error")
+    assert f"in {task.__name__}" in error.stacks
+    assert error.stacks.rstrip() in str(error)
 
 
 @pytest.mark.parametrize("method", METHODS)

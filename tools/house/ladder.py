@@ -3,8 +3,8 @@
 The rungs stand here once more, apart from the manifests, so that a new crate or a new dependency
 between crates is a decision and not an accident. The dependencies that make a rung what it is
 (system calls, Python) are kept to that rung, and unsafe code to the rungs that have a reason for
-it: any file of `manyhands-os` and `manyhands-shm`, one file each of `manyhands` and `manyhands-python`, none
-elsewhere.
+it: any file of `manyhands-os` and `manyhands-shm`, one file each of `manyhands` and
+`manyhands-python`, none elsewhere.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ impl error::Error for InvalidMaxCpus {}
 /// ```
 pub fn available() -> Result<usize, InvalidMaxCpus> {
     let own = own_limit(env::var_os(MAX_CPUS))?;
-    Ok(lowest(affinity(), quota(Path::new("/")), own))
+    Ok(lowest(affinity(), quota(), own))
 }
 
 /// The lowest of the three limits. A quota is rounded up.
@@ -79,7 +79,8 @@ fn lowest(affinity: usize, quota: Option<f64>, own: Option<usize>) -> usize {
 }
 
 /// The number of processors in this thread's affinity mask.
-fn affinity() -> usize {
+#[must_use]
+pub fn affinity() -> usize {
     // On a machine with more processors than the mask of the system call holds, std's answer
     // (the processors online) is the better one.
     rustix::thread::sched_getaffinity(None).map_or_else(
@@ -98,7 +99,12 @@ fn own_limit(value: Option<OsString>) -> Result<Option<usize>, InvalidMaxCpus> {
 }
 
 /// The lowest CPU quota, in processors, of this process's control groups and their ancestors.
-fn quota(root: &Path) -> Option<f64> {
+#[must_use]
+pub fn quota() -> Option<f64> {
+    quota_below(Path::new("/"))
+}
+
+fn quota_below(root: &Path) -> Option<f64> {
     let levels = cgroup::levels(root, "cpu");
     levels.iter().filter_map(quota_of).min_by(f64::total_cmp)
 }

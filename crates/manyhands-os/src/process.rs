@@ -14,9 +14,9 @@
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpgrp, getpid, getppid,
-    kill_process_group, pidfd_open, pidfd_send_signal, set_parent_process_death_signal, setpgid,
-    waitid,
+    Pid, PidfdFlags, PidfdGetfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpgrp, getpid,
+    getppid, kill_process_group, pidfd_getfd, pidfd_open, pidfd_send_signal,
+    set_parent_process_death_signal, setpgid, waitid,
 };
 use std::fmt;
 use std::io;
@@ -97,6 +97,16 @@ impl PidFd {
             }
             error => Err(error),
         }
+    }
+
+    /// A copy of a descriptor of that process, which shares its position with it. Asking for it wants the right
+    /// to trace that process.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` without the right, `EBADF` when it has no such descriptor, `ESRCH` when it is dead.
+    pub fn copy_fd(&self, fd: i32) -> io::Result<OwnedFd> {
+        Ok(pidfd_getfd(&self.0, fd, PidfdGetfdFlags::empty())?)
     }
 
     /// Whether the process has ended. A zombie has.
@@ -377,6 +387,16 @@ mod tests {
         assert_eq!(reap(&pidfd).unwrap(), killed);
         assert_eq!(wait_nowait(&pidfd).unwrap_err().raw_os_error(), Some(libc::ECHILD));
         assert_eq!(pidfd.signal(Signal::KILL).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+    }
+
+    #[test]
+    fn a_descriptor_of_another_process_can_be_copied() {
+        let own = PidFd::of_self().unwrap();
+        let (reading, mut writing) = io::pipe().unwrap();
+        let copy = own.copy_fd(reading.as_raw_fd()).unwrap();
+        io::Write::write_all(&mut writing, b"x").unwrap();
+        assert_eq!(poll(&[copy.as_fd()], Some(Duration::ZERO)).unwrap(), [true]);
+        assert_eq!(own.copy_fd(-1).unwrap_err().raw_os_error(), Some(libc::EBADF));
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct Death {
     pub out_of_memory: Option<bool>,
     /// The most memory that it had, in bytes: its resident set.
     pub peak: Option<u64>,
+    /// What its fault handler wrote when it crashed: the stacks of its threads.
+    pub stacks: Vec<u8>,
     /// The memory that it had for itself, and what it may have had at most, where it was ended for that.
     pub exceeded: Option<(u64, u64)>,
 }

@@ -46,7 +46,46 @@ impl State {
             },
             out_of_memory,
             exceeded,
+            stacks: if crashed(status) { last_words(worker.lane.stacks()) } else { Vec::new() },
             peak: notice.and_then(|notice| notice.peak),
         }
+    }
+}
+
+/// Whether it was ended by a signal at which its fault handler writes.
+fn crashed(status: Option<ExitStatus>) -> bool {
+    let faults = [Signal::SEGV, Signal::BUS, Signal::FPE, Signal::ILL, Signal::ABORT];
+    matches!(status, Some(ExitStatus::Signaled { signal, .. })
+        if faults.iter().any(|fault| fault.as_raw() == signal))
+}
+
+/// What the fault handler wrote last: stacks that were asked for before may stand there, too.
+fn last_words(mut stacks: Vec<u8>) -> Vec<u8> {
+    const BEGIN: &[u8] = b"Fatal Python error";
+    let begins = stacks.windows(BEGIN.len()).rposition(|window| window == BEGIN);
+    stacks.split_off(begins.unwrap_or(stacks.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_belongs_to_the_crash_is_told() {
+        assert_eq!(
+            last_words(b"asked for\nFatal Python error: x".to_vec()),
+            b"Fatal Python error: x"
+        );
+        assert_eq!(last_words(b"asked for".to_vec()), b"");
+        assert_eq!(last_words(Vec::new()), b"");
+    }
+
+    #[test]
+    fn crashes_are_told_from_other_ends() {
+        let signal = |signal| Some(ExitStatus::Signaled { signal, core: false });
+        assert!(crashed(signal(11)));
+        assert!(!crashed(signal(9)));
+        assert!(!crashed(Some(ExitStatus::Exited(11))));
+        assert!(!crashed(None));
     }
 }

@@ -21,6 +21,7 @@
 //! | `ending`, `sentence` | an item that must not run on: a signal, some grace, the end |
 //! | [`retry`], `again` | items that may run again |
 //! | `supervisor` | the one helper thread of the process |
+//! | `report` | what workers do at this moment |
 //! | `launch` | where workers come from |
 //! | [`memory`] | workers that grow: replaced between items, or ended |
 //! | [`template`] | the clean process that forks them |
@@ -47,6 +48,7 @@ mod pinned;
 pub mod pool;
 mod queue;
 mod registry;
+mod report;
 pub mod retry;
 mod sentence;
 mod shared;
@@ -67,5 +69,6 @@ pub use memory::MemoryLimits;
 pub use need::{Need, Waited};
 pub use pool::{Host, Pool, PushError};
 pub use registry::{forked, generation};
+pub use report::{Report, Running};
 pub use retry::Retry;
 pub use state::Config;

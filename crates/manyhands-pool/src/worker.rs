@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_os::clock::monotonic_ns;
+use manyhands_os::process::own_pid;
 use manyhands_shm::lane::{Heading, Item, Lane, NoRoom, Runner, State};
 use manyhands_shm::park::Unparked;
 
@@ -149,12 +150,13 @@ pub fn serve_within(end: WorkerEnd, limits: MemoryLimits, tasks: &mut dyn Tasks)
     let mut out = Replier::new(end);
     let mut clock = Clock::new();
     out.end.hub.set_awake(out.end.seat, true);
+    lane.set_pid(own_pid().cast_unsigned());
     lane.set_state(State::Busy);
     loop {
         let Some(item) = out.take() else {
             clock.flush(&lane);
             idle(&mut out, tasks);
-            clock.restart();
+            clock.restart(&lane);
             continue;
         };
         let skipped = item.number < lane.skip_until() && item.heading.kind < wire::CONTROL;
@@ -173,7 +175,7 @@ pub fn serve_within(end: WorkerEnd, limits: MemoryLimits, tasks: &mut dyn Tasks)
             wait_for_pardon(&out, item.number, tasks);
         }
         if item.heading.kind >= wire::CONTROL || out.held {
-            clock.restart();
+            clock.restart(&lane);
         } else if clock.tick(&lane)
             && let Some(watch) = &mut watch
             && watch.is_beyond(clock.since)
@@ -281,9 +283,10 @@ impl Clock {
         Self { since: monotonic_ns(), items: 0, average: 0 }
     }
 
-    fn restart(&mut self) {
+    fn restart(&mut self, lane: &Lane) {
         self.since = monotonic_ns();
         self.items = 0;
+        lane.set_since_ns(self.since);
     }
 
     /// One more item is done; whether the clock was read.
@@ -312,6 +315,7 @@ impl Clock {
         }
         .max(1);
         lane.set_item_ns(self.average);
+        lane.set_since_ns(now);
         self.since = now;
         self.items = 0;
     }

@@ -1,15 +1,17 @@
 //! `Engine`: a pool of the engine as a Python object; the package's `Pool` and `Executor` stand on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use manyhands_pool::template::TemplateConfig;
-use manyhands_pool::{CallId, Config, Launcher, MemoryLimits, Need, Pool, Start};
+use manyhands_pool::{CallId, Config, Launcher, MemoryLimits, Need, Pool, Report, Running, Start};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyBytes, PyList};
 
 use crate::feed::{Feed, Source};
 use crate::iterate::{ResultIterator, Stream};
+use crate::lane_view::word;
 use crate::launches::Launches;
 use crate::map;
 use crate::outcome::initializer_failed;
@@ -21,6 +23,18 @@ use crate::{ffi, world};
 
 /// The template's program, its arguments and its environment.
 type Command = (String, Vec<String>, Vec<(String, String)>);
+
+/// A worker's report, as a tuple.
+type Told = (usize, Option<i32>, &'static str, Option<(u64, Option<u64>)>, f64, u64);
+
+fn told(report: Report) -> Told {
+    let running = report.running.map(|running| match running {
+        Running::Item { function, index, .. } => (function, Some(index)),
+        Running::Initializer | Running::Code => (0, None),
+    });
+    let seconds = Duration::from_nanos(report.since_ns).as_secs_f64();
+    (report.seat, report.pid, word(report.doing), running, seconds, report.waiting)
+}
 
 /// A pool of worker processes.
 #[pyclass(frozen, module = "manyhands._native")]
@@ -229,6 +243,25 @@ impl Engine {
     /// Seat and process id of each worker.
     fn pids(&self) -> PyResult<Vec<(usize, Option<i32>)>> {
         Ok(self.usable()?.pids())
+    }
+
+    /// What each worker does: seat, process, a word; the function's id (0: the initializer or code) and the item's
+    /// index if it runs something, for how many seconds; how many items wait for it.
+    fn report(&self) -> PyResult<Vec<Told>> {
+        let reports = self.usable()?.report();
+        Ok(reports.into_iter().map(told).collect())
+    }
+
+    /// Asks all workers to write their stacks.
+    fn ask_stacks(&self) -> PyResult<()> {
+        self.usable()?.ask_stacks();
+        Ok(())
+    }
+
+    /// What each worker has written since then, by seat.
+    fn stacks<'py>(&self, py: Python<'py>) -> PyResult<Vec<(usize, Bound<'py, PyBytes>)>> {
+        let stacks = self.usable()?.stacks().into_iter();
+        Ok(stacks.map(|(seat, text)| (seat, PyBytes::new(py, &text))).collect())
     }
 
     fn cancel_all(&self) -> PyResult<()> {

@@ -21,7 +21,9 @@ mod ffi;
 mod guarded;
 mod iterate;
 mod kind;
+mod lane_view;
 mod launches;
+mod limits;
 mod listing;
 mod map;
 mod memory;
@@ -38,6 +40,7 @@ mod queue_wait;
 mod repeats;
 mod result;
 mod small;
+mod survey;
 mod sync_atomic;
 mod sync_barrier;
 mod sync_condition;
@@ -68,7 +71,11 @@ mod _native {
     #[pymodule_export]
     use crate::iterate::{ResultIterator, Stream};
     #[pymodule_export]
+    use crate::lane_view::{LaneView, copy_fd};
+    #[pymodule_export]
     use crate::launches::Launches;
+    #[pymodule_export]
+    use crate::limits::{core_limits, memory_limits};
     #[pymodule_export]
     use crate::memory::Memory;
     #[pymodule_export]
@@ -84,6 +91,8 @@ mod _native {
     use crate::queue::{QueueBase, QueueHold, QueueIterator, SimpleQueueBase, adopt_queue};
     #[pymodule_export]
     use crate::result::AsyncResult;
+    #[pymodule_export]
+    use crate::survey::{relatives, survey};
     #[pymodule_export]
     use crate::sync_atomic::Atomic;
     #[pymodule_export]

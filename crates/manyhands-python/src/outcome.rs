@@ -207,6 +207,7 @@ fn death_facts<'py>(py: Python<'py>, death: &Death) -> PyResult<Bound<'py, PyDic
     facts.set_item("out_of_memory", death.out_of_memory)?;
     facts.set_item("peak_memory", death.peak)?;
     facts.set_item("exceeded", death.exceeded)?;
+    facts.set_item("stacks", PyBytes::new(py, &death.stacks))?;
     match death.status {
         Some(ExitStatus::Exited(code)) => facts.set_item("exitcode", code)?,
         Some(ExitStatus::Signaled { signal, .. }) => facts.set_item("signal", signal)?,

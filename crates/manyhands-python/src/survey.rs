@@ -92,6 +92,5 @@ fn queue(facts: Bound<'_, PyDict>, block: Block) -> PyResult<Option<Bound<'_, Py
     facts.set_item("items", words.len())?;
     facts.set_item("most", words.limits().items)?;
     facts.set_item("shut", words.is_shut())?;
-    facts.set_item("unfinished", words.unfinished())?;
     Ok(Some(facts))
 }

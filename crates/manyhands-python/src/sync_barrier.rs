@@ -54,7 +54,7 @@ impl Barrier {
         let Some(parties) = u32::try_from(parties).ok().filter(|parties| *parties <= most) else {
             return Err(PyValueError::new_err(format!("a barrier has at most {most} parties")));
         };
-        let block = block_of::<sync::Barrier>(py, _block, 0, "Barrier")?;
+        let block = block_of::<sync::Barrier>(py, _block, sync::BARRIER, "Barrier")?;
         if _block.is_none() {
             block.get::<sync::Barrier>().set(parties);
         }

@@ -81,7 +81,7 @@ impl Condition {
                 format!("a Condition of manyhands needs a Lock or RLock of manyhands, not {name}");
             return Err(PyTypeError::new_err(text));
         };
-        let block = block_of::<sync::Condition>(lock.py(), _block, 0, "Condition")?;
+        let block = block_of::<sync::Condition>(lock.py(), _block, sync::CONDITION, "Condition")?;
         Ok(Self { block, guard })
     }
 

@@ -29,7 +29,7 @@ impl Event {
     #[pyo3(signature = (*, ctx=None, _block=None))]
     fn new(py: Python<'_>, ctx: Option<Py<PyAny>>, _block: Option<(u64, u64)>) -> PyResult<Self> {
         drop(ctx);
-        Ok(Self { block: block_of::<sync::Event>(py, _block, 0, "Event")? })
+        Ok(Self { block: block_of::<sync::Event>(py, _block, sync::EVENT, "Event")? })
     }
 
     /// Whether the flag is up.

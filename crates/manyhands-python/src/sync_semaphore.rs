@@ -42,7 +42,7 @@ impl Semaphore {
             let text = format!("the value of a semaphore is 0 to {most}, not {value}");
             return Err(PyValueError::new_err(text));
         };
-        let block = block_of::<sync::Semaphore>(py, named, 0, "Semaphore")?;
+        let block = block_of::<sync::Semaphore>(py, named, sync::SEMAPHORE, "Semaphore")?;
         if named.is_none() {
             block.get::<sync::Semaphore>().set(value, if bounded { value } else { most });
         }

@@ -47,6 +47,28 @@ impl Lane {
         self.parent().due(replied)
     }
 
+    /// When the worker's clock was read last, in nanoseconds of the monotonic one (0: never).
+    #[must_use]
+    pub fn since_ns(&self) -> u64 {
+        self.worker().since_ns()
+    }
+
+    /// Worker: says when its clock was read.
+    pub fn set_since_ns(&self, ns: u64) {
+        self.worker().set_since_ns(ns);
+    }
+
+    /// The worker's process (0: it has not started).
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.worker().pid()
+    }
+
+    /// Worker: says which process it is.
+    pub fn set_pid(&self, pid: u32) {
+        self.worker().set_pid(pid);
+    }
+
     /// Whether the worker has grown so much that it should be replaced.
     #[must_use]
     pub fn has_grown(&self) -> bool {

@@ -8,6 +8,7 @@
 //! | `begun` | worker | so many items are begun | release, before the item runs |
 //! | `item_ns`, `state` | worker | reports | relaxed, release |
 //! | `grown` | worker | it has more memory than it should keep: it wants to be replaced | release |
+//! | `since_ns`, `pid` | worker | when its clock was read last; its process: for reports | relaxed |
 //! | `exceeded` | worker | so many bytes of memory were too many: it ends itself | release |
 //! | `consumed` | parent | replies up to this position were copied | release; pairs with the acquire in `consumed` |
 //! | `wake_at`, `feed_at` | parent | the reply counts at which the worker calls | relaxed, with fences |
@@ -76,6 +77,8 @@ pub struct WorkerWords {
     grown: AtomicU32,
     exceeded: AtomicU64,
     started: AtomicU64,
+    since_ns: AtomicU64,
+    pid: AtomicU32,
 }
 
 impl WorkerWords {
@@ -169,6 +172,28 @@ impl WorkerWords {
     #[must_use]
     pub fn exceeded(&self) -> &AtomicU64 {
         &self.exceeded
+    }
+
+    /// When the worker's clock was read last, in nanoseconds of the monotonic one (0: never).
+    #[must_use]
+    pub fn since_ns(&self) -> u64 {
+        self.since_ns.load(Ordering::Relaxed)
+    }
+
+    /// Worker: says when its clock was read.
+    pub fn set_since_ns(&self, ns: u64) {
+        self.since_ns.store(ns, Ordering::Relaxed);
+    }
+
+    /// The worker's process (0: it has not started).
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid.load(Ordering::Relaxed)
+    }
+
+    /// Worker: says which process it is.
+    pub fn set_pid(&self, pid: u32) {
+        self.pid.store(pid, Ordering::Relaxed);
     }
 
     /// Worker: says what it does.

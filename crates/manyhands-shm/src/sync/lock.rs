@@ -121,6 +121,12 @@ impl Lock {
         }
     }
 
+    /// The process that holds it: for reports.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.mutex.owner()
+    }
+
     /// Takes the lock away from an owner that has gone: see [`RawMutex::bury`].
     pub fn bury(&self, gone: Owner, how: Gone) -> bool {
         self.mutex.bury(gone, how)

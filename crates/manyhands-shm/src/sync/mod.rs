@@ -50,7 +50,7 @@ pub use mutex::{Locked, RawMutex};
 pub use number::{Bits, Number};
 pub use owner::{Gone, Liveness, Owner};
 #[cfg(not(loom))]
-pub use plain::{LOCK, RLOCK, register_kinds};
+pub use plain::{BARRIER, CONDITION, EVENT, LOCK, RLOCK, SEMAPHORE, register_kinds};
 pub use poison::{Cause, Poison};
 pub use rlock::RLock;
 pub use rwlock::{Reading, RwLock};

@@ -11,6 +11,14 @@ use crate::world::{Block, Hooks, Plain, register};
 pub const LOCK: u32 = 1;
 /// The kind of a block that holds an [`RLock`].
 pub const RLOCK: u32 = 2;
+/// The kind of a block that holds a [`Semaphore`]; this one and those below are for reports alone.
+pub const SEMAPHORE: u32 = 3;
+/// A [`Condition`].
+pub const CONDITION: u32 = 4;
+/// An [`Event`].
+pub const EVENT: u32 = 5;
+/// A [`Barrier`].
+pub const BARRIER: u32 = 6;
 
 macro_rules! plain {
     ($($type:ty),* $(,)?) => {$(

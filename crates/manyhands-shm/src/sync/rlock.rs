@@ -116,6 +116,12 @@ impl RLock {
         self.0.holder(world, me)
     }
 
+    /// The process that holds it: for reports.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.0.owner()
+    }
+
     /// Takes the lock away from an owner that has gone, whichever way.
     pub fn bury(&self, gone: Owner) -> bool {
         self.0.bury(gone, Gone::Died)

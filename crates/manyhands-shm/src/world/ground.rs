@@ -176,6 +176,11 @@ impl Ground {
         self.segment.as_ptr().wrapping_add(self.plan.data_at + offset)
     }
 
+    /// Where a byte of the data is in the file.
+    pub(super) fn place_in_file(&self, offset: u64) -> u64 {
+        self.plan.data_at as u64 + offset
+    }
+
     #[inline]
     fn at<T: Plain>(&self, offset: usize) -> &T {
         let fits = offset.checked_add(size_of::<T>()).is_some_and(|end| end <= self.segment.len());

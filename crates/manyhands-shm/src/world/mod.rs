@@ -17,6 +17,7 @@
 //! | `local.rs` | the lock that protects this process's view of its table |
 //! | `home.rs`, `alloc.rs`, `block.rs`, `release.rs` | what users call: worlds, making blocks, holding and ending them |
 //! | `kinds.rs`, `sweep.rs` | recovery of what dead processes held |
+//! | `survey.rs` | what there is, for reports |
 //! | `audit.rs`, `steps.rs` | for tests: caches compared with the truth; a death at any store |
 //! | `fork.rs` | a fork of a process that uses a world |
 //!
@@ -44,6 +45,7 @@ mod roster;
 mod slabs;
 #[cfg(test)]
 mod steps;
+mod survey;
 mod sweep;
 mod tables;
 mod words;
@@ -54,6 +56,7 @@ pub use fork::Fork;
 pub use home::{Internal, Usage, World};
 pub use kinds::{Hooks, register};
 pub use names::Handle;
+pub use survey::Sighting;
 pub use words::Plain;
 
 #[cfg(test)]

@@ -30,13 +30,12 @@ impl World {
         let inside = self.enter();
         let ground = inside.ground;
         let names = (0..ground.header().names.get()).map(|index| (index, ground.name(index)));
-        let used = names.filter(|(_, name)| {
-            name.life() == Life::Used && name.kind.get() != TABLE_KIND
-        });
+        let used =
+            names.filter(|(_, name)| name.life() == Life::Used && name.kind.get() != TABLE_KIND);
         let seen = used.map(|(index, name)| Sighting {
             handle: Handle(u64::from(name.generation()) << 32 | u64::from(index)),
             kind: name.kind.get(),
-            offset: name.spot().offset(),
+            offset: ground.place_in_file(name.spot().offset()),
             len: name.length(),
             holders: name.holders.get(),
         });
