@@ -17,11 +17,19 @@ from ._native_pipe import PipeSeed as PipeSeed
 from ._native_pipe import adopt_pipe as adopt_pipe
 from ._native_pipe import new_pipe as new_pipe
 from ._native_process import ProcessTemplate as ProcessTemplate
+from ._native_process import WorkerEnd as WorkerEnd
 from ._native_process import end_on_hangup as end_on_hangup
 from ._native_process import end_with_creator as end_with_creator
+from ._native_process import fork as fork
+from ._native_process import forked as forked
 from ._native_process import is_main_thread as is_main_thread
+from ._native_process import lead_group as lead_group
+from ._native_process import leave_interpreter as leave_interpreter
+from ._native_process import run_process_template as run_process_template
+from ._native_process import run_template as run_template
 from ._native_process import spawn_member_of_group as spawn_member_of_group
 from ._native_process import wait_dead as wait_dead
+from ._native_process import watch_parent as watch_parent
 from ._native_queue import QueueBase as QueueBase
 from ._native_queue import QueueHold as QueueHold
 from ._native_queue import QueueIterator as QueueIterator
@@ -439,27 +447,6 @@ class Launches:
     def reported(self, key: int, exitcode: int | None, peak: int | None) -> None:
         """Say how a worker ended: negative for a signal, None if unknown; and its peak in bytes."""
 
-@final
-class WorkerEnd:
-    """What a worker process needs of its pool."""
-
-    @staticmethod
-    def attach(lane: int, hub: int, event: int, seat: int) -> WorkerEnd:
-        """Take over the descriptors of lane, hub and event."""
-
-    def take_given(self) -> list[int]:
-        """The descriptors that the pool gave besides: the caller's own from now on."""
-
-    def fds(self) -> tuple[int, int, int]:
-        """The descriptors of lane, hub and event, to be passed on."""
-
-    def stacks_fd(self) -> int:
-        """The descriptor of its lane, into which the fault handler writes stacks."""
-
-    @property
-    def seat(self) -> int:
-        """The number of the worker's seat."""
-
 def run_worker(end: WorkerEnd, soft: int | None, hard: int | None) -> None:
     """Serve the pool until it asks for the end.
 
@@ -477,34 +464,3 @@ def mark_again() -> None:
 
 def keep_printed(stream: int, text: str) -> None:
     """Keep text that a task printed, for the parent to show above its progress bar."""
-
-def run_template(
-    import_: Callable[[str], object], fork: Callable[[], int]
-) -> tuple[WorkerEnd, bytes] | None:
-    """Serve the pool that started this process; None at its end.
-
-    In a forked worker: what it needs of its pool, and the parent's snapshot.
-    """
-
-def run_process_template(
-    import_: Callable[[str], object], fork: Callable[[], int]
-) -> tuple[list[int], bytes] | None:
-    """Serve the program that started this process; None at its end.
-
-    In a forked process: its descriptors, the lifeline first, and what it is told.
-    """
-
-def fork() -> int:
-    """Fork, with the interpreter's hooks and without its warning; 0 in the child."""
-
-def forked() -> None:
-    """Runs in every forked child: the pools that exist are the parent's."""
-
-def leave_interpreter() -> None:
-    """Runs last at the interpreter's exit: threads that wait in the engine stay there."""
-
-def lead_group() -> None:
-    """Make this process the leader of a group of its own."""
-
-def watch_parent(pid: int) -> None:
-    """End this process and its group when that process, its parent, has ended."""

@@ -1,14 +1,23 @@
 """Types of what `Process` needs of the engine: a template, lifelines, waiting."""
 
+from collections.abc import Callable
 from typing import final
 
 __all__ = [
     "ProcessTemplate",
+    "WorkerEnd",
     "end_on_hangup",
     "end_with_creator",
+    "fork",
+    "forked",
     "is_main_thread",
+    "lead_group",
+    "leave_interpreter",
+    "run_process_template",
+    "run_template",
     "spawn_member_of_group",
     "wait_dead",
+    "watch_parent",
 ]
 
 @final
@@ -62,3 +71,55 @@ def is_main_thread() -> bool:
 
 def wait_dead(pidfd: int, timeout: float | None) -> bool:
     """Whether the process of a pidfd is dead (or a pipe has something to say) within `timeout`."""
+
+@final
+class WorkerEnd:
+    """What a worker process needs of its pool."""
+
+    @staticmethod
+    def attach(lane: int, hub: int, event: int, seat: int) -> WorkerEnd:
+        """Take over the descriptors of lane, hub and event."""
+
+    def take_given(self) -> list[int]:
+        """The descriptors that the pool gave besides: the caller's own from now on."""
+
+    def fds(self) -> tuple[int, int, int]:
+        """The descriptors of lane, hub and event, to be passed on."""
+
+    def stacks_fd(self) -> int:
+        """The descriptor of its lane, into which the fault handler writes stacks."""
+
+    @property
+    def seat(self) -> int:
+        """The number of the worker's seat."""
+
+def run_template(
+    import_: Callable[[str], object], fork: Callable[[], int]
+) -> tuple[WorkerEnd, bytes] | None:
+    """Serve the pool that started this process; None at its end.
+
+    In a forked worker: what it needs of its pool, and the parent's snapshot.
+    """
+
+def run_process_template(
+    import_: Callable[[str], object], fork: Callable[[], int]
+) -> tuple[list[int], bytes] | None:
+    """Serve the program that started this process; None at its end.
+
+    In a forked process: its descriptors, the lifeline first, and what it is told.
+    """
+
+def fork() -> int:
+    """Fork, with the interpreter's hooks and without its warning; 0 in the child."""
+
+def forked() -> None:
+    """Runs in every forked child: the pools that exist are the parent's."""
+
+def leave_interpreter() -> None:
+    """Runs last at the interpreter's exit: threads that wait in the engine stay there."""
+
+def lead_group() -> None:
+    """Make this process the leader of a group of its own."""
+
+def watch_parent(pid: int) -> None:
+    """End this process and its group when that process, its parent, has ended."""
