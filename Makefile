@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help preflight setup demo test test-rust test-python check bench deep docs clean
+.PHONY: help preflight setup demo test test-rust test-python check bench bench-rust deep docs clean
 
 bin := $(VENV)/bin
 stamps := $(VENV)/.stamps
@@ -79,6 +79,9 @@ bench: setup ## the figures of docs/benchmarks.md, rivals in the same run
 	for rival in $(RIVALS); do \
 	$(bin)/pip install --quiet "$$rival" || echo "bench: $$rival does not install, left out"; done
 	$(bin)/python benches/run.py
+
+bench-rust: preflight ## the figures of the crate manyhands, rivals in the same run
+	CARGO_TARGET_DIR=target/benches cargo bench --locked --manifest-path benches/rust/Cargo.toml
 
 deep: setup $(stamps)/test ## loom models, kill storms, repetition, load (about an hour)
 	PYTHON="$(bin)/python" tools/deep.sh

@@ -66,7 +66,8 @@ fn locks() {
     let time = timed(|| (0..TURNS).for_each(|_| *lock.write().expect("whole") += 1));
     report(what, "manyhands RwLock, write", &each(TURNS, time));
     let lock = std::sync::RwLock::new(0_u64);
-    let time = timed(|| (0..TURNS).for_each(|_| _ = black_box(*black_box(&lock).read().expect("whole"))));
+    let time =
+        timed(|| (0..TURNS).for_each(|_| _ = black_box(*black_box(&lock).read().expect("whole"))));
     report(what, "std RwLock, read", &each(TURNS, time));
     let number = AtomicU64::new(0).expect("memory");
     let order = std::sync::atomic::Ordering::Relaxed;
@@ -107,12 +108,15 @@ fn one_thread() {
 /// One process sends, this one receives.
 fn streams() {
     let what = "a stream of u64 from another process";
-    for (name, bound) in [("manyhands channel", None), ("manyhands sync_channel(1000)", Some(1000))] {
+    for (name, bound) in [("manyhands channel", None), ("manyhands sync_channel(1000)", Some(1000))]
+    {
         let (sender, receiver) = match bound {
             None => channel::<u64>().expect("memory"),
             Some(bound) => sync_channel(bound).expect("memory"),
         };
-        let produce = |sender: Sender<u64>| (0..=ITEMS).for_each(|number| sender.send(number).expect("a receiver"));
+        let produce = |sender: Sender<u64>| {
+            (0..=ITEMS).for_each(|number| sender.send(number).expect("a receiver"))
+        };
         let process = Process::spawn(produce, sender).expect("a process");
         receiver.recv().expect("an item");
         let time = timed(|| assert_eq!(receiver.iter().count() as u64, ITEMS));
@@ -125,11 +129,14 @@ fn streams() {
         (0..=ITEMS / 10).for_each(|number| sender.send(number).expect("a receiver"));
     });
     receiver.recv().expect("an item");
-    let time = timed(|| (0..ITEMS / 10).for_each(|_| _ = black_box(receiver.recv().expect("an item"))));
+    let time =
+        timed(|| (0..ITEMS / 10).for_each(|_| _ = black_box(receiver.recv().expect("an item"))));
     report(what, "ipc-channel", &rate(ITEMS / 10, time));
     process.join().expect("its end");
     let (sender, receiver) = crossbeam_channel::unbounded::<u64>();
-    let thread = std::thread::spawn(move || (0..=ITEMS).for_each(|number| sender.send(number).expect("a receiver")));
+    let thread = std::thread::spawn(move || {
+        (0..=ITEMS).for_each(|number| sender.send(number).expect("a receiver"))
+    });
     receiver.recv().expect("an item");
     let time = timed(|| assert_eq!(receiver.iter().count() as u64, ITEMS));
     report(what, "crossbeam (threads)", &rate(ITEMS, time));
@@ -155,14 +162,15 @@ fn round_trips() {
     report(what, "manyhands pipe", &each(TRIPS, time));
     drop(here);
     process.join().expect("its end");
-    let ((to, from), process) = from_child(|parent: IpcSender<(IpcSender<u64>, IpcReceiver<u64>)>| {
-        let (to, receiver) = ipc::channel::<u64>().expect("a channel");
-        let (sender, from) = ipc::channel::<u64>().expect("a channel");
-        parent.send((to, from)).expect("a receiver");
-        while let Ok(number) = receiver.recv() {
-            sender.send(number).expect("a receiver");
-        }
-    });
+    let ((to, from), process) =
+        from_child(|parent: IpcSender<(IpcSender<u64>, IpcReceiver<u64>)>| {
+            let (to, receiver) = ipc::channel::<u64>().expect("a channel");
+            let (sender, from) = ipc::channel::<u64>().expect("a channel");
+            parent.send((to, from)).expect("a receiver");
+            while let Ok(number) = receiver.recv() {
+                sender.send(number).expect("a receiver");
+            }
+        });
     let mut trip = || {
         to.send(1).expect("a receiver");
         from.recv().expect("an item");
@@ -193,7 +201,8 @@ fn round_trips() {
 /// 8 MB messages.
 fn large() {
     let what = "8 MB messages from another process";
-    let bytes = |time: Duration| format!("{:.2} GB/s", (LARGE * LARGES) as f64 / time.as_secs_f64() / 1e9);
+    let bytes =
+        |time: Duration| format!("{:.2} GB/s", (LARGE * LARGES) as f64 / time.as_secs_f64() / 1e9);
     let (sender, receiver) = sync_channel::<ByteBuf>(2).expect("memory");
     let produce = |sender: Sender<ByteBuf>| {
         for _ in 0..=LARGES {
@@ -213,7 +222,8 @@ fn large() {
         }
     });
     receiver.recv().expect("an item");
-    let time = timed(|| (0..LARGES / 4).for_each(|_| drop(black_box(receiver.recv().expect("an item")))));
+    let time =
+        timed(|| (0..LARGES / 4).for_each(|_| drop(black_box(receiver.recv().expect("an item")))));
     report(what, "ipc-channel", &bytes(time * 4));
     process.join().expect("its end");
     let source = vec![7_u8; LARGE];
