@@ -117,9 +117,12 @@ fn a_reader_and_a_writer_exclude_and_wake_each_other() {
     });
 }
 
+/// Three threads with long ways: to two preemptions, which takes a minute; three take many.
 #[test]
 fn two_readers_and_a_writer_wake_each_other() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
         let shared = Shared::new(None);
         let reader = spawn(&shared, |shared| shared.read(0));
         let writer = spawn(&shared, |shared| shared.write(1));

@@ -161,6 +161,36 @@ fn a_killed_receiver_is_no_receiver() {
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
+/// Nobody has learned of the death: whoever waits finds it out.
+#[test]
+fn the_dead_need_not_be_joined() {
+    let (sender, receiver) = channel::<u32>().unwrap();
+    let (_other, quiet) = channel::<u32>().unwrap();
+    let hold = |sender: Sender<u32>| {
+        sender.send(5).unwrap();
+        loop {
+            std::thread::park();
+        }
+    };
+    for selects in [false, true] {
+        let (sender, receiver) =
+            if selects { channel().unwrap() } else { (sender.clone(), receiver.clone()) };
+        let process: Process<()> = Process::spawn(hold, sender).unwrap();
+        assert_eq!(receiver.recv_timeout(PATIENCE), Ok(5));
+        process.kill();
+        std::mem::forget(process);
+        if selects {
+            let mut select = Select::new();
+            select.recv(&quiet);
+            let index = select.recv(&receiver);
+            assert_eq!(select.ready_timeout(PATIENCE).unwrap(), Some(index));
+            assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+        }
+    }
+    drop(sender);
+    assert_eq!(receiver.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+}
+
 /// Producers that are killed at any moment: what they had sent is there, once, in order, and nothing is stuck.
 #[test]
 fn kills_lose_nothing_that_was_sent() {

@@ -160,6 +160,64 @@ fn a_killed_reader_is_forgotten_and_a_killed_writer_is_told() {
     assert!(lock.write().is_ok() && lock.read().is_ok());
 }
 
+/// Killed at any moment: whoever comes next gets the lock, and is told if a change may be half done.
+#[test]
+fn kills_at_any_moment_leave_no_lock_behind() {
+    let lock = RwLock::new([0_u64; 2]).unwrap();
+    let mutex = Mutex::new([0_u64; 2]).unwrap();
+    let turns = AtomicU64::new(0).unwrap();
+    let work = |(lock, mutex, turns): (RwLock<[u64; 2]>, Mutex<[u64; 2]>, AtomicU64)| {
+        loop {
+            let seen = *lock.read().unwrap();
+            assert_eq!(seen[0], seen[1]);
+            let mut pair = lock.write().unwrap();
+            pair[0] += 1;
+            pair[1] += 1;
+            drop(pair);
+            let mut pair = mutex.lock().unwrap();
+            pair[0] += 1;
+            pair[1] += 1;
+            drop(pair);
+            turns.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    for round in 0..30 {
+        let start = turns.load(Ordering::Relaxed);
+        let begun = Instant::now();
+        let processes = [(); 2].map(|()| {
+            Process::<()>::spawn(work, (lock.clone(), mutex.clone(), turns.clone())).unwrap()
+        });
+        while turns.load(Ordering::Relaxed) < start + 1 + 37 * round {
+            assert!(begun.elapsed() < PATIENCE, "nothing goes on");
+            std::thread::yield_now();
+        }
+        for process in processes {
+            process.kill();
+            assert!(process.wait_timeout(PATIENCE));
+            std::mem::forget(process);
+        }
+        let mut whole = true;
+        let mut pair = lock.try_write_for(PATIENCE).unwrap_or_else(|error| {
+            whole = false;
+            let TryLockError::Poisoned(poisoned) = error else { panic!("nobody gives it back") };
+            assert!(poisoned.is_owner_death());
+            poisoned.into_inner()
+        });
+        assert!(pair[0] == pair[1] || !whole && pair[0] == pair[1] + 1, "{pair:?}");
+        pair[1] = pair[0];
+        drop(pair);
+        lock.clear_poison();
+        let mut pair = mutex.try_lock_for(PATIENCE).unwrap_or_else(|error| {
+            let TryLockError::Poisoned(poisoned) = error else { panic!("nobody gives it back") };
+            poisoned.into_inner()
+        });
+        assert!(pair[0] - pair[1] <= 1, "{pair:?}");
+        pair[1] = pair[0];
+        drop(pair);
+        mutex.clear_poison();
+    }
+}
+
 #[test]
 fn readers_of_other_processes_see_whole_changes() {
     let lock = RwLock::new([0_u64; 2]).unwrap();
