@@ -85,6 +85,13 @@ def test_an_item_that_is_run_again_draws_the_same(expected, tmp_path):
     assert set(whole) <= set(expected)
 
 
+def test_a_retry_draws_the_same(expected, tmp_path):
+    task = functools.partial(seed_tasks.draw_or_die, str(tmp_path))
+    with manyhands.Pool(3) as pool:
+        again = {"retries": 1, "retry_on": manyhands.WorkerDied}
+        assert pool.map(task, range(ITEMS), seed=7, **again) == expected
+
+
 def test_another_seed_gives_other_numbers(make_pool):
     pool = make_pool()
     seeds = [0, 1, -1, 2**80, "1", b"1", ""]
