@@ -88,7 +88,8 @@ def storm(pool, log, seed, items):
 
     def killer():
         rng = random.Random(seed)
-        while not stop.wait(rng.uniform(0.0, 0.05)):
+        # Not so often that a dozen workers in a row are killed before they have begun anything.
+        while not stop.wait(rng.uniform(0.05, 0.25)):
             alive = workers_of(pool)
             if alive:
                 kill(rng.choice(alive))

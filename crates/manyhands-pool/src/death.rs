@@ -61,7 +61,10 @@ impl State {
             self.lose(frame, verdict.take(), &death);
         }
         self.count_start(had_started, &death);
-        self.fill(at);
+        // A pool that gives up at this start has let seats go.
+        if let Some(at) = self.seats.iter().position(|seat| seat.worker.key == key) {
+            self.fill(at);
+        }
         self.requeue(parcels);
         self.wind_down();
         self.balance();
@@ -345,5 +348,31 @@ impl State {
         all.filter(|worker| worker.notice.as_ref().is_some_and(told))
             .map(|worker| worker.key)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use manyhands_shm::hub::Hub;
+
+    use crate::memory::MemoryLimits;
+    use crate::state::Config;
+
+    #[test]
+    fn a_pool_that_gives_up_while_it_buries_lets_all_seats_go() {
+        let memory = MemoryLimits::default();
+        let config = Config { workers: 3, max_tasks: None, memory, cores: 1, world: None };
+        let (hub, _fd) = Hub::create(1).unwrap();
+        let mut state = State::new(Arc::new(config), Arc::new(hub));
+        for _ in 0..3 {
+            state.add_seat().unwrap();
+        }
+        state.failed_starts = FAILED_STARTS - 1;
+        let key = state.seats[2].worker.key;
+        state.note_death(key, None, None, true);
+        state.bury(key);
+        assert!(state.fault.is_some() && state.seats.is_empty());
     }
 }
