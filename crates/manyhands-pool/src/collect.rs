@@ -74,10 +74,13 @@ enum Found {
 impl State {
     /// Reads all lanes that have news.
     pub(crate) fn collect_all(&mut self) {
-        for at in 0..self.seats.len() {
-            if self.seats[at].worker.replies.has_news() {
+        let mut at = 0;
+        // What is read may be the failure of the initializer, at which seats go.
+        while let Some(seat) = self.seats.get(at) {
+            if seat.worker.replies.has_news() {
                 self.collect(at);
             }
+            at += 1;
         }
     }
 

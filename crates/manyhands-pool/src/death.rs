@@ -50,6 +50,10 @@ impl State {
             return self.bury_spare(key);
         };
         self.collect(at);
+        let Some(at) = self.seats.iter().position(|seat| seat.worker.key == key) else {
+            // Its last words were the failure of the initializer, at which seats go.
+            return;
+        };
         let death = Arc::new(self.cause_of_death(at));
         let seat = &mut self.seats[at];
         let had_started = seat.worker.has_started();
@@ -360,15 +364,57 @@ mod tests {
     use crate::memory::MemoryLimits;
     use crate::state::Config;
 
-    #[test]
-    fn a_pool_that_gives_up_while_it_buries_lets_all_seats_go() {
+    fn pool_of(workers: usize) -> State {
         let memory = MemoryLimits::default();
-        let config = Config { workers: 3, max_tasks: None, memory, cores: 1, world: None };
+        let config = Config { workers, max_tasks: None, memory, cores: 1, world: None };
         let (hub, _fd) = Hub::create(1).unwrap();
         let mut state = State::new(Arc::new(config), Arc::new(hub));
-        for _ in 0..3 {
+        for _ in 0..workers {
             state.add_seat().unwrap();
         }
+        state
+    }
+
+    /// The worker of a seat, none of which has a process yet, says that its initializer raised.
+    fn fail_initializer(state: &State, at: usize) {
+        let lane = Arc::clone(&state.seats[at].worker.lane);
+        let mut runner = manyhands_shm::lane::Runner::new(lane);
+        for reply in [&[0][..], &[crate::wire::RAISED, 7]] {
+            assert!(runner.take().is_some());
+            runner.reply(reply.len(), |room| room.copy_from_slice(reply)).unwrap();
+            runner.publish(1);
+        }
+    }
+
+    fn pool_with_initializer() -> State {
+        let mut state = pool_of(3);
+        let code = state.register_code(b"code", Vec::new());
+        state.set_initializer("init".into(), vec![code], (b"x", Vec::new())).unwrap();
+        state
+    }
+
+    #[test]
+    fn a_failed_initializer_lets_seats_go_while_lanes_are_read() {
+        let mut state = pool_with_initializer();
+        fail_initializer(&state, 0);
+        fail_initializer(&state, 2);
+        state.collect_all();
+        assert!(state.fault.is_some() && state.seats.is_empty());
+    }
+
+    #[test]
+    fn a_failed_initializer_lets_seats_go_while_its_worker_is_buried() {
+        let mut state = pool_with_initializer();
+        fail_initializer(&state, 2);
+        let key = state.seats[2].worker.key;
+        state.note_death(key, None, None, true);
+        state.bury(key);
+        assert!(state.fault.is_some() && state.seats.is_empty());
+    }
+
+    #[test]
+    fn a_pool_that_gives_up_while_it_buries_lets_all_seats_go() {
+        let mut state = pool_of(3);
         state.failed_starts = FAILED_STARTS - 1;
         let key = state.seats[2].worker.key;
         state.note_death(key, None, None, true);
