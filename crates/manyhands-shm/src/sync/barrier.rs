@@ -135,6 +135,7 @@ impl Barrier {
         acts: bool,
     ) -> Wait<Outcome> {
         let deadline = Deadline::after(limit);
+        let mut spin = SPIN;
         loop {
             let ticket = self.bell.ticket();
             match self.lock(world, deadline.left()) {
@@ -147,8 +148,9 @@ impl Barrier {
             if let Some(outcome) = outcome {
                 return Wait::Ready(outcome);
             }
-            match self.wait_for_change(ticket, world, deadline) {
-                Wait::Ready(()) => {}
+            match self.wait_for_change(ticket, (deadline, spin), world) {
+                // What changes now brings this party on; what has not changed for a slice may take long.
+                Wait::Ready(changed) => spin = if changed { SPIN } else { Duration::ZERO },
                 Wait::TimedOut => return Wait::TimedOut,
                 Wait::Interrupted => return Wait::Interrupted,
             }
@@ -209,20 +211,22 @@ impl Barrier {
         self.bell.ring(u32::MAX);
     }
 
+    /// Waits until the bell rings: true. False if it is time to look whether all are alive: they are
+    /// looked at.
     fn wait_for_change(
         &self,
         ticket: Ticket,
+        (deadline, spin): (Deadline, Duration),
         world: &impl Liveness,
-        deadline: Deadline,
-    ) -> Wait<()> {
+    ) -> Wait<bool> {
         let slice = deadline.slice(world.slice());
-        let spin = if slice == Some(Duration::ZERO) { Duration::ZERO } else { SPIN };
+        let spin = if slice == Some(Duration::ZERO) { Duration::ZERO } else { spin };
         match self.bell.wait(ticket, slice, spin) {
             Wait::TimedOut if !deadline.is_over() => {
                 self.watch(world);
-                Wait::Ready(())
+                Wait::Ready(false)
             }
-            ended => ended,
+            ended => ended.map(|()| true),
         }
     }
 
