@@ -11,6 +11,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import inspect
+    from collections.abc import Callable
 
 
 class OfInit:
@@ -19,7 +20,8 @@ class OfInit:
     def __get__(self, instance: object, cls: type) -> inspect.Signature:
         import inspect
 
-        whole = inspect.signature(cls.__init__)  # type: ignore[misc] - of this very class
+        constructor: Callable[..., None] = getattr(cls, "__init__")  # noqa: B009 - of this class
+        whole = inspect.signature(constructor)
         return whole.replace(
             parameters=list(whole.parameters.values())[1:], return_annotation=whole.empty
         )

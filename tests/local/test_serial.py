@@ -116,7 +116,9 @@ class Own(BaseException):
     """An exception that no handler of ordinary errors catches."""
 
 
-@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, StopIteration, StopAsyncIteration, Own])
+@pytest.mark.parametrize(
+    "kind", [SystemExit, GeneratorExit, StopIteration, StopAsyncIteration, Own]
+)
 def test_what_would_steer_the_program_is_a_task_exit(pool, kind):
     error = kind("now")
     for call in raising(pool, error):

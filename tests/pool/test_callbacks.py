@@ -87,7 +87,7 @@ def test_the_thread_of_a_thread_pool_is_tried_again(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_begins_with_none_of_it(pool, gate):
-    """Its own pool has callbacks, although the thread and the results of its parent are not here."""
+    """Its own pool has callbacks, although its parent's thread and results are not here."""
     waiting = [pool.apply_async(tasks.hold, gate, callback=print) for _ in range(3)]
     assert _callbacks._engines
     child = os.fork()
@@ -96,7 +96,7 @@ def test_a_forked_child_begins_with_none_of_it(pool, gate):
             clean = not _callbacks._engines
             with manyhands.Pool(1) as own:
                 code = 0 if clean and answer(own) else 1
-        except BaseException:  # noqa: BLE001 - the parent is told by the code
+        except BaseException:
             code = 2
         os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
