@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from manyhands import _native
+
 TESTS = Path(__file__).resolve().parent
 # Every process that descends from this one carries the mark in its environment, even one that was
 # orphaned: how leftovers are found.
@@ -136,6 +138,7 @@ class Inventory:
             return
         gc.collect()  # a test may have dropped a pool in a circle
         try:
+            _native.sweep()  # it closes what was kept to know of dead processes
             wait_until(
                 lambda: not self._new_processes(),
                 lambda: f"processes left: {describe(self._new_processes())}",

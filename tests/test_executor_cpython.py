@@ -1,4 +1,6 @@
-"""CPython's own tests of its executors, run on ours, where this Python carries them (3.12 on).
+"""CPython's own tests of its executors, run on ours, where this Python carries them.
+
+They are a package since 3.11.5, which `make install` leaves out before 3.13.
 
 The classes are the standard library's, bound to `manyhands.Executor`. What is left out stands
 below, each with its reason: it reads private attributes, or asks for what we do otherwise on
@@ -16,7 +18,11 @@ import pytest
 
 import manyhands
 
-pytest.importorskip("test.test_concurrent_futures", reason="this Python has no test package")
+pytest.importorskip("test", reason="this Python has no test package")
+pytest.importorskip(
+    "test.test_concurrent_futures",
+    reason="this Python's test package was installed without test_concurrent_futures",
+)
 
 from test import support
 from test.test_concurrent_futures import (

@@ -269,6 +269,23 @@ def test_tqdm_prints_output_above(tqdm, monkeypatch):
     assert "\rfrom a worker\n" in stream.getvalue()
 
 
+def test_output_appears_above_a_bar_that_the_program_moves_itself(tqdm, monkeypatch):
+    screen = Stream(tty=True)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with tqdm(total=4, file=screen, ncols=30, mininterval=0) as bar:
+        display = _progress.make(lambda done, _: bar.update(done - bar.n), 4)
+        display.update(1)
+        bar.refresh()
+        begin = len(screen.getvalue())
+        display.write("from a worker\n", "stdout")
+        printed = screen.getvalue()[begin:]
+        display.close()
+    before, line, after = printed.partition("from a worker\n")
+    assert line
+    assert "1/4" not in before  # the bar is taken away,
+    assert "1/4" in after  # and drawn again below
+
+
 def test_tqdm_options_are_passed_on(tqdm, capsys):
     display = _progress.make({"disable": True, "total": 3}, 10)
     display.update(3)

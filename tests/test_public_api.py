@@ -61,6 +61,29 @@ def check_compatible(ours, theirs, allowed=()):
 # The package
 
 
+@pytest.mark.parametrize("name", sorted(set(manyhands.__all__) - {"reducer"}))
+def test_a_signature_says_what_may_be_given(name):
+    value = getattr(manyhands, name)
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return  # theirs is that of every exception, or lists facts by keyword
+    kinds = {p.kind: p.name for p in inspect.signature(value).parameters.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+    assert kinds.get(inspect.Parameter.VAR_POSITIONAL) in (None, "args")
+    assert (inspect.Parameter.VAR_POSITIONAL in kinds) == (name in ("Value", "RawValue"))
+
+
+def test_the_signature_of_a_pool_is_that_of_its_constructor():
+    class Mine(manyhands.Pool):
+        def __init__(self, size, *, colour="red"):
+            super().__init__(size)
+            self.colour = colour
+
+    ours = list(inspect.signature(manyhands.Pool).parameters.values())
+    assert ours == parameters(manyhands.Pool.__init__)
+    assert str(inspect.signature(Mine)) == "(size, *, colour='red')"
+    assert str(inspect.signature(manyhands.Pool)).startswith("(processes")
+
+
 MODULES = [
     "connection",
     "context",

@@ -165,11 +165,11 @@ class Api:
 
         return RawArray(typecode_or_type, size_or_initializer)
 
-    def Atomic(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - as its neighbours
-        """A number in shared memory that needs no lock: `manyhands.Atomic`."""
+    def Atomic(self, value: float | None = None) -> synchronize.Atomic:  # noqa: N802 - as the others
+        """A number in shared memory that needs no lock; an `int` or a `float`, as `value` is."""
         from .synchronize import Atomic
 
-        return Atomic(*args, **kwargs)
+        return Atomic(value, ctx=self.get_context())
 
     # What runs things
 

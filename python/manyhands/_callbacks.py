@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import allocate_lock
+from _thread import RLock, allocate_lock
 
 from ._threads import start_thread
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from ._native import AsyncResult, Engine
 
-_lock = allocate_lock()
+# Taken again by a finalizer that runs while its thread makes something here.
+_lock = RLock()
 _engines: dict[int, _Watched] = {}
 
 
@@ -35,29 +36,34 @@ class _Watched:
 
 
 def watch(result: AsyncResult) -> None:
-    """Run the callbacks of a result when it has arrived."""
+    """Run the callbacks of a result when it has arrived.
+
+    Raises RuntimeError if there can be no more threads, or the interpreter is going down.
+    """
     engine = result.engine
     with _lock:
         watched = _engines.setdefault(id(engine), _Watched(engine))
         watched.results[result.number] = result
-        first, watched.running = not watched.running, True
+        if not watched.running:
+            _start(watched, result)
     result.announce()
-    if not first:
-        return
+
+
+def _start(watched: _Watched, result: AsyncResult) -> None:
+    """Start the thread, with the lock: nobody else may rely on one that does not come."""
+    watched.running = True
     try:
         start_thread(lambda: _serve(watched), "callbacks")
     except RuntimeError:
-        # No more threads, or the interpreter is going down: the next result tries again.
-        with _lock:
-            watched.running = False
-            watched.results.pop(result.number, None)
+        watched.running = False
+        watched.results.pop(result.number, None)
         raise
 
 
 def _forget_in_child() -> None:
     """What the parent waits for is not the forked child's, and its thread is not here."""
     global _lock  # noqa: PLW0603 - another thread of the parent may have held it
-    _lock = allocate_lock()
+    _lock = RLock()
     _engines.clear()
 
 

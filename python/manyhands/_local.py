@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 
-from ._local_calls import Raised, attempt
+from ._local_calls import Raised, attempt, deliverable
 from ._local_crew import CallbackThread, Crew, initializer_error
 from ._local_options import check_initializer
 from ._local_pool import LocalPool
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SerialPool", "ThreadPool"]
 
+# What a task raises and the serial pool lets through: a Ctrl-C, in all likelihood.
+_PASSING = (KeyboardInterrupt,)
 # Items that a lazy mapping reads ahead by default, per thread.
 WINDOW_PER_THREAD = 8
 
@@ -39,9 +41,9 @@ class SerialPool(LocalPool):
 
     `imap` and its sisters run an item when its result is asked for and read nothing ahead;
     `apply_async` and `map_async` return when the work is done. `chunksize`, `buffersize` and
-    `max_bytes_in_flight` are checked and change nothing. KeyboardInterrupt and SystemExit of a task
-    pass straight through. A `timeout` is not enforced (it would interrupt a debugger), with a
-    RuntimeWarning.
+    `max_bytes_in_flight` are checked and change nothing. KeyboardInterrupt passes straight through;
+    SystemExit of a task is a `TaskExit`, as in a worker. A `timeout` is not enforced (it would
+    interrupt a debugger), with a RuntimeWarning.
 
     Args:
         initializer: called once, in the caller, at the first use of the pool.
@@ -94,7 +96,14 @@ class SerialPool(LocalPool):
         values: list[Any] = []
         try:
             for item in iterable:
-                values.append(keep(func, item) if errors == "return" else func(item))
+                try:
+                    values.append(keep(func, item) if errors == "return" else func(item))
+                except (StopIteration, StopAsyncIteration) as error:
+                    raise deliverable(error) from error
+                except (Exception, *_PASSING):
+                    raise
+                except BaseException as error:
+                    raise deliverable(error) from error
                 if reporter is not None:
                     reporter.update(len(values))
         finally:
@@ -104,7 +113,7 @@ class SerialPool(LocalPool):
 
     def _dispatch(self, task: Task) -> None:
         self._initialize()
-        task.run(Exception)
+        task.run(_PASSING)
 
     def _notify(self, function: Callable[[], None]) -> None:
         function()
@@ -235,5 +244,5 @@ class ThreadPool(LocalPool):
 
 def keep(func: Callable[[Any], Any], item: Any) -> Any:
     """`func(item)`, or the exception that it raised."""
-    outcome = attempt(func, item, Exception)
+    outcome = attempt(func, item, _PASSING)
     return outcome.error if isinstance(outcome, Raised) else outcome

@@ -5,8 +5,8 @@ A chunk reports each item to its *sink* by `begin()` (may it still run?) and
 in `_local_stream.py`, which hands items to a consumer. An outcome is a value or a `Raised`, so that
 an exception that is returned and one that is raised stay apart.
 
-Refuses: to decide which exceptions may pass. The pool says so by `caught`: a thread catches
-everything, the serial pool lets KeyboardInterrupt and SystemExit through to its caller.
+Refuses: to decide which exceptions may pass. The pool says so by `passing`: a thread catches
+everything, the serial pool lets KeyboardInterrupt through to its caller.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ._local_result import Notify
+
+    Passing = tuple[type[BaseException], ...]
 
     class Sink(Protocol):
         """Who receives the outcomes of a chunk's items."""
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
     class Task(Protocol):
         """What a worker runs."""
 
-        def run(self, caught: type[BaseException]) -> None:
-            """Run it; exceptions that are not `caught` pass."""
+        def run(self, passing: Passing) -> None:
+            """Run it; exceptions of the classes `passing` pass."""
 
         def fail(self, error: BaseException) -> None:
             """It will never run, because of `error`."""
@@ -74,14 +76,16 @@ class Call:
         self._args = tuple(args)
         self._kwds = kwds
 
-    def run(self, caught: type[BaseException]) -> None:
+    def run(self, passing: Passing) -> None:
         """Run it in this thread."""
         result = self._result
         if not result.begin():
             return
         try:
             value = self._func(*self._args, **self._kwds)
-        except caught as error:
+        except passing:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result is told
             result.fail(deliverable(error))
         else:
             result.finish(value)
@@ -110,11 +114,11 @@ class Chunk:
         self._start = start
         self._items = items
 
-    def run(self, caught: type[BaseException]) -> None:
+    def run(self, passing: Passing) -> None:
         """Run the items in this thread, leaving out those that the sink no longer wants."""
         for index, item in enumerate(self._items, self._start):
             if self._sink.begin():
-                self._sink.put(index, attempt(self._func, item, caught))
+                self._sink.put(index, attempt(self._func, item, passing))
 
     def fail(self, error: BaseException) -> None:
         """It will never run, because of `error`."""
@@ -184,11 +188,13 @@ class MapResult(LocalResult):
         return len(self._values) - self._left
 
 
-def attempt(func: Callable[[Any], Any], item: Any, caught: type[BaseException]) -> Any:
-    """`func(item)`, or a `Raised` with the exception of a class that is `caught`."""
+def attempt(func: Callable[[Any], Any], item: Any, passing: Passing) -> Any:
+    """`func(item)`, or a `Raised` with its exception, unless that is of the classes `passing`."""
     try:
         return func(item)
-    except caught as error:
+    except passing:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whoever asks for the result is told
         return Raised(deliverable(error))
 
 

@@ -132,7 +132,7 @@ class Crew:
             self._running[me] = task
             if self._abandoned:  # in between: `abandon` found it neither queued nor running
                 task.abandon("the pool was terminated")
-            task.run(BaseException)
+            task.run(())
             del self._running[me], task  # an idle worker keeps nothing alive
 
     def _initialize(self) -> bool:
@@ -175,13 +175,14 @@ class CallbackThread:
         with self._lock:
             if self._thread is None:
                 self._functions = queue.SimpleQueue()
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._serve,
                     args=(self._functions,),
                     name="manyhands-callbacks",
                     daemon=True,
                 )
-                self._thread.start()
+                thread.start()  # if it cannot, the next function tries again
+                self._thread = thread
             self._functions.put(function)
 
     def leave(self) -> threading.Thread | None:

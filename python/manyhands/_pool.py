@@ -14,6 +14,7 @@ from ._again import limits
 from ._options import memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
 from ._pool_life import PoolLife
+from ._signature import OfInit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,14 +43,12 @@ class Pool(PoolLife):
             "spawn", "forkserver", or any `multiprocessing` context.
         env: environment variables for the workers, set before they import anything.
         preload: modules that the template imports, so that workers have them from the start.
-        exit: what leaving a `with` block without an exception does: "wait" lets everything that was
-            submitted finish, "terminate" ends it as `multiprocessing` does.
+        exit: at the normal end of a `with` block: "wait" for what was submitted, or "terminate".
         threads_per_worker: what thread variables such as OMP_NUM_THREADS are set to in workers,
             unless the user has set them; None means cores divided by workers, at least 1.
         seed: gives every call a seed of its own that follows from this one and from how many calls
             came before it; see `map`. None: items are random as they are elsewhere.
-        logs: whether log records, warnings and uncaught exceptions of workers go to the handlers of
-            this process; False leaves them to the workers.
+        logs: whether the handlers of this process get what workers log, warn of and die of.
         max_memory_per_child: bytes of memory of its own that a worker may have. With more than that
             it is replaced, after the item that it runs. A pair of two numbers, or None: with more
             than the second one the item fails with `MemoryLimitExceeded`, at once.
@@ -62,6 +61,8 @@ class Pool(PoolLife):
     ...     pool.map(abs, [-1, 2, -3])
     [1, 2, 3]
     """
+
+    __signature__ = OfInit()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         # By its name only: `Pool(0)` is an error in `multiprocessing`, and mostly a mistake.

@@ -154,7 +154,7 @@ class _Callback:
         self._function(done, self._total)
 
     def print_above(self, text: str, stream: TextIO) -> None:
-        _write(stream, text)
+        _write_beside_bars(stream, text)
 
     def finish(self, done: int) -> None:
         if done != self._told:
@@ -320,6 +320,16 @@ def _is_tty(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError):
         return False
+
+
+def _write_beside_bars(stream: TextIO, text: str) -> None:
+    """Print complete lines above whatever bars of tqdm the program has drawn by itself."""
+    write = getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "write", None)
+    if write is None:
+        _write(stream, text)
+    else:
+        write(text, file=stream, end="")
+        stream.flush()
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -16,7 +16,7 @@ from _weakref import ref
 from . import _cargo, _code, _default, _early, _logs, _neighbours, _pickling, _snapshot
 from ._again import NO_LIMITS
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
-from ._options import at_least_one, check_method
+from ._options import OptionError, at_least_one, check_method
 from ._plan import STAR, Plan
 from ._threads import join_all
 
@@ -44,7 +44,7 @@ class Options:
 
     def __init__(self, processes: int | None, max_tasks: int | None, context: Any) -> None:
         self.cores = cpu_count()
-        self.workers = self.cores if processes is None else at_least_one("processes", processes)
+        self.workers = self.cores if processes is None else _count_of_workers(processes)
         if self.workers > _MOST_WORKERS:
             raise ValueError(f"processes must be at most {_MOST_WORKERS}, not {self.workers}")
         self.max_tasks = None if max_tasks is None else at_least_one("maxtasksperchild", max_tasks)
@@ -79,6 +79,16 @@ class Options:
     def environ(self) -> dict[str, str]:
         """The environment of a worker that starts now."""
         return _snapshot.worker_environment(self._env, self._threads)
+
+
+def _count_of_workers(processes: Any) -> int:
+    try:
+        return at_least_one("processes", processes)
+    except OptionError:
+        raise
+    except ValueError as error:
+        hint = "Pool(processes=0), with the name, runs everything in the caller, for debugging"
+        raise ValueError(f"{error}: {hint}") from None
 
 
 def _method(context: Any) -> tuple[str, Any]:

@@ -43,9 +43,10 @@ def test_every_option_of_a_pool_is_taken():
         assert pool.apply(tasks.get_state) == "ready"
 
 
-def test_it_is_asked_for_by_name():
-    with pytest.raises(ValueError, match="processes must be at least 1"):
-        manyhands.Pool(0)
+@pytest.mark.parametrize("ask", [lambda: manyhands.Pool(0), lambda: manyhands.Pool(processes=-1)])
+def test_it_is_asked_for_by_name(ask):
+    with pytest.raises(ValueError, match=r"processes must be at least 1, not .*processes=0\)"):
+        ask()
 
 
 def test_an_unknown_option_is_refused():
@@ -87,20 +88,45 @@ def test_map_does_not_catch_what_a_debugger_waits_for(pool):
     assert [name for name, _ in seen] == ["_map", "map"]
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_interrupts_pass_straight_through(pool, kind):
-    error = kind("now")
-    calls = (
+def raising(pool, error):
+    """The ways to run a task that raises `error`, and to be told at once."""
+    return (
         lambda: pool.map(tasks.raise_it, [error]),
-        lambda: pool.map(tasks.raise_it, [error], errors="return"),
+        lambda: pool.starmap(tasks.raise_it, [(error,)]),
         lambda: pool.apply(tasks.raise_it, (error,)),
         lambda: next(pool.imap(tasks.raise_it, [error])),
-        lambda: pool.apply_async(tasks.raise_it, (error,)),
+        lambda: pool.apply_async(tasks.raise_it, (error,)).get(),
+        lambda: pool.map_async(tasks.raise_it, [error]).get(),
     )
-    for call in calls:
-        with pytest.raises(kind) as caught:
+
+
+def test_ctrl_c_passes_straight_through(pool):
+    error = KeyboardInterrupt("now")
+    for call in (
+        *raising(pool, error),
+        lambda: pool.map(tasks.raise_it, [error], errors="return"),
+    ):
+        with pytest.raises(KeyboardInterrupt) as caught:
             call()
         assert caught.value is error
+    assert pool.map(tasks.square, [3]) == [9]
+
+
+class Own(BaseException):
+    """An exception that no handler of ordinary errors catches."""
+
+
+@pytest.mark.parametrize(
+    "kind", [SystemExit, GeneratorExit, StopIteration, StopAsyncIteration, Own]
+)
+def test_what_would_steer_the_program_is_a_task_exit(pool, kind):
+    error = kind("now")
+    for call in raising(pool, error):
+        with pytest.raises(manyhands.TaskExit, match="now") as caught:
+            call()
+        assert caught.value.__cause__ is error
+    (kept,) = pool.map(tasks.raise_it, [error], errors="return")
+    assert type(kept) is manyhands.TaskExit
     assert pool.map(tasks.square, [3]) == [9]
 
 

@@ -95,7 +95,7 @@ class Storm:
 
 @pytest.mark.parametrize("maxsize", [0, 5])
 @pytest.mark.parametrize("kills", [120, pytest.param(1_000, marks=pytest.mark.deep)])
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_kills_lose_nothing_and_stop_nobody(family, tmp_path, maxsize, kills):
     storm = Storm(family, tmp_path, maxsize, seed=kills + maxsize)
     for kind in ("produce", "consume", "produce", "consume"):
@@ -106,8 +106,8 @@ def test_kills_lose_nothing_and_stop_nobody(family, tmp_path, maxsize, kills):
     storm.check()
 
 
-@pytest.mark.parametrize("kills", [60, pytest.param(500, marks=pytest.mark.deep)])
-@pytest.mark.timeout(240)
+@pytest.mark.parametrize("kills", [60, pytest.param(1_000, marks=pytest.mark.deep)])
+@pytest.mark.timeout(600)
 def test_kills_among_those_who_take_and_put_many(family, kills):
     queue, dice = Queue(500), random.Random(kills)
 

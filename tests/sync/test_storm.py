@@ -16,10 +16,13 @@ from children import Child
 
 from manyhands import synchronize
 
-KILLS = 150
+# As many as a change may take, and as many as the promise speaks of.
+KILLS = [150, pytest.param(1_000, marks=[pytest.mark.deep, pytest.mark.timeout(600)])]
+
+pytestmark = pytest.mark.parametrize("kills", KILLS)
 
 
-def storm(work, check, kills=KILLS, crew=3):
+def storm(work, check, kills, crew=3):
     """Kill `kills` workers one after the other; `check` must succeed after each."""
     seed = random.randrange(2**32)
     dice = random.Random(seed)
@@ -40,7 +43,7 @@ def storm(work, check, kills=KILLS, crew=3):
 
 
 @pytest.mark.parametrize("make", [synchronize.Lock, synchronize.RLock])
-def test_locks_survive(make):
+def test_locks_survive(make, kills):
     lock, counts = make(on_death="ignore"), [synchronize.Atomic(0) for _ in range(2)]
 
     def work():
@@ -58,10 +61,10 @@ def test_locks_survive(make):
         lock.release()
         return lag in (0, 1)
 
-    storm(work, check)
+    storm(work, check, kills)
 
 
-def test_semaphores_lose_no_permit():
+def test_semaphores_lose_no_permit(kills):
     semaphore, inside = synchronize.BoundedSemaphore(2), synchronize.Atomic(0)
     dice = random.Random(7)
 
@@ -77,11 +80,11 @@ def test_semaphores_lose_no_permit():
             semaphore.release()
         return all(taken)
 
-    storm(work, check)
+    storm(work, check, kills)
     assert semaphore.get_value() == 2
 
 
-def test_conditions_pass_notifications_on():
+def test_conditions_pass_notifications_on(kills):
     condition, items = (
         synchronize.Condition(synchronize.Lock(on_death="ignore")),
         synchronize.Atomic(0),
@@ -105,10 +108,10 @@ def test_conditions_pass_notifications_on():
             time.sleep(0.0005)
         return True
 
-    storm(work, check)
+    storm(work, check, kills)
 
 
-def test_events_are_seen():
+def test_events_are_seen(kills):
     ping, pong = synchronize.Event(), synchronize.Event()
 
     def work():
@@ -123,10 +126,10 @@ def test_events_are_seen():
         pong.clear()
         return seen
 
-    storm(work, check)
+    storm(work, check, kills)
 
 
-def test_barriers_break_and_are_mended():
+def test_barriers_break_and_are_mended(kills):
     barrier = synchronize.Barrier(3)
 
     def work():
@@ -149,4 +152,4 @@ def test_barriers_break_and_are_mended():
             return True
         return False
 
-    storm(work, check)
+    storm(work, check, kills)

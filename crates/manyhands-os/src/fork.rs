@@ -75,6 +75,8 @@ pub fn fork_and_end() -> io::Result<i32> {
 /// way to take it back. It covers every caller of the C library's `fork`; `vfork`, `posix_spawn`
 /// and the bare system call pass it by, and so must not go on in the child with what is shared.
 ///
+/// A `parent` handler learns by [`expect_fork`] and [`fork_failed`] whether there is a child.
+///
 /// The handlers run while other threads are anywhere: they may take locks that nobody holds while
 /// he waits for the forking thread. In the child there is only the thread that forked.
 ///
@@ -91,4 +93,21 @@ pub fn at_fork(
         0 => Ok(()),
         error => Err(io::Error::from_raw_os_error(error)),
     }
+}
+
+/// For a `before` handler of [`at_fork`]: so that its `parent` handler can ask [`fork_failed`].
+pub fn expect_fork() {
+    // SAFETY: the C library says where this thread's error number is; that needs nothing.
+    let number = unsafe { libc::__errno_location() };
+    // SAFETY: it is an aligned number of this thread alone, there as long as the thread is.
+    unsafe { number.write(0) };
+}
+
+/// In a `parent` handler of [`at_fork`]: whether there is no child, as far as one can know. The C library
+/// does not say; but it runs the handler with the error number that the kernel gave, if it gave one. A
+/// handler of somebody else that has met an error of its own passes for that, so nothing may rely on it
+/// that cannot bear a child after all.
+pub fn fork_failed() -> bool {
+    let error = io::Error::last_os_error().raw_os_error();
+    matches!(error, Some(libc::EAGAIN | libc::ENOMEM))
 }

@@ -109,6 +109,22 @@ impl PidFd {
         Ok(pidfd_getfd(&self.0, fd, PidfdGetfdFlags::empty())?)
     }
 
+    /// Whether the number of this descriptor still is that of a pidfd: a program that closes whatever
+    /// is open, and opens other files, leaves it one of those.
+    pub fn is_open(&self) -> bool {
+        // SAFETY: as in `signal_group`; a number that is not open is an error, and signal 0 is none.
+        let outcome = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                0,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            )
+        };
+        outcome == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EBADF)
+    }
+
     /// Whether the process has ended. A zombie has.
     pub fn is_dead(&self) -> bool {
         // Polling one open descriptor fails only without memory: then nothing is known, and a

@@ -14,13 +14,15 @@ use std::sync::{Condvar, MutexGuard};
 use std::time::{Duration, Instant};
 
 use manyhands_shm::park::Unparked;
+use manyhands_shm::sync::take_resumed;
 
 use crate::call::CallId;
 use crate::need::{Need, Waited};
 use crate::shared::Shared;
 use crate::state::State;
 
-/// How long a leader watches its word before it goes to the kernel, where a core is to spare.
+/// How long a leader watches its word before it goes to the kernel, where a core is to spare and its wait
+/// has not slept for a slice already.
 const SPIN: Duration = Duration::from_micros(50);
 /// The same after it has woken a worker, which takes so long: otherwise a conversation that has once slept
 /// would sleep at every turn.
@@ -154,7 +156,7 @@ impl Shared {
         self.hub.set_parent_awake(false);
         let woke =
             state.seats.iter_mut().fold(false, |woke, seat| seat.worker.feeder.take_woke() | woke);
-        let spin = match self.hub.has_spare_core() {
+        let spin = match self.hub.has_spare_core() && !take_resumed() {
             true if woke => SPIN_AFTER_WAKING,
             true => SPIN,
             false => Duration::ZERO,

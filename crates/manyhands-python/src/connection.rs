@@ -17,8 +17,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::connection_state::{State, bad_descriptor, detached, locked};
-use crate::waiting::{SLICE, seconds};
+use crate::connection_state::{State, bad_descriptor, locked};
+use crate::waiting::{Pieces, SLICE, seconds};
 use crate::{ffi, world};
 
 /// A new end on its way into its Python object.
@@ -148,10 +148,11 @@ impl PipeEnd {
         }
         let limit = seconds(timeout);
         let deadline = limit.and_then(|limit| std::time::Instant::now().checked_add(limit));
+        let mut pieces = Pieces::default();
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
-            match detached(py, || end.poll(Some(slice))) {
+            match pieces.run(py, || end.poll(Some(slice))) {
                 Read::TimedOut if left.is_some_and(|left| left <= slice) => return Ok(false),
                 Read::TimedOut | Read::Interrupted => self.0.pause(py)?,
                 Read::Broken => return Err(bad_descriptor()),

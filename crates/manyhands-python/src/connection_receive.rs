@@ -22,6 +22,7 @@ use crate::codec::own;
 use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
 use crate::connection_state::{NOW, SMALL, State, WAIT, bad_descriptor, detached, locked};
 use crate::ffi;
+use crate::waiting::Pieces;
 
 /// A message.
 struct Message<'py> {
@@ -187,8 +188,9 @@ impl State {
         {
             return Ok(arrival);
         }
+        let mut pieces = Pieces::default();
         loop {
-            match detached(py, || receiving.arrive(WAIT)) {
+            match pieces.run(py, || receiving.arrive(WAIT)) {
                 Read::Done(arrival) => return Ok(arrival),
                 Read::TimedOut | Read::Interrupted => self.pause(py)?,
                 ended => return Err(failure(&ended)),
@@ -209,8 +211,9 @@ impl State {
                 ended => return Ok(ended),
             }
         }
+        let mut pieces = Pieces::default();
         loop {
-            match detached(py, || content.fill(|room| receiving.read(room, WAIT))) {
+            match pieces.run(py, || content.fill(|room| receiving.read(room, WAIT))) {
                 Read::TimedOut | Read::Interrupted => self.pause(py)?,
                 ended => return Ok(ended),
             }
@@ -273,7 +276,7 @@ fn unpickle<'py>(py: Python<'py>, bytes: Payload<'py>) -> PyResult<Bound<'py, Py
     ffi::call(&loads, &[bytes.as_any()])
 }
 
-/// Unpickling has made holds of its own; then the pins of the message end, also if it failed.
+/// The pins of the message become holds of this process, which end when unpickling has made its own.
 fn unpickle_pinned<'py>(
     py: Python<'py>,
     end: &End,
@@ -283,14 +286,16 @@ fn unpickle_pinned<'py>(
     let (count, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
     let len = (u32::from_le_bytes(*count) as usize).saturating_mul(8);
     let (handles, pickle) = rest.split_at_checked(len).ok_or_else(damaged)?;
+    let handles = handles
+        .chunks_exact(8)
+        .map(|handle| Handle(handle.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))));
+    let arrival = end.block().world().receive(handles);
+    arrival.taken();
     let outcome = match pickle.first() {
         Some(&(CARGO | STOWED)) => decode(py, pickle),
         _ => unpickle(py, Payload::Long(PyBytes::new(py, pickle))),
     };
-    for handle in handles.chunks_exact(8) {
-        let handle = handle.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-        end.block().world().unpin(Handle(handle));
-    }
+    arrival.decoded();
     outcome
 }
 

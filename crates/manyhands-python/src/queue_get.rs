@@ -12,6 +12,7 @@ use std::cell::Cell;
 
 use manyhands_shm::channel::{Broken, Channel, Head, InWorld, Peek};
 use manyhands_shm::sync::Wait;
+use manyhands_shm::world::Arrival;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -63,7 +64,7 @@ pub(crate) fn get<'py>(
             other => other,
         };
         match attempt {
-            Attempt::Got((taken, pins)) => return finish(py, channel, (taken, pins)),
+            Attempt::Got(item) => return finish(py, item),
             Attempt::Busy => return Err(empty(py)),
             Attempt::Nothing => wait_for_item(py, channel, (shut, patience))?,
         }
@@ -90,42 +91,67 @@ fn wait_for_item(
     waited.ok_or_else(|| empty(py))
 }
 
-type Item<'py> = (Taken<'py>, Vec<u64>);
+/// What was taken, and what it refers to.
+type Item<'py> = (Taken<'py>, Option<Arrival>);
+
+/// Holds what an item refers to, before it is taken; most refer to nothing.
+#[inline]
+fn receive(
+    channel: &Channel,
+    head: &Head<'_, InWorld>,
+    item: &Peek,
+) -> Result<Option<Arrival>, Broken> {
+    if item.pins() == 0 {
+        return Ok(None);
+    }
+    let mut pins = Vec::new();
+    head.pins(item, &mut pins)?;
+    Ok(Some(channel.receive(&pins)))
+}
+
+/// Takes an item that was copied out of the queue.
+#[inline]
+fn commit(mut head: Head<'_, InWorld>, item: &Peek, arrival: Option<&Arrival>) {
+    head.pass(item);
+    head.commit();
+    drop(head);
+    if let Some(arrival) = arrival {
+        arrival.taken();
+    }
+}
 
 /// Takes an item if nobody holds the lock, with the interpreter held.
 #[inline]
 fn take_at_once<'py>(py: Python<'py>, channel: &Channel) -> PyResult<Attempt<Item<'py>>> {
     let Some(mut head) = channel.try_head() else { return Ok(Attempt::Busy) };
     let Some(item) = head.peek().map_err(|Broken| broken())? else { return Ok(Attempt::Nothing) };
-    let mut pins = Vec::new();
-    if item.pins() > 0 {
-        head.pins(&item, &mut pins).map_err(|Broken| broken())?;
-    }
+    let arrival = receive(channel, &head, &item).map_err(|Broken| broken())?;
     if !codec::has_payload(item.first) {
-        let taken = take_plain(py, (head, &item))?;
-        return Ok(Attempt::Got((Taken::Plain(taken), pins)));
+        let taken = take_plain(py, (head, &item), arrival.as_ref())?;
+        return Ok(Attempt::Got((Taken::Plain(taken), arrival)));
     }
     let mut bytes = NewBytes::new(py, item.len() - 1)?;
     let room = bytes.room();
-    let copy = move || {
+    let copy = || {
         head.copy(&item, 1, room)?;
-        head.pass(&item);
-        head.commit();
+        commit(head, &item, arrival.as_ref());
         Ok(())
     };
     run(py, item.len(), copy)?;
-    Ok(Attempt::Got((Taken::Object(item.first, bytes.finish(py)), pins)))
+    Ok(Attempt::Got((Taken::Object(item.first, bytes.finish(py)), arrival)))
 }
 
 #[inline]
-fn take_plain(py: Python<'_>, (mut head, item): (Head<'_, InWorld>, &Peek)) -> PyResult<Vec<u8>> {
+fn take_plain(
+    py: Python<'_>,
+    (head, item): (Head<'_, InWorld>, &Peek),
+    arrival: Option<&Arrival>,
+) -> PyResult<Vec<u8>> {
     let mut bytes = SMALL.take();
     bytes.clear();
     let copy = || {
         head.append(item, &mut bytes)?;
-        head.pass(item);
-        head.commit();
-        drop(head);
+        commit(head, item, arrival);
         Ok(())
     };
     run(py, item.len(), copy)?;
@@ -145,9 +171,9 @@ fn run(
 
 /// What was found with the lock held, detached from the interpreter.
 enum Found {
-    Plain(Vec<u8>, Vec<u64>),
+    Plain(Vec<u8>, Option<Arrival>),
     /// It is in the room that was made for it.
-    InRoom(u8, Vec<u64>),
+    InRoom(u8, Option<Arrival>),
     /// It is still in the queue, and wants room for so many bytes.
     Wants(usize),
     Nothing,
@@ -173,38 +199,36 @@ fn take_detached<'py>(
                     Ok(None) => return Ok(Found::Nothing),
                     Err(error) => return Err(error),
                 };
-                let mut pins = Vec::new();
-                head.pins(&item, &mut pins)?;
                 let wants = item.len().saturating_sub(1);
                 let in_room = codec::has_payload(item.first)
                     && room.as_ref().is_some_and(|(len, _)| *len == wants);
                 if codec::has_payload(item.first) && item.len() > LARGE && !in_room && !last {
                     return Ok(Found::Wants(wants));
                 }
-                let found = match &mut room {
-                    Some((_, room)) if in_room => {
-                        head.copy(&item, 1, room)?;
-                        Found::InRoom(item.first, pins)
-                    }
-                    _ => {
-                        let mut bytes = Vec::new();
-                        head.append(&item, &mut bytes)?;
-                        Found::Plain(bytes, pins)
-                    }
-                };
-                head.pass(&item);
-                head.commit();
-                Ok(found)
+                let arrival = receive(channel, &head, &item)?;
+                let mut bytes = Vec::new();
+                match &mut room {
+                    Some((_, room)) if in_room => head.copy(&item, 1, room)?,
+                    _ => head.append(&item, &mut bytes)?,
+                }
+                commit(head, &item, arrival.as_ref());
+                Ok(if in_room {
+                    Found::InRoom(item.first, arrival)
+                } else {
+                    Found::Plain(bytes, arrival)
+                })
             })
         })?;
         let Some(found) = found else { return Ok(Attempt::Busy) };
         match found.map_err(|Broken| broken())? {
             Found::Nothing => return Ok(Attempt::Nothing),
-            Found::Plain(bytes, pins) => return Ok(Attempt::Got((Taken::Plain(bytes), pins))),
+            Found::Plain(bytes, arrival) => {
+                return Ok(Attempt::Got((Taken::Plain(bytes), arrival)));
+            }
             Found::Wants(len) => made = Some((len, NewBytes::new(py, len)?)),
-            Found::InRoom(tag, pins) => {
+            Found::InRoom(tag, arrival) => {
                 let Some((_, bytes)) = made.take() else { return Err(broken()) };
-                return Ok(Attempt::Got((Taken::Object(tag, bytes.finish(py)), pins)));
+                return Ok(Attempt::Got((Taken::Object(tag, bytes.finish(py)), arrival)));
             }
         }
         tries += 1;
@@ -213,11 +237,7 @@ fn take_detached<'py>(
 
 /// Decodes an item that is out of the queue, and lets go of what it referred to.
 #[inline]
-fn finish<'py>(
-    py: Python<'py>,
-    channel: &Channel,
-    (taken, pins): Item<'py>,
-) -> PyResult<Bound<'py, PyAny>> {
+fn finish<'py>(py: Python<'py>, (taken, arrival): Item<'py>) -> PyResult<Bound<'py, PyAny>> {
     let value = match taken {
         Taken::Plain(bytes) => {
             let value = decode(py, &bytes);
@@ -228,8 +248,8 @@ fn finish<'py>(
         }
         Taken::Object(tag, bytes) => codec::decode_payload(tag, bytes),
     };
-    if !pins.is_empty() {
-        py.detach(|| channel.unpin(&pins));
+    if let Some(arrival) = arrival {
+        py.detach(|| arrival.decoded());
     }
     value
 }
@@ -252,7 +272,7 @@ pub(crate) fn get_many<'py>(
         let (bytes, ends) = take_piece(channel, most - values.len())?;
         if ends.is_empty() {
             match take_at_once(py, channel)? {
-                Attempt::Got(item) => keep(&values, finish(py, channel, item), &mut failed)?,
+                Attempt::Got(item) => keep(&values, finish(py, item), &mut failed)?,
                 Attempt::Nothing | Attempt::Busy => break,
             }
             continue;

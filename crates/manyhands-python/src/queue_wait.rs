@@ -13,8 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::codec::own;
-use crate::exit;
-use crate::waiting::{SLICE, seconds};
+use crate::waiting::{Pieces, SLICE, seconds};
 
 /// How long a caller waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,15 +71,11 @@ pub(crate) fn wait<T: Send>(
     mut once: impl FnMut(Option<Duration>) -> Wait<T> + Send,
 ) -> PyResult<Option<T>> {
     let slice = process::is_main_thread().then_some(SLICE);
+    let mut pieces = Pieces::default();
     loop {
         let left = patience.left();
         let limit = [left, slice].into_iter().flatten().min();
-        let waited = py.detach(|| {
-            let waited = once(limit);
-            exit::stay_out();
-            waited
-        });
-        match waited {
+        match pieces.run(py, || once(limit)) {
             Wait::Ready(value) => return Ok(Some(value)),
             Wait::TimedOut if left.is_some() && limit == left => return Ok(None),
             Wait::TimedOut | Wait::Interrupted => {}

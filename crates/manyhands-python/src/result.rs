@@ -28,13 +28,15 @@ struct Progressing {
     unsent: HashMap<u64, PyErr>,
     outcome: Option<Result<Py<PyAny>, PyErr>>,
     callbacks: Vec<Py<PyAny>>,
+    /// The thread that runs them will.
+    watched: bool,
     /// The callbacks of `apply_async` and its relatives run before anybody learns of the result.
     held: bool,
 }
 
 impl Progressing {
     fn new(list: Option<Py<PyList>>, unsent: HashMap<u64, PyErr>) -> Self {
-        Self { list, unsent, outcome: None, callbacks: Vec::new(), held: false }
+        Self { list, unsent, outcome: None, callbacks: Vec::new(), watched: false, held: false }
     }
 }
 
@@ -287,22 +289,28 @@ impl AsyncResult {
     }
 
     /// Calls `callback(self)` once the result has arrived: in a thread of the pool, or now if it has.
-    fn add_done_callback(slf: &Bound<'_, Self>, callback: Py<PyAny>) -> PyResult<()> {
+    fn add_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
         let (mut state, _) = this.settle(py);
         if state.outcome.is_some() {
             drop(state);
-            callback.call1(py, (slf,))?;
+            callback.call1((slf,))?;
             return Ok(());
         }
-        state.callbacks.push(callback);
-        let first = state.callbacks.len() == 1;
+        state.callbacks.push(callback.clone().unbind());
+        let watched = std::mem::replace(&mut state.watched, true);
         drop(state);
-        if first {
-            py.import("manyhands._callbacks")?.getattr("watch")?.call1((slf,))?;
+        if watched {
+            return Ok(());
         }
-        Ok(())
+        let watch = || py.import("manyhands._callbacks")?.getattr("watch")?.call1((slf,));
+        watch().map(drop).inspect_err(|_| {
+            // There is no thread: the next callback asks for it again.
+            let mut state = this.lock(py);
+            state.watched = false;
+            state.callbacks.retain(|waiting| !waiting.is(callback));
+        })
     }
 
     /// Keeps the result from everybody else until `release`, for callbacks that come first.

@@ -7,8 +7,7 @@ use manyhands_shm::sync::Wait;
 use manyhands_shm::world::Block;
 use pyo3::prelude::*;
 
-use crate::exit;
-use crate::waiting::SLICE;
+use crate::waiting::{Pieces, SLICE};
 use crate::world;
 
 /// Waits until `once` says that it is ready; `None` if the time is up. What a signal handler raises is
@@ -20,15 +19,11 @@ pub(crate) fn wait<T: Send>(
 ) -> PyResult<Option<T>> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let slice = process::is_main_thread().then_some(SLICE);
+    let mut pieces = Pieces::default();
     loop {
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let limit = [left, slice].into_iter().flatten().min();
-        let waited = py.detach(|| {
-            let waited = once(limit);
-            exit::stay_out();
-            waited
-        });
-        match waited {
+        match pieces.run(py, || once(limit)) {
             Wait::Ready(value) => return Ok(Some(value)),
             Wait::TimedOut if left.is_some() && limit == left => return Ok(None),
             Wait::TimedOut | Wait::Interrupted => {}

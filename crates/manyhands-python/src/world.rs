@@ -22,7 +22,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use manyhands_os::budget;
-use manyhands_os::fork::at_fork;
+use manyhands_os::fork::{at_fork, expect_fork, fork_failed};
 use manyhands_shm::world::{Block, Fill, Fork, Handle, NoMemory, World};
 use pyo3::exceptions::{PyMemoryError, PyReferenceError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -157,14 +157,20 @@ fn watch(py: Python<'_>) -> PyResult<()> {
 extern "C" fn before_fork() {
     let still = hold_still();
     let known = worlds();
-    let forks = known.all.iter().map(|world| world.prepare_fork()).collect();
+    let forks = known.all.iter().map(World::prepare_fork).collect();
     BETWEEN.with_borrow_mut(|between| *between = Some((known, forks, still)));
+    expect_fork();
 }
 
 extern "C" fn after_fork_in_parent() {
+    let failed = fork_failed();
     let Some((known, forks, _still)) = BETWEEN.with_borrow_mut(Option::take) else { return };
     for (world, fork) in known.all.iter().zip(forks) {
-        world.fork_parent(fork);
+        if failed {
+            world.fork_failed(fork);
+        } else {
+            world.fork_parent(fork);
+        }
     }
 }
 

@@ -138,7 +138,7 @@ mod storm {
                 let child = PidFd::open(pid).and_then(|child| reap(&child));
                 assert_eq!(child.ok(), Some(ExitStatus::Exited(0)));
             }
-            Err(_) => world.fork_parent(fork),
+            Err(_) => world.fork_failed(fork),
         }
     }
 

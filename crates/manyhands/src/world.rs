@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use manyhands_os::budget;
-use manyhands_os::fork::at_fork;
+use manyhands_os::fork::{at_fork, expect_fork, fork_failed};
 use manyhands_os::inherit::at_exit;
 use manyhands_shm::world::{Block, Fork, Handle, World};
 
@@ -89,14 +89,18 @@ fn watch(home: &mut Home) -> io::Result<()> {
 
 extern "C" fn before_fork() {
     let home = lock();
-    let fork = home.world.as_ref().map(|world| world.prepare_fork());
+    let fork = home.world.as_ref().map(World::prepare_fork);
     BETWEEN.with_borrow_mut(|between| *between = Some((home, fork)));
+    expect_fork();
 }
 
 extern "C" fn after_fork_in_parent() {
+    let failed = fork_failed();
     let Some((home, fork)) = BETWEEN.with_borrow_mut(Option::take) else { return };
-    if let Some((world, fork)) = home.world.as_ref().zip(fork) {
-        world.fork_parent(fork);
+    match home.world.as_ref().zip(fork) {
+        Some((world, fork)) if failed => world.fork_failed(fork),
+        Some((world, fork)) => world.fork_parent(fork),
+        None => {}
     }
 }
 

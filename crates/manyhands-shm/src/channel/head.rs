@@ -13,9 +13,9 @@
 //! | 9 | the lock is given back | |
 //! | 10 | the bell `not_full`, where there are limits | a sleeper sees the room after its slice |
 //!
-//! Several items are committed by one store for each chunk, before the next one is entered. What an
-//! item refers to stays pinned until the one who took it unpins it, after it has decoded it; one that
-//! dies in between leaves those blocks alive for as long as their world.
+//! Several items are committed by one store for each chunk, before the next one is entered. Whoever
+//! takes an item that refers to blocks holds them before 8 and takes their pins back right after it;
+//! one that dies in between leaves those blocks alive for as long as their world.
 
 use core::mem::MaybeUninit;
 use core::time::Duration;

@@ -22,7 +22,7 @@ use super::head::Head;
 use super::tail::{FIRST_ROOM, Item, Prepared, Refused, Tail, prepare};
 use super::words::{Limits, Words};
 use crate::sync::{Liveness, Owner, Wait};
-use crate::world::{self, Block, Fill, Handle, Hooks, NoMemory, Plain, World};
+use crate::world::{self, Arrival, Block, Fill, Handle, Hooks, NoMemory, Plain, World};
 
 /// The kind of the block in which a channel's words lie.
 const CHANNEL: u32 = 16;
@@ -294,11 +294,9 @@ impl Channel {
         prepare(&self.memory, item)
     }
 
-    /// Takes back the pins of what a taken item referred to.
-    pub fn unpin(&self, pins: &[u64]) {
-        for name in pins {
-            self.memory.unpin(*name);
-        }
+    /// Takes holds of what an item refers to, before it is taken out.
+    pub fn receive(&self, pins: &[u64]) -> Arrival {
+        self.memory.0.receive(pins.iter().map(|name| handle_of(*name)))
     }
 
     /// Says that nobody puts any more; with `drop`, what is in it is thrown away. See [`Words::shut`].
@@ -381,7 +379,9 @@ mod tests {
         assert!(world.adopt(handle).is_some(), "the items keep it");
         for _ in 0..25 {
             let (_, pins) = get(&channel).unwrap();
-            channel.unpin(&pins);
+            let arrival = channel.receive(&pins);
+            arrival.taken();
+            arrival.decoded();
         }
         drop(channel);
         assert!(world.adopt(handle).is_none());

@@ -15,7 +15,8 @@
 //! Whoever takes the mutex from a dead owner counts the seats, clears those of the dead and breaks the
 //! barrier: a party died there. Waiters look at the seats every 50 ms (one of them, for all), so a party
 //! that dies while it waits breaks it too, also one that had only to leave. A party that dies outside is
-//! missed by nobody here: that is what time limits are for.
+//! missed by nobody here: that is what time limits are for. So one that is alone inside has nobody to
+//! look at: after its first sleep it says so (`lone`) and sleeps for 200 ms; who comes next rings.
 //!
 //! It runs no action and raises nothing; it says what came of a wait.
 
@@ -26,7 +27,7 @@ use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::bell::{Bell, Ticket};
 use super::mutex::{Locked, RawMutex};
 use super::owner::{Liveness, Owner};
-use super::wait::{Deadline, SPIN, Wait};
+use super::wait::{Deadline, SLICE, SPIN, Wait};
 
 /// The most parties.
 const SEATS: usize = if cfg!(loom) { 2 } else { 1016 };
@@ -46,6 +47,8 @@ pub struct Barrier {
     parties: AtomicU32,
     phase: AtomicU32,
     count: AtomicU32,
+    /// Not 0: the only party inside sleeps longer than those that watch each other.
+    lone: AtomicU32,
     /// When somebody last looked for the dead, in nanoseconds.
     watched: AtomicU64,
     seats: [AtomicU32; SEATS],
@@ -54,6 +57,16 @@ pub struct Barrier {
 /// One party's way through the barrier.
 #[derive(Debug, Default)]
 pub struct Visit(Option<Place>);
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Barrier>() == 4096, "a barrier takes 4 KiB");
+
+/// How a party waits for the next change.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    spin: Duration,
+    alone: bool,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -80,6 +93,7 @@ impl Default for Barrier {
             parties: AtomicU32::new(0),
             phase: AtomicU32::new(FILLING),
             count: AtomicU32::new(0),
+            lone: AtomicU32::new(0),
             watched: AtomicU64::new(0),
             seats: core::array::from_fn(|_| AtomicU32::new(0)),
         }
@@ -135,6 +149,8 @@ impl Barrier {
         acts: bool,
     ) -> Wait<Outcome> {
         let deadline = Deadline::after(limit);
+        let mut pace = Pace { spin: SPIN, alone: false };
+        let mut slept = visit.0.is_some();
         loop {
             let ticket = self.bell.ticket();
             match self.lock(world, deadline.left()) {
@@ -143,12 +159,17 @@ impl Barrier {
                 Wait::Interrupted => return Wait::Interrupted,
             }
             let outcome = self.advance(visit, world.me(), acts);
+            pace.alone = outcome.is_none() && slept && self.is_alone(visit);
             self.mutex.unlock(world.me());
             if let Some(outcome) = outcome {
                 return Wait::Ready(outcome);
             }
-            match self.wait_for_change(ticket, world, deadline) {
-                Wait::Ready(()) => {}
+            match self.wait_for_change(ticket, (deadline, pace), world) {
+                // What changes now brings this party on; what has not changed for a slice may take long.
+                Wait::Ready(changed) => {
+                    pace.spin = if changed { SPIN } else { Duration::ZERO };
+                    slept |= !changed;
+                }
                 Wait::TimedOut => return Wait::TimedOut,
                 Wait::Interrupted => return Wait::Interrupted,
             }
@@ -175,6 +196,9 @@ impl Barrier {
         self.seats[seat].store(me.get(), Ordering::Relaxed);
         self.count.store(index + 1, Ordering::Relaxed);
         visit.0 = Some(Place { index, seat });
+        if self.lone.swap(0, Ordering::Relaxed) != 0 {
+            self.bell.ring(u32::MAX);
+        }
         if index + 1 < self.parties() {
             return None;
         }
@@ -209,20 +233,32 @@ impl Barrier {
         self.bell.ring(u32::MAX);
     }
 
+    /// Whether the party is the only one inside, which it says if so. The mutex is held.
+    fn is_alone(&self, visit: &Visit) -> bool {
+        let alone = visit.0.is_some() && self.count.load(Ordering::Relaxed) == 1;
+        if alone {
+            self.lone.store(1, Ordering::Relaxed);
+        }
+        alone
+    }
+
+    /// Waits until the bell rings: true. False if it is time to look whether all are alive: they are
+    /// looked at.
     fn wait_for_change(
         &self,
         ticket: Ticket,
+        (deadline, pace): (Deadline, Pace),
         world: &impl Liveness,
-        deadline: Deadline,
-    ) -> Wait<()> {
-        let slice = deadline.slice(world.slice());
-        let spin = if slice == Some(Duration::ZERO) { Duration::ZERO } else { SPIN };
+    ) -> Wait<bool> {
+        let slice =
+            deadline.slice(world.slice().map(|owned| if pace.alone { SLICE } else { owned }));
+        let spin = if slice == Some(Duration::ZERO) { Duration::ZERO } else { pace.spin };
         match self.bell.wait(ticket, slice, spin) {
             Wait::TimedOut if !deadline.is_over() => {
                 self.watch(world);
-                Wait::Ready(())
+                Wait::Ready(false)
             }
-            ended => ended,
+            ended => ended.map(|()| true),
         }
     }
 

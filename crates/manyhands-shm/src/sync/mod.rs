@@ -57,4 +57,6 @@ pub use rwlock::{Reading, RwLock};
 pub use semaphore::{Semaphore, TooMany};
 pub use taker::Taker;
 pub use wait::{Deadline, OWNED_SLICE, SLICE, SPIN, Wait, spin_until};
+#[cfg(not(loom))]
+pub use wait::{resume, take_resumed};
 pub use watchers::Watchers;

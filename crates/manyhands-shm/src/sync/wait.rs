@@ -3,6 +3,9 @@
 //! A busy wait pays where the other side runs on another core at this moment: it ends after tens of
 //! microseconds, lets others run now and then, and is left out on a machine with one core.
 //!
+//! It pays once in a wait. Whoever cuts a wait into pieces, to look at something else between them, runs
+//! all but the first of them by [`resume`]: what has slept for a while goes back to sleep at once.
+//!
 //! In a model a limit is over at once, and a busy wait is one turn long.
 
 use core::time::Duration;
@@ -91,15 +94,41 @@ impl Deadline {
 
 /// Watches for `done` in a short busy wait, at most for `length`; whether it came.
 ///
-/// Does nothing but look once where only one thread can run at a time.
+/// Does nothing but look once where only one thread can run at a time, and where a wait goes on that
+/// has slept already (see [`resume`]).
 pub fn spin_until(mut done: impl FnMut() -> bool, length: Duration) -> bool {
     if done() {
         return true;
     }
-    if length.is_zero() || !has_cores() {
+    if length.is_zero() || !has_cores() || take_resumed() {
         return false;
     }
     spin(&mut done, length)
+}
+
+/// Runs a further piece of a wait that has slept already: its first busy wait is left out.
+#[cfg(not(loom))]
+pub fn resume<T>(piece: impl FnOnce() -> T) -> T {
+    RESUMED.set(true);
+    let outcome = piece();
+    RESUMED.set(false);
+    outcome
+}
+
+/// Whether the busy wait that is about to begin is the one to be left out.
+#[cfg(not(loom))]
+pub fn take_resumed() -> bool {
+    RESUMED.replace(false)
+}
+
+#[cfg(loom)]
+fn take_resumed() -> bool {
+    false
+}
+
+#[cfg(not(loom))]
+std::thread_local! {
+    static RESUMED: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
 }
 
 #[cfg(not(loom))]
@@ -165,5 +194,21 @@ mod tests {
             looks == 3
         };
         assert!(spin_until(third, Duration::from_secs(5)) || !has_cores());
+    }
+
+    #[test]
+    fn a_wait_that_goes_on_does_not_begin_with_a_busy_one() {
+        let long = Duration::from_secs(600);
+        resume(|| {
+            assert!(!spin_until(|| false, long));
+            let mut looks = 0;
+            let third = || {
+                looks += 1;
+                looks == 3
+            };
+            assert!(spin_until(third, long) || !has_cores(), "only the first is left out");
+        });
+        resume(|| ());
+        assert!(!take_resumed(), "what follows is another wait");
     }
 }

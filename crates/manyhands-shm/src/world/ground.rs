@@ -15,8 +15,10 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use manyhands_os::life::Acquaintances;
 use manyhands_os::memory::Segment;
 
+use super::local::Local;
 use super::words::{Header, MAGIC, Name, PAGE, Page, Plain, Slot, VERSION, Word};
 use crate::sync::Owner;
 
@@ -80,6 +82,8 @@ pub(super) enum Part {
 pub(super) struct Ground {
     segment: Segment,
     plan: Plan,
+    /// The processes that this one has last found alive. Its lock is the innermost of all.
+    pub(super) known: Local<Acquaintances>,
 }
 
 impl Ground {
@@ -89,7 +93,8 @@ impl Ground {
     /// Makes an empty world of at most so many bytes of address space.
     pub(super) fn create(bytes: usize, budget: u64) -> io::Result<Self> {
         let plan = Plan::within(bytes).ok_or(io::ErrorKind::OutOfMemory)?;
-        let ground = Self { segment: Segment::create("manyhands-world", plan.len)?, plan };
+        let segment = Segment::create("manyhands-world", plan.len)?;
+        let ground = Self { segment, plan, known: Local::new(Acquaintances::default()) };
         ground.segment.reserve(0, HEADER + ROSTER)?;
         let header = ground.header();
         header.pages.put(plan.pages as u64);
@@ -111,7 +116,8 @@ impl Ground {
         if segment.len() < least {
             return Err(unknown("this memory file is not a world"));
         }
-        let mut ground = Self { segment, plan: Plan::default() };
+        let known = Local::new(Acquaintances::default());
+        let mut ground = Self { segment, plan: Plan::default(), known };
         if ground.header().magic.get() != MAGIC {
             return Err(unknown("this memory file is not a world"));
         }

@@ -116,6 +116,38 @@ fn a_full_roster_is_a_clear_error() {
 }
 
 #[test]
+fn a_fork_that_fails_costs_nothing() {
+    let world = World::create(64 << 20).unwrap();
+    let kept = world.alloc(64, Fill::Zero).unwrap();
+    let before = world.usage().blocks;
+    for _ in 0..2 * Owner::SLOTS {
+        world.fork_failed(world.prepare_fork());
+    }
+    assert_eq!(world.usage().blocks, before);
+    assert_eq!(world.ground.owner_at(world.me().slot() + 1), None);
+    drop(kept);
+    world.enter().audit();
+}
+
+#[test]
+fn children_that_never_come_leave_the_roster_when_their_time_is_over() {
+    let world = World::create(64 << 20).unwrap();
+    let kept = world.alloc(64, Fill::Zero).unwrap();
+    let taken = || (0..Owner::SLOTS).filter(|slot| world.ground.owner_at(*slot).is_some()).count();
+    for _ in 0..Owner::SLOTS {
+        world.fork_parent(world.prepare_fork());
+    }
+    assert_eq!(taken(), Owner::SLOTS as usize);
+    world.ground.forget_the_expected();
+    // It finds the roster full.
+    world.fork_failed(world.prepare_fork());
+    assert_eq!(taken(), 1);
+    drop(kept);
+    world.enter().audit();
+    assert_eq!(world.usage().blocks, 1, "our table");
+}
+
+#[test]
 fn a_process_of_another_namespace_is_taken_for_alive() {
     let world = World::create(64 << 20).unwrap();
     let owner = world.ground.take_seat_as(1 << 21, 9).unwrap();

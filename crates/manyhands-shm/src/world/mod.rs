@@ -16,6 +16,7 @@
 //! | `roster.rs`, `tables.rs` | the processes, and what each holds |
 //! | `local.rs` | the lock that protects this process's view of its table |
 //! | `home.rs`, `alloc.rs`, `block.rs`, `release.rs` | what users call: worlds, making blocks, holding and ending them |
+//! | `arrival.rs` | blocks that came with a message |
 //! | `kinds.rs`, `sweep.rs` | recovery of what dead processes held |
 //! | `survey.rs` | what there is, for reports |
 //! | `audit.rs`, `steps.rs` | for tests: caches compared with the truth; a death at any store |
@@ -28,6 +29,7 @@
 //! shared memory.
 
 mod alloc;
+mod arrival;
 #[cfg(test)]
 mod audit;
 mod block;
@@ -51,6 +53,7 @@ mod tables;
 mod words;
 
 pub use alloc::{Fill, NoMemory};
+pub use arrival::Arrival;
 pub use block::Block;
 pub use fork::Fork;
 pub use home::{Internal, Usage, World};

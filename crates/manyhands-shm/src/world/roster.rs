@@ -16,7 +16,7 @@
 //!
 //! FREE -> LIVE           create, attach       FREE -> EXPECTED -> LIVE     fork
 //! LIVE -> LEFT           retire               LIVE, LEFT -> SWEPT -> FREE  after its death
-//! EXPECTED -> SWEPT      when it did not come in time
+//! EXPECTED -> SWEPT      when it did not come in time, or the fork has failed
 //! ```
 //!
 //! A slot becomes FREE, and gets another generation, only after its table was emptied and every word
@@ -218,11 +218,19 @@ impl Ground {
 
     /// Whether the process of a slot runs.
     fn runs(&self, state: State, me: Owner) -> bool {
-        let Some(own) = self.seated(me) else { return true };
-        if state.namespace() != own.namespace() || state.namespace() == ELSEWHERE {
-            return true;
-        }
-        own.mark().sees_alive(state.mark())
+        self.marks(state, me).is_none_or(|(own, other)| self.known.enter().sees_alive(own, other))
+    }
+
+    /// As [`Ground::runs`], by those who ask once: nothing is kept for the next time.
+    fn runs_now(&self, state: State, me: Owner) -> bool {
+        self.marks(state, me).is_none_or(|(own, other)| own.sees_alive(other))
+    }
+
+    /// What this process and that of a slot are known by; `None` if it cannot be seen from here.
+    fn marks(&self, state: State, me: Owner) -> Option<(Mark, Mark)> {
+        let own = self.seated(me)?;
+        let near = state.namespace() == own.namespace() && state.namespace() != ELSEWHERE;
+        near.then(|| (own.mark(), state.mark()))
     }
 
     /// A child that was expected says that it is there; false if it came too late.
@@ -231,6 +239,16 @@ impl Ground {
             return false;
         };
         let new = State::new(Seat::Live, owner.generation(), self.identity());
+        self.slot(owner.slot()).change(seen, new)
+    }
+
+    /// Begins the burial of a child that was expected and will not come; false if it has come, or is
+    /// buried already.
+    pub(super) fn expect_no_more(&self, owner: Owner, me: Owner) -> bool {
+        let Some(seen) = self.seated(owner).filter(|seen| seen.seat() == Seat::Expected) else {
+            return false;
+        };
+        let new = State::new(Seat::Swept, owner.generation(), u64::from(me.get()));
         self.slot(owner.slot()).change(seen, new)
     }
 
@@ -277,7 +295,7 @@ impl Ground {
         let how = match seen.seat() {
             Seat::Free => return None,
             Seat::Expected if monotonic_ns() / 1_000_000 <= seen.rest() => return None,
-            Seat::Live | Seat::Left if owner == me || self.runs(seen, me) => return None,
+            Seat::Live | Seat::Left if owner == me || self.runs_now(seen, me) => return None,
             Seat::Swept if seen.sweeper().is_some_and(|by| self.gone(by, me).is_none()) => {
                 return None;
             }

@@ -30,6 +30,7 @@ impl World {
         if self.local.enter().outside.is_some() {
             return;
         }
+        self.ground.known.enter().forget_the_dead();
         self.ground.relieve(self.me());
         for owner in (0..Owner::SLOTS).filter_map(|index| self.ground.owner_at(index)) {
             if let Some(how) = self.ground.begin_burial(owner, self.me()) {
@@ -52,7 +53,7 @@ impl World {
         }
     }
 
-    fn bury(self: &Arc<Self>, owner: Owner, how: Gone) {
+    pub(super) fn bury(self: &Arc<Self>, owner: Owner, how: Gone) {
         let mut link = self.ground.slot(owner.slot()).table.get();
         while let Some(index) = self.ground.linked(link) {
             let chunk = self.ground.chunk(index);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use manyhands_shm::channel::{Broken, Channel, Ends, Side};
 use manyhands_shm::sync::{Deadline, Wait};
-use manyhands_shm::world::Block;
+use manyhands_shm::world::{Arrival, Block};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -154,11 +154,10 @@ impl<T: DeserializeOwned> Receiver<T> {
     fn get(&self, limit: Option<Duration>) -> Result<T, Unreceived> {
         let mut bytes = BUFFER.take();
         bytes.clear();
-        let mut pins = Vec::new();
-        let outcome = self.take(limit, &mut bytes, &mut pins).and_then(|()| {
+        let outcome = self.take(limit, &mut bytes).and_then(|arrival| {
             let value = codec::take(&mut &bytes[..]);
             // Only now: the objects in the value have taken holds of their own.
-            self.end.channel().unpin(&pins);
+            arrival.into_iter().for_each(Arrival::decoded);
             value.map_err(|error| Unreceived::Unreadable(error.to_string()))
         });
         if bytes.capacity() <= KEPT {
@@ -173,9 +172,8 @@ impl<T: DeserializeOwned> Receiver<T> {
         &self,
         limit: Option<Duration>,
         bytes: &mut Vec<u8>,
-        pins: &mut Vec<u64>,
-    ) -> Result<(), Unreceived> {
-        match take_one(self.end.channel(), bytes, pins) {
+    ) -> Result<Option<Arrival>, Unreceived> {
+        match take_one(self.end.channel(), bytes) {
             Err(Unreceived::Empty) => {}
             outcome => return outcome,
         }
@@ -184,7 +182,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         loop {
             let news = self.end.wait(deadline.left(), |slice| words.wait_for_item(slice));
             news.ok_or(Unreceived::Empty)?;
-            match take_one(self.end.channel(), bytes, pins) {
+            match take_one(self.end.channel(), bytes) {
                 Err(Unreceived::Empty) => {}
                 outcome => return outcome,
             }
@@ -193,7 +191,7 @@ impl<T: DeserializeOwned> Receiver<T> {
 }
 
 #[inline]
-fn take_one(channel: &Channel, bytes: &mut Vec<u8>, pins: &mut Vec<u64>) -> Result<(), Unreceived> {
+fn take_one(channel: &Channel, bytes: &mut Vec<u8>) -> Result<Option<Arrival>, Unreceived> {
     // Before the look at the items: what was put before it was shut is there.
     let shut = channel.words().is_shut();
     let mut head = loop {
@@ -209,12 +207,17 @@ fn take_one(channel: &Channel, bytes: &mut Vec<u8>, pins: &mut Vec<u64>) -> Resu
         return Err(if shut { Unreceived::Disconnected } else { Unreceived::Empty });
     };
     head.append(&item, bytes).map_err(broken)?;
+    let mut arrival = None;
     if item.pins() > 0 {
-        head.pins(&item, pins).map_err(broken)?;
+        let mut pins = Vec::new();
+        head.pins(&item, &mut pins).map_err(broken)?;
+        arrival = Some(channel.receive(&pins));
     }
     head.pass(&item);
     head.commit();
-    Ok(())
+    drop(head);
+    arrival.iter().for_each(Arrival::taken);
+    Ok(arrival)
 }
 
 #[cold]

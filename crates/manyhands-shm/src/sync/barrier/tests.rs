@@ -163,3 +163,19 @@ fn a_death_under_the_mutex_breaks_it() {
     assert_eq!(pass(&barrier, &world, PATIENCE), Outcome::Broken);
     assert_eq!(barrier.count.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn who_sleeps_alone_is_told_of_the_next_one_and_then_looks_after_it() {
+    let (barrier, all) = (Barrier::new(3), Cemetery::default());
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| pass(&barrier, &all.process(1), PATIENCE));
+        while barrier.lone.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        let ticket = barrier.bell.ticket();
+        let _second = come(&barrier, &all.process(2));
+        assert_ne!(barrier.bell.ticket(), ticket);
+        all.bury(2);
+        assert_eq!(first.join().unwrap(), Outcome::Broken);
+    });
+}
