@@ -76,7 +76,8 @@ class Started:
         self._process.join()
 
     def ended(self) -> tuple[int | None, int | None]:
-        self._process.join(1)
+        # It is dead or has been killed; on a busy machine that takes its time.
+        self._process.join(10)
         code: int | None = self._process.exitcode
         if code == 1 and getattr(self._process, "_start_method", "") in ("spawn", "forkserver"):
             _failures.suspect_guard()

@@ -28,10 +28,11 @@ class StillbornContext:
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_workers_that_never_start_fail_the_pool(workers):
-    with manyhands.Pool(workers, context=StillbornContext(10_000)) as pool:
-        with pytest.raises(manyhands.LaunchError, match=r"before they c(ould|an) run anything"):
-            pool.apply(tasks.square, (3,))
-        pool.terminate()
+    pool = manyhands.Pool(workers, context=StillbornContext(10_000))
+    with pytest.raises(manyhands.LaunchError, match=r"before they c(ould|an) run anything"):
+        pool.apply(tasks.square, (3,))
+    pool.terminate()
+    pool.join()
     # Who watches over all pools is well.
     with manyhands.Pool(1) as pool:
         assert pool.apply(tasks.square, (3,)) == 9
