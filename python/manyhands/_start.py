@@ -14,7 +14,7 @@ import signal
 import sys
 from _thread import allocate_lock
 
-from . import _handles, _native, _neighbours
+from . import _failures, _handles, _native, _neighbours
 from ._threads import start_thread
 
 TYPE_CHECKING = False
@@ -76,8 +76,11 @@ class Started:
         self._process.join()
 
     def ended(self) -> tuple[int | None, int | None]:
-        self._process.join(1)
+        # It is dead or has been killed; on a busy machine that takes its time.
+        self._process.join(10)
         code: int | None = self._process.exitcode
+        if code == 1 and getattr(self._process, "_start_method", "") in ("spawn", "forkserver"):
+            _failures.suspect_guard()
         return code, None
 
 
@@ -250,7 +253,15 @@ class LaunchThread:
     def _note(self, key: int, worker: Launched) -> None:
         with self._lock:
             self._workers[key] = worker
-        self._launches.launched(key, worker.pid)
+        try:
+            self._launches.launched(key, worker.pid)
+        except OSError:
+            # It is gone: `multiprocessing` reaps who has ended whenever it starts another one.
+            with self._lock:
+                del self._workers[key]
+            code, _ = worker.ended()
+            text = f"workers end before they can run anything (exit code {code})"
+            self._launches.launch_failed(key, text)
 
     def _run(self) -> None:
         while self._step(block=True):
