@@ -127,8 +127,11 @@ class ContextLauncher:
     def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
         ends = Ends(end, snapshot, os.getpid(), self._parcel)
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
+        name = process.name
+        process.name = _TyingName(name)
         with _Environment(self._environ):
             process.start()
+        process.name = name
         return Started(process)
 
 
@@ -193,6 +196,29 @@ def _attach(
     return ends
 
 
+_TIE = """
+import sys
+sys.path[:] = path
+from manyhands import _start
+_start.tie(parent)
+"""
+
+
+class _TyingName(str):
+    """A process's name that ties the process to this one while it is unpickled.
+
+    `multiprocessing` sends the name first of all: in the child nothing of the program has been
+    imported yet, so that an import which hangs, or starts something, cannot outlive this process.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = {"path": sys.path[:], "parent": os.getpid()}
+        names |= {"code": _TIE, "name": str(self)}
+        return eval, ("exec(code, {'path': path, 'parent': parent}) or name", names)
+
+
 def serve_process(ends: Ends) -> None:
     """The target of such a process."""
     import multiprocessing.process
@@ -200,6 +226,7 @@ def serve_process(ends: Ends) -> None:
     # Workers may have children of their own: what a daemon is forbidden to have.
     own: Any = multiprocessing.process.current_process()
     own._config["daemon"] = False  # noqa: SLF001 - there is no other way
+    own.name = str(own.name)
     _neighbours.receive(ends.given, ends.parcel)
     origin = "imported" if "__mp_main__" in sys.modules else "inherited"
     _become_worker(ends.end, ends.snapshot, ends.parent, origin)
@@ -208,12 +235,23 @@ def serve_process(ends: Ends) -> None:
 def _become_worker(end: WorkerEnd, snapshot: bytes, parent: int, origin: Any) -> None:
     from . import _worker
 
-    _native.lead_group()
-    _native.watch_parent(parent)
+    tie(parent)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     _worker.serve(end, snapshot, origin)
+
+
+_tied = 0
+
+
+def tie(parent: int) -> None:
+    """End with the process of that number, together with all that this one starts; once."""
+    global _tied  # noqa: PLW0603 - one parent per process
+    if _tied != os.getpid():
+        _native.lead_group()
+        _native.watch_parent(parent)
+        _tied = os.getpid()
 
 
 class LaunchThread:
@@ -231,26 +269,27 @@ class LaunchThread:
         orders = []
         while (work := self._launches.next(False)) is not None:
             orders.append(work)
-        for key, worker in self._launch_all(orders):
-            self._note(key, worker)
+        self._launch_all(orders)
         start_thread(self._run, "launch")
 
-    def _launch_all(self, orders: list[Any]) -> list[tuple[int, Launched]]:
+    def _launch_all(self, orders: list[Any]) -> None:
         """All or none."""
         launched: list[tuple[int, Launched]] = []
         try:
             for _, key, end in orders:
                 launched.append((key, self._launch(end, self._snapshot)))
+            for key, worker in launched:
+                self._note(key, worker)
         except BaseException:
             for _, worker in launched:
                 worker.discard()
             raise
-        return launched
 
     def _note(self, key: int, worker: Launched) -> None:
+        """Tell of a worker; OSError if it is dead and forgotten already, or without descriptors."""
+        self._launches.launched(key, worker.pid)
         with self._lock:
             self._workers[key] = worker
-        self._launches.launched(key, worker.pid)
 
     def _run(self) -> None:
         while self._step(block=True):
@@ -272,10 +311,12 @@ class LaunchThread:
                 dead = self._workers.pop(key, None)
             self._launches.reported(key, *(dead.ended() if dead is not None else (None, None)))
             return True
+        launched: Launched | None = None
         try:
             launched = self._launch(end, self._snapshot)
+            self._note(key, launched)
         except Exception as error:  # noqa: BLE001 - whatever a foreign Process may raise
+            if launched is not None:
+                launched.discard()
             self._launches.launch_failed(key, f"{type(error).__name__}: {error}")
-            return True
-        self._note(key, launched)
         return True
