@@ -102,8 +102,11 @@ def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
         return Forked(pid)
     code = 1
     try:
+        _forget_children()
+        _tie_or_leave(parent)
         _neighbours.receive(parcel.fds, parcel)
         _become_worker(end, snapshot, parent, "inherited")
+        _wait_for_own()
         code = 0
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 1
@@ -114,6 +117,38 @@ def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
     finally:
         _handles.leave()
         os._exit(code)
+
+
+def _forget_children() -> None:
+    """In a forked child: the processes that its parent has started are no children of this one."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process._children = set()  # noqa: SLF001 - as its own children do it
+
+
+def _tie_or_leave(parent: int) -> None:
+    """In a forked child: `tie`, or end with a line that says why that cannot be."""
+    try:
+        tie(parent)
+    except OSError as error:
+        # The pool raises what has happened; a traceback of ours tells no more, for each worker.
+        if sys.stderr is not None:
+            sys.stderr.write(
+                f"manyhands: a worker has no thread that watches its parent: {error} "
+                "(RLIMIT_NPROC, or a limit of the control group)\n"
+            )
+            sys.stderr.flush()
+        raise SystemExit(1) from error
+
+
+def _wait_for_own() -> None:
+    """Wait for this process's threads and processes, as an interpreter does at its end."""
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._exit_function()  # noqa: SLF001 - as its own children do it
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()  # noqa: SLF001 - the same
 
 
 class ContextLauncher:

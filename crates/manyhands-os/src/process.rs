@@ -15,7 +15,7 @@
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, PidfdGetfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpgrp, getpid,
-    getppid, kill_process, kill_process_group, pidfd_getfd, pidfd_open, pidfd_send_signal,
+    getppid, kill_process_group, pidfd_getfd, pidfd_open, pidfd_send_signal,
     set_parent_process_death_signal, setpgid, waitid,
 };
 use std::fmt;
@@ -243,35 +243,6 @@ pub fn kill_group(pgid: i32, signal: Signal) -> io::Result<()> {
         Err(Errno::SRCH) => Ok(()),
         outcome => Ok(outcome?),
     }
-}
-
-/// Ends a process and the group that it leads or led: what it started and did not move to another
-/// group. The process goes first, since whoever is to be killed forks no more. It may be dead and
-/// reaped, by whomever: the handle cannot come to mean another process or group. Only before Linux
-/// 6.9 the group has to be found by its number, and is left alone where somebody else has that now.
-pub fn end_with_group(pid: i32, pidfd: &PidFd) {
-    // Whoever is gone needs no signal, and there is nobody to tell.
-    let _ = pidfd.signal(Signal::KILL);
-    match pidfd.signal_group(Signal::KILL) {
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            // Members of the group that are left keep its number from being given to others.
-            let is_anothers = pidfd.is_dead() && PidFd::open(pid).is_ok_and(|now| !now.is_dead());
-            if !is_anothers {
-                let _ = kill_group(pid, Signal::KILL);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Sends a signal to the process with that number, where there is no descriptor for a handle. The
-/// caller vouches for the number: the process has just been started, and cannot have been reaped long.
-///
-/// # Errors
-///
-/// `EINVAL` for a number below 2, `ESRCH` when there is no such process, `EPERM` without the right.
-pub fn signal_number(pid: i32, signal: Signal) -> io::Result<()> {
-    Ok(kill_process(number_above(1, pid)?, signal)?)
 }
 
 fn number_above(limit: i32, number: i32) -> io::Result<Pid> {

@@ -14,7 +14,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use manyhands_os::process::{ExitStatus, Signal, end_with_group};
+use manyhands_os::ending::end_with_group;
+use manyhands_os::process::ExitStatus;
 
 use crate::call::{CallId, Death, Failure, Fault, InitFailure};
 use crate::state::{Phase, State};

@@ -12,8 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use manyhands_os::ending::end_with_group;
 use manyhands_os::event::EventFd;
-use manyhands_os::process::{PidFd, end_with_group};
+use manyhands_os::process::PidFd;
 use manyhands_os::{jobcontrol, poll, signals};
 
 use crate::launch::Doors;

@@ -5,10 +5,11 @@
 //! The answers come in the order of the requests, so the first one in flight is the one that is
 //! being done.
 
+use manyhands_os::ending::end_with_group;
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::memory::create_log;
 use manyhands_os::poll::poll;
-use manyhands_os::process::{PidFd, Signal, end_with_group, reap};
+use manyhands_os::process::{PidFd, Signal, reap};
 use manyhands_os::{jobcontrol, socket};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;

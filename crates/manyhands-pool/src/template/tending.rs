@@ -13,8 +13,9 @@
 //! 5. Any other end of a process that was of no use counts as a failure. It was of use when it
 //!    forked, or when it had done all that was asked. [`FAILURES_MAX`] failures in a row are the end.
 
+use manyhands_os::ending::signal_number;
 use manyhands_os::poll::poll;
-use manyhands_os::process::{PidFd, Signal, kill_group, signal_number};
+use manyhands_os::process::{PidFd, Signal, kill_group};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
