@@ -71,8 +71,11 @@ def test_cause_is_kept_and_the_text_put_at_its_end():
     assert back.__cause__.__cause__.errno == 5
     remote = back.__cause__.__cause__.__cause__
     assert type(remote) is RemoteTraceback
-    assert "middle" in remote.text
-    assert "outer" in remote.text
+    assert "inner" in remote.text
+    assert "middle" not in remote.text
+    printed = "".join(traceback.format_exception(back))
+    for name in ("outer", "middle", "raise exc"):
+        assert printed.count(name) == 1, printed
 
 
 def test_context_is_kept_beside_the_text():

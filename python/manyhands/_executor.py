@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._again import NO_LIMITS, limits
 from ._futures import Account
-from ._options import at_least_one, memory_limits
+from ._options import arguments, at_least_one, memory_limits
 from ._plan import APPLY, ONE, STAR, Plan
 from ._seeds import root_of
 from ._setup import Crew, Options
@@ -95,7 +95,7 @@ class Executor(concurrent.futures.Executor):
         options.memory = memory_limits(max_memory_per_child)
         # The name that the standard executors have: programs read it.
         self._max_workers = options.workers
-        self._account = Account(Crew(options, initializer, tuple(initargs)))
+        self._account = Account(Crew(options, initializer, arguments("initargs", initargs)))
 
     def submit(
         self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs

@@ -11,6 +11,24 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class _Guard:
+    """What to say of a pool whose workers have ended while they imported the main file."""
+
+    advice = ""
+
+
+_guard = _Guard()
+
+
+def suspect_guard() -> None:
+    """A worker that imports the main file ended before it was one: `LaunchError` will say why."""
+    _guard.advice = (
+        " Its workers import the main file again (spawn and forkserver do), and something there "
+        'ends them: what starts a pool or a process must stand under `if __name__ == "__main__":`. '
+        "What they printed tells more."
+    )
+
+
 def worker_died(**facts: Any) -> BaseException:
     """The worker that ran an item ended: a `WorkerDied` with these facts."""
     from .errors import MemoryLimitExceeded, WorkerDied
@@ -45,7 +63,7 @@ def initializer_failed(
     from .errors import InitializerError, LaunchError
 
     if launch is not None:
-        return LaunchError(detail=_sentence(launch))
+        return LaunchError(detail=_sentence(launch) + _guard.advice)
     facts = _worded(facts)
     error = InitializerError(**{name: facts.get(name) for name in InitializerError._facts})  # noqa: SLF001
     if raised is not None:

@@ -17,7 +17,7 @@ from ._local_crew import CallbackThread, Crew, initializer_error
 from ._local_options import check_initializer
 from ._local_pool import LocalPool
 from ._local_report import make_reporter
-from ._options import at_least_one
+from ._options import arguments, at_least_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,19 +63,19 @@ class SerialPool(LocalPool):
         check_initializer(initializer)
         super().__init__(exit, seed)
         self._initializer = initializer
-        self._initargs = tuple(initargs)
+        self._initargs = arguments("initargs", initargs)
         self._initializing = threading.RLock()
         self._failure: BaseException | None = None
 
     def grow(self, n: int) -> None:
         """Has no effect: there are no workers."""
         self._check_running()
-        at_least_one("n", n)
+        at_least_one("n", n, optional=False)
 
     def shrink(self, n: int) -> None:
         """Has no effect: there are no workers."""
         self._check_running()
-        at_least_one("n", n)
+        at_least_one("n", n, optional=False)
 
     def _map(
         self,
@@ -185,13 +185,13 @@ class ThreadPool(LocalPool):
     def grow(self, n: int) -> None:
         """Start `n` more threads."""
         self._check_running()
-        at_least_one("n", n)
+        at_least_one("n", n, optional=False)
         self._crew.add(n)
 
     def shrink(self, n: int) -> None:
         """Let `n` threads go once they have done what is queued by now; one must remain."""
         self._check_running()
-        at_least_one("n", n)
+        at_least_one("n", n, optional=False)
         self._crew.remove(n)
 
     def __del__(self) -> None:

@@ -12,6 +12,7 @@ everything, the serial pool lets KeyboardInterrupt and SystemExit through to its
 from __future__ import annotations
 
 from ._local_result import LocalResult
+from ._options import arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Call:
     ) -> None:
         self._result = result
         self._func = func
-        self._args = tuple(args)
+        self._args = arguments("args", args)
         self._kwds = kwds
 
     def run(self, caught: type[BaseException]) -> None:

@@ -16,6 +16,8 @@ import os
 import queue
 import threading
 
+from ._options import arguments
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +37,7 @@ class Crew:
 
     def __init__(self, initializer: Callable[..., object] | None, initargs: Iterable[Any]) -> None:
         self._initializer = initializer
-        self._initargs = tuple(initargs)
+        self._initargs = arguments("initargs", initargs)
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []

@@ -67,6 +67,13 @@ def unpacking(func: Callable[..., Any]) -> Callable[[Any], Any]:
     check_callable(func)
 
     def call(arguments: Any) -> Any:
-        return func(**arguments) if isinstance(arguments, dict) else func(*arguments)
+        if isinstance(arguments, dict):
+            return func(**arguments)
+        try:
+            words = iter(arguments)
+        except TypeError:
+            text = "an item of a starmap holds the arguments of one call, "
+            raise TypeError(f"{text}such as ({arguments!r},), not {arguments!r}") from None
+        return func(*words)
 
     return call

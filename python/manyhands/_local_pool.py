@@ -16,7 +16,7 @@ from ._local_report import AsyncReport, follow, make_reporter
 from ._local_result import LocalResult
 from ._local_seeds import Alone, Numbered, Seeded
 from ._local_stream import ResultIterator, Stream
-from ._options import check_chunksize, check_errors, unique
+from ._options import check_callbacks, check_chunksize, check_errors, unique
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class LocalPool(LocalBase):
         if root is not None:
             func = Alone(func, root, alone=self._alone)
         func = self._limited(func, limits(timeout, retries, retry_on))
+        check_callbacks(callback, error_callback)
         result = LocalResult(self._notify, callback, error_callback)
         self._dispatch(Call(result, func, args, keywords))
         return result
@@ -179,6 +180,7 @@ class LocalPool(LocalBase):
         func, iterable = self._seeded(func, iterable, seed)
         self._check(func, chunksize, errors)
         func = self._limited(func, limits(timeout, retries, retry_on))
+        check_callbacks(callback, error_callback)
         items = list(iterable)
         reporter = make_reporter(progress, items, total)
         report = AsyncReport(reporter, self._notify) if reporter is not None else None

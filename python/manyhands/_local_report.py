@@ -8,6 +8,7 @@ which closes the report before the result is ready. A lazy mapping reports from 
 from __future__ import annotations
 
 from ._local_options import length_of
+from ._options import check_total
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def make_reporter(
     progress: Progress, iterable: Iterable[Any], total: int | None
 ) -> Reporter | None:
     """The reporter that the option `progress` asks for, None for none."""
+    check_total(total)
     if progress is None or progress is False:
         return None
     from ._progress import make

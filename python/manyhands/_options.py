@@ -83,15 +83,44 @@ def check_timeout(timeout: float | None) -> float | None:
     return None if seconds == _ENDLESS else seconds
 
 
-def at_least_one(name: str, value: Any) -> int:
-    """The option called `name` as an integer of at least 1."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise OptionError(f"{name} must be an integer or None, not {value!r}") from None
+def at_least_one(name: str, value: Any, *, optional: bool = True) -> int:
+    """The option called `name` as an integer of at least 1; the text allows None if `optional`."""
+    number = _integer(name, value, "an integer or None" if optional else "an integer")
     if number < 1:
         raise ValueError(f"{name} must be at least 1, not {number}")
     return number
+
+
+def check_total(total: int | None) -> None:
+    """Raise unless it is None or a number of items."""
+    if total is not None and _integer("total", total, "an integer or None") < 0:
+        raise ValueError(f"total must be at least 0, not {total}")
+
+
+def _integer(name: str, value: Any, kind: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise OptionError(f"{name} must be {kind}, not {value!r}") from None
+
+
+def arguments(name: str, values: Any) -> tuple[Any, ...]:
+    """The arguments of a call, given as an option of that name."""
+    if type(values) is tuple:
+        return values
+    try:
+        iterator = iter(values)
+    except TypeError:
+        text = f"{name} must be a tuple or list of arguments: ({values!r},) rather than {values!r}"
+        raise TypeError(text) from None
+    return tuple(iterator)
+
+
+def check_callbacks(callback: Any, error_callback: Any) -> None:
+    """Raise unless each is None or callable."""
+    for name, value in (("callback", callback), ("error_callback", error_callback)):
+        if value is not None and not callable(value):
+            raise TypeError(f"{name} must be callable or None, not {value!r}")
 
 
 def memory_limits(value: MemoryLimit) -> tuple[int | None, int | None]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import _seeds, _setup
 from ._again import limits
-from ._options import memory_limits, unique
+from ._options import arguments, check_callbacks, memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
 from ._pool_life import PoolLife
 
@@ -95,7 +95,7 @@ class Pool(PoolLife):
         options.memory = memory_limits(max_memory_per_child)
         self._exit = exit
         self._closed = False
-        self._crew = _setup.Crew(options, initializer, tuple(initargs))
+        self._crew = _setup.Crew(options, initializer, arguments("initargs", initargs))
 
     # One item
 
@@ -142,8 +142,8 @@ class Pool(PoolLife):
         `callback` is called with the value, `error_callback` with the exception, in a thread of the
         package.
         """
-        limit = limits(timeout, retries, retry_on)
-        result = self._submit(func, args, unique(kwds, kwargs), limit)
+        check_callbacks(callback, error_callback)
+        result = self._submit(func, args, unique(kwds, kwargs), limits(timeout, retries, retry_on))
         if callback is None and error_callback is None:
             return result
         from ._callbacks import with_callbacks
@@ -379,9 +379,11 @@ class Pool(PoolLife):
         root = self._roots() if self._seeded else None
         if kwds:
             task = crew.task(func, Plan(APPLY, limits=limits, root=root))
-            return crew.engine.submit(task, (tuple(args), dict(kwds)))
+            return crew.engine.submit(task, (arguments("args", args), dict(kwds)))
         task = crew.single(func, limits, root)
-        return crew.engine.submit(task, args if type(args) is tuple else tuple(args))
+        # Told apart here: a call costs as much as the check.
+        words = args if type(args) is tuple else arguments("args", args)
+        return crew.engine.submit(task, words)
 
     def _map(
         self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, shown: tuple[Any, Any]
@@ -399,6 +401,7 @@ class Pool(PoolLife):
         self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, extras: tuple[Any, ...]
     ) -> AsyncResult:
         callback, error_callback, progress, total = extras
+        check_callbacks(callback, error_callback)
         display = _setup.display(iterable, progress, total)
         result = self._crew.engine.map_later(self._crew.task(func, plan, display), iterable)
         if callback is None and error_callback is None and display is None:

@@ -13,8 +13,8 @@ at hand. The ladder of what is tried:
 
 The worker's traceback travels as text and becomes a `RemoteTraceback`: the `__cause__` of the
 exception, so that printing it shows the worker's part first, as concurrent.futures does. An
-exception that has a `__cause__` of its own keeps it, and the text is put at the far end of the
-chain of causes; it speaks of the whole chain in any case.
+exception that has a `__cause__` of its own keeps it: then the text of the far end of the chain of
+causes is put there, and those before it have their tracebacks as notes, so that each is told once.
 
 An exception that would steer the parent's own control flow (`SystemExit`, a worker's
 `KeyboardInterrupt`, `StopIteration`) arrives as a `TaskExit` with the original as `__cause__`.
@@ -57,13 +57,31 @@ def dumps_exception(exc: BaseException, note: str | None = None) -> bytes:
     """Bytes for an exception that a task raised, and for a note to add to it in the parent."""
     text = _traceback_text(exc)
     exc = _safe(lambda: _missing.explained(exc)) or exc
+    links = _safe(lambda: _links_of(exc))
     facts = {
         "type_name": _safe(lambda: _culprit.type_name(exc)) or "an exception",
         "message": _culprit.describe(exc)[:_MAX_TEXT],
         "arguments": [_culprit.short(argument) for argument in _arguments(exc)],
         "traceback": text,
     }
-    return _dumps((_body(exc), facts, note), 5)
+    return _dumps((_body(exc), facts, note, links), 5)
+
+
+def _chain_of(exc: BaseException) -> list[BaseException]:
+    """An exception, its cause, the cause of that, and so on."""
+    chain = [exc]
+    while (cause := chain[-1].__cause__) is not None and all(cause is not link for link in chain):
+        chain.append(cause)
+    return chain
+
+
+def _links_of(exc: BaseException) -> list[str] | None:
+    """Where each of a chain of causes was raised, and the whole text of the last; None if alone."""
+    import traceback
+
+    *chain, last = _chain_of(exc)
+    frames = ["".join(traceback.format_tb(link.__traceback__))[-_MAX_TEXT:] for link in chain]
+    return [*frames, _traceback_text(last)] if chain else None
 
 
 def _body(exc: BaseException) -> bytes | None:
@@ -255,11 +273,11 @@ def loads_exception(data: bytes) -> BaseException:
     """The exception that `dumps_exception` put into `data`, ready to be raised."""
     if data[:1] == _BARE:
         return _of_text(data[1:].decode("utf-8", "replace"))
-    body, facts, note = _loads(data)
+    body, facts, note, links = _loads(data)
     exc = _safe(lambda: _loads(body)) if body is not None else None
     if not isinstance(exc, BaseException):
         exc = _stand_in(facts, known=body is not None)
-    _attach(exc, facts["traceback"])
+    _attach(exc, facts["traceback"], links)
     if not isinstance(exc, Exception) or isinstance(exc, (StopIteration, StopAsyncIteration)):
         exc = _exit(exc, facts)
     if note is not None:
@@ -291,17 +309,19 @@ def _stand_in(facts: dict[str, Any], *, known: bool) -> BaseException:
     return RemoteError(**facts, reason=reason)
 
 
-def _attach(exc: BaseException, text: str) -> None:
-    """Put the worker's traceback at the end of the chain of causes."""
+def _attach(exc: BaseException, text: str, links: list[str] | None) -> None:
+    """Put the worker's traceback at the end of the chain of causes, or its parts along it."""
     from .errors import RemoteTraceback
 
-    seen = {id(exc)}
-    last = exc
-    while last.__cause__ is not None and id(last.__cause__) not in seen:
-        last = last.__cause__
-        seen.add(id(last))
-    if last.__cause__ is None:
-        _BASE.__cause__.__set__(last, RemoteTraceback(text))
+    chain = _chain_of(exc)
+    if chain[-1].__cause__ is not None:
+        return  # a circle
+    if links is not None and len(links) == len(chain):
+        for link, frames in zip(chain, links[:-1], strict=False):
+            if frames:
+                _add_note(link, "in the worker:\n" + frames.rstrip())
+        text = links[-1]
+    _BASE.__cause__.__set__(chain[-1], RemoteTraceback(text))
 
 
 def _exit(exc: BaseException, facts: dict[str, Any]) -> BaseException:

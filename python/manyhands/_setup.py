@@ -13,10 +13,20 @@ import sys
 from _thread import allocate_lock
 from _weakref import ref
 
-from . import _cargo, _code, _default, _early, _logs, _neighbours, _pickling, _snapshot
+from . import (
+    _cargo,
+    _code,
+    _default,
+    _early,
+    _identity,
+    _logs,
+    _neighbours,
+    _pickling,
+    _snapshot,
+)
 from ._again import NO_LIMITS
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
-from ._options import at_least_one, check_method
+from ._options import at_least_one, check_method, check_total
 from ._plan import STAR, Plan
 from ._threads import join_all
 
@@ -277,7 +287,7 @@ class Crew:
 
     def _snapshot(self, logs: Any) -> bytes:
         options = self._options
-        more = {"logs": logs, "memory": options.memory}
+        more = {"logs": logs, "memory": options.memory, "parent": _identity.own()}
         return _snapshot.take(options.environ(), options.preload, more)
 
     # Iterators
@@ -336,14 +346,14 @@ class Crew:
 
     def grow(self, count: int) -> None:
         """Add workers."""
-        count = at_least_one("n", count)
+        count = at_least_one("n", count, optional=False)
         if len(self.engine.pids()) + count > _MOST_WORKERS:
             raise ValueError(f"a pool has at most {_MOST_WORKERS} workers")
         self.engine.grow(count)
 
     def shrink(self, count: int) -> None:
         """Let workers go."""
-        count = at_least_one("n", count)
+        count = at_least_one("n", count, optional=False)
         if count >= len(self.engine.pids()):
             raise ValueError("one worker must stay: use close() to end the pool")
         self.engine.shrink(count)
@@ -381,6 +391,7 @@ def _template_command(env: Mapping[str, str]) -> tuple[str, list[str], list[tupl
 
 def display(iterable: Iterable[Any], progress: Progress, total: int | None) -> Any:
     """The display of a call's progress, if one was asked for."""
+    check_total(total)
     if progress is None or progress is False:
         return None
     from ._progress import make

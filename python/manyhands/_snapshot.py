@@ -35,7 +35,10 @@ THREAD_VARIABLES = (
 
 def checked(env: Mapping[str, str] | None) -> dict[str, str]:
     """The user's `env` as a dict; raises for what no environment can hold."""
-    result: dict[Any, Any] = dict(env or {})
+    try:
+        result: dict[Any, Any] = dict(env or {})
+    except (TypeError, ValueError):
+        raise TypeError(f"env must be a dict of strings, not {env!r}") from None
     for name, value in result.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"env must map names to strings, not {name!r} to {value!r}")
@@ -49,11 +52,20 @@ def worker_environment(env: Mapping[str, str] | None, threads: int) -> dict[str,
 
     A thread variable that the user has set, here or in `env`, wins.
     """
-    environment = dict(os.environ)
+    environment = _environ()
     for name in THREAD_VARIABLES:
         environment.setdefault(name, str(threads))
     environment.update(env or {})
     return environment
+
+
+def _environ() -> dict[str, str]:
+    while True:
+        try:
+            return dict(os.environ)
+        except (KeyError, RuntimeError):
+            # Another thread has changed it meanwhile: one that launches workers does.
+            continue
 
 
 def take(

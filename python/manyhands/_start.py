@@ -14,7 +14,7 @@ import signal
 import sys
 from _thread import allocate_lock
 
-from . import _handles, _native, _neighbours
+from . import _failures, _handles, _native, _neighbours
 from ._threads import start_thread
 
 TYPE_CHECKING = False
@@ -76,8 +76,11 @@ class Started:
         self._process.join()
 
     def ended(self) -> tuple[int | None, int | None]:
-        self._process.join(1)
+        # It is dead or has been killed; on a busy machine that takes its time.
+        self._process.join(10)
         code: int | None = self._process.exitcode
+        if code == 1 and getattr(self._process, "_start_method", "") in ("spawn", "forkserver"):
+            _failures.suspect_guard()
         return code, None
 
 
@@ -289,6 +292,15 @@ def tie(parent: int) -> None:
         _tied = os.getpid()
 
 
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended and was reaped."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 class LaunchThread:
     """Carries out the launch orders of one pool."""
 
@@ -321,8 +333,17 @@ class LaunchThread:
             raise
 
     def _note(self, key: int, worker: Launched) -> None:
-        """Tell of a worker; OSError if it is dead and forgotten already, or without descriptors."""
-        self._launches.launched(key, worker.pid)
+        """Tell of a worker; OSError where no descriptor is left for it."""
+        try:
+            self._launches.launched(key, worker.pid)
+        except OSError:
+            if not _is_gone(worker.pid):
+                raise
+            # `multiprocessing` reaps who has ended whenever it starts another one.
+            code, _ = worker.ended()
+            text = f"workers end before they can run anything (exit code {code})"
+            self._launches.launch_failed(key, text)
+            return
         with self._lock:
             self._workers[key] = worker
 

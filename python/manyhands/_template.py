@@ -59,6 +59,7 @@ def workers() -> None:
     # What every worker needs, so that it is born with it.
     from . import (  # noqa: F401
         _handles,
+        _identity,
         _namespace,
         _native,
         _neighbours,

@@ -60,7 +60,7 @@ def serve(
 ) -> None:
     """Be a worker until the pool asks for the end."""
     global _current  # noqa: PLW0603 - one identity per process
-    from . import _namespace, _seeds, _snapshot
+    from . import _identity, _namespace, _seeds, _snapshot
 
     _current = Worker(end.seat)
     _namespace.prepare(origin)
@@ -70,6 +70,7 @@ def serve(
 
         channel, settings = state["logs"]
         begin(channel, _current.name, settings)
+    _identity.become(_current.name, end.seat, state["parent"])
     _snapshot.restore(state)
     _prepare_output()
     _prepare_signals(end.stacks_fd())

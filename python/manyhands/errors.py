@@ -298,8 +298,8 @@ class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, Pr
         if self.detail:
             parts.append(self.detail)
         parts.append(
-            "The pool is closed: a worker that starts again would fail again. Call the "
-            "initializer in the parent to see the error alone."
+            "The pool is closed: a worker that starts again would fail again. To see the error "
+            "alone, call the initializer as a Process(target=...), or in a new interpreter."
         )
         return " ".join(parts)
 

@@ -17,6 +17,7 @@ Refuses: to decide how an item gets from one process to the other; that is nativ
 
 from __future__ import annotations
 
+import operator
 import queue as _queue
 from queue import Empty, Full
 
@@ -97,7 +98,11 @@ _NO_LIMIT = 2**64 - 1
 
 
 def _limit(maxsize: int) -> int | None:
-    return min(maxsize, _NO_LIMIT) if maxsize > 0 else None
+    try:
+        number = operator.index(maxsize)
+    except TypeError:
+        raise TypeError(f"maxsize must be an integer, not {maxsize!r}") from None
+    return min(number, _NO_LIMIT) if number > 0 else None
 
 
 class JoinableQueue(Queue["T"]):

@@ -112,7 +112,14 @@ def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
 
 
 def _type_of(typecode_or_type: Any) -> Kind:
-    return typecode_to_type.get(typecode_or_type, typecode_or_type)
+    kind = typecode_to_type.get(typecode_or_type, typecode_or_type)
+    try:
+        ctypes.sizeof(kind)
+    except TypeError:
+        letters = "".join(typecode_to_type)
+        text = f"typecode_or_type must be one of the letters {letters}, or a ctypes type"
+        raise TypeError(f"{text}, not {typecode_or_type!r}") from None
+    return kind
 
 
 def _guarded(obj: Any, lock: Any, ctx: Any) -> Any:

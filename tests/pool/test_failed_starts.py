@@ -7,6 +7,7 @@ import os
 
 import pytest
 import tasks
+from support import run_script
 
 import manyhands
 
@@ -25,11 +26,32 @@ class StillbornContext:
         return self._fork.Process(target=target, args=args, daemon=daemon)
 
 
-def test_workers_that_never_start_fail_the_pool():
-    with manyhands.Pool(1, context=StillbornContext(10_000)) as pool:
-        with pytest.raises(manyhands.LaunchError, match="in a row ended before"):
-            pool.apply(tasks.square, (3,))
-        pool.terminate()
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_workers_that_never_start_fail_the_pool(workers):
+    pool = manyhands.Pool(workers, context=StillbornContext(10_000))
+    with pytest.raises(manyhands.LaunchError, match=r"before they c(ould|an) run anything"):
+        pool.apply(tasks.square, (3,))
+    pool.terminate()
+    pool.join()
+    # Who watches over all pools is well.
+    with manyhands.Pool(1) as pool:
+        assert pool.apply(tasks.square, (3,)) == 9
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_script_without_its_guard_is_told_of_it(tmp_path, method):
+    source = f"""
+    import manyhands as mp
+
+    with mp.Pool(2, context={method!r}) as pool:
+        pool.map(abs, [1])
+    """
+    outcome = run_script(tmp_path, source)
+    assert outcome.code == 1
+    assert "panicked" not in outcome.err
+    last = outcome.err.strip().splitlines()[-1]
+    assert last.startswith("manyhands.errors.LaunchError")
+    assert 'must stand under `if __name__ == "__main__":`' in last
 
 
 def test_a_bad_start_is_survived():

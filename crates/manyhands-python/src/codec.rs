@@ -9,6 +9,7 @@
 //! side never trusts a length, and what cannot be decoded is an error of the one who asked for it.
 
 use manyhands_shm::record;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
@@ -228,6 +229,13 @@ pub(crate) fn call_unpacked<'py>(
     if let Ok(kwargs) = words.cast::<PyDict>() {
         return callable.call((), Some(kwargs));
     }
-    let args: Vec<Bound<'py, PyAny>> = words.try_iter()?.collect::<PyResult<_>>()?;
+    let Ok(iterator) = words.try_iter() else {
+        let item = words.repr()?;
+        let text = format!(
+            "an item of a starmap holds the arguments of one call, such as ({item},), not {item}"
+        );
+        return Err(PyTypeError::new_err(text));
+    };
+    let args: Vec<Bound<'py, PyAny>> = iterator.collect::<PyResult<_>>()?;
     callable.call1(PyTuple::new(words.py(), args)?)
 }
