@@ -325,6 +325,8 @@ def _loading_advice(error: BaseException) -> str:
             "The name does not exist in this process: define it at the top level of a module that "
             "both sides can import."
         )
+    if isinstance(error, ConnectionRefusedError):
+        return "The sender must live until the connection has been received."
     return "Check its __reduce__ and __setstate__ methods: copy.copy() of it fails the same way."
 
 

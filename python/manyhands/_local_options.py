@@ -33,9 +33,8 @@ class StreamPlan:
         max_bytes: float | None,
         errors: str,
     ) -> None:
-        check_chunksize(chunksize)
         check_errors(errors)
-        self.chunksize = chunksize or 1
+        self.chunksize = check_chunksize(chunksize) or 1
         self.window, self.max_bytes = bounds(buffersize, max_bytes)
         self.by_need = buffersize is None
         self.keep_errors = errors == "return"

@@ -16,6 +16,7 @@ import threading
 from functools import partial
 
 from ._callbacks import report
+from ._options import waiting_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class LocalResult:
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the result is ready, for at most `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(self.ready, timeout)
+            self._changed.wait_for(self.ready, waiting_time(timeout))
 
     def ready(self) -> bool:
         """Whether the call has ended, in whatever way."""
@@ -179,7 +180,7 @@ class LocalResult:
 
     def _wait_ready(self, timeout: float | None) -> None:
         with self._changed:
-            if self._changed.wait_for(self.ready, timeout):
+            if self._changed.wait_for(self.ready, waiting_time(timeout)):
                 return
         from .errors import TimeoutError  # noqa: A004 - the name that the interface promises
 

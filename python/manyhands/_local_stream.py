@@ -28,6 +28,7 @@ from itertools import islice
 
 from ._local_calls import Chunk, Raised
 from ._local_result import cancelled_error
+from ._options import waiting_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ class Stream:
 
     def next(self, timeout: float | None) -> Any:
         """The next result; StopIteration at the end. A timeout does not interrupt the source."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self._turn.take(timeout)
+        limit = waiting_time(timeout)
+        deadline = None if limit is None else time.monotonic() + limit
+        self._turn.take(limit)
         try:
             return self._next(timeout, deadline)
         finally:

@@ -50,10 +50,12 @@ class QueueBase(Generic[_T]):
     def put_many(
         self, items: Iterable[_T], block: bool = True, timeout: float | None = None
     ) -> None:
-        """Put all values of an iterable, in their order; much faster than one by one.
+        """Put all values of an iterable, in their order.
 
-        Others may put between them. What came before an error is in the queue: its attribute
-        `count` says how many these are.
+        Those of a list, a tuple or a range are put many at a time, which is much faster than one by
+        one. What any other iterable yields is in the queue before it is asked for more, so that a
+        slow source withholds nothing. Others may put between them. What came before an error is in
+        the queue: its attribute `count` says how many these are.
 
         >>> from manyhands.queues import Queue
         >>> queue = Queue()

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 
 _ENDLESS = float("inf")
+# Seconds, about thirty years: less than any lock's limit.
+_LONGEST = 1e9
+# As many as the engine counts in one chunk.
+_MOST_ITEMS = (1 << 32) - 1
 
 METHODS = ("template", "fork", "spawn", "forkserver")
 """How workers can be started."""
@@ -54,10 +58,16 @@ def check_errors(errors: str) -> None:
         raise ValueError(f'errors must be "raise" or "return", not {errors!r}')
 
 
-def check_chunksize(chunksize: int | None) -> None:
-    """Raise unless it is None or an integer of at least 1."""
-    if chunksize is not None:
-        at_least_one("chunksize", chunksize)
+def check_chunksize(chunksize: int | None) -> int | None:
+    """The option as the engine takes it; raise unless it is None or an integer of at least 1."""
+    return None if chunksize is None else min(at_least_one("chunksize", chunksize), _MOST_ITEMS)
+
+
+def waiting_time(timeout: float | None) -> float | None:
+    """Seconds as a lock takes them: what is over already is 0, what is too long never ends."""
+    if timeout is None or timeout > _LONGEST:
+        return None
+    return timeout if timeout > 0 else 0.0
 
 
 def check_timeout(timeout: float | None) -> float | None:

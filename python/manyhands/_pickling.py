@@ -202,6 +202,10 @@ def loads(data: bytes, label: str = "a value") -> Any:
     except _culprit.Interrupts.kinds:
         raise
     except BaseException as error:
+        from .errors import UnpicklingError
+
+        if isinstance(error, UnpicklingError):
+            raise  # of a value that travelled within this one: it says all
         raise _culprit.cannot_load(data, error, label) from error
 
 

@@ -39,7 +39,7 @@ class Plan:
         buffer: tuple[float | None, float | None] | None = None,
         root: bytes | None = None,
     ) -> None:
-        check_chunksize(chunksize)
+        chunksize = check_chunksize(chunksize)
         check_errors(errors)
         self.buffer = (None, None) if buffer is None else bounds(*buffer)
         self.limits = limits

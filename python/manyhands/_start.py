@@ -105,8 +105,11 @@ def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
         return Forked(pid)
     code = 1
     try:
+        _forget_children()
+        _tie_or_leave(parent)
         _neighbours.receive(parcel.fds, parcel)
         _become_worker(end, snapshot, parent, "inherited")
+        _wait_for_own()
         code = 0
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 1
@@ -117,6 +120,38 @@ def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
     finally:
         _handles.leave()
         os._exit(code)
+
+
+def _forget_children() -> None:
+    """In a forked child: the processes that its parent has started are no children of this one."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process._children = set()  # noqa: SLF001 - as its own children do it
+
+
+def _tie_or_leave(parent: int) -> None:
+    """In a forked child: `tie`, or end with a line that says why that cannot be."""
+    try:
+        tie(parent)
+    except OSError as error:
+        # The pool raises what has happened; a traceback of ours tells no more, for each worker.
+        if sys.stderr is not None:
+            sys.stderr.write(
+                f"manyhands: a worker has no thread that watches its parent: {error} "
+                "(RLIMIT_NPROC, or a limit of the control group)\n"
+            )
+            sys.stderr.flush()
+        raise SystemExit(1) from error
+
+
+def _wait_for_own() -> None:
+    """Wait for this process's threads and processes, as an interpreter does at its end."""
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._exit_function()  # noqa: SLF001 - as its own children do it
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()  # noqa: SLF001 - the same
 
 
 class ContextLauncher:
@@ -130,8 +165,11 @@ class ContextLauncher:
     def __call__(self, end: WorkerEnd, snapshot: bytes) -> Launched:
         ends = Ends(end, snapshot, os.getpid(), self._parcel)
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
+        name = process.name
+        process.name = _TyingName(name)
         with _Environment(self._environ):
             process.start()
+        process.name = name
         return Started(process)
 
 
@@ -196,6 +234,29 @@ def _attach(
     return ends
 
 
+_TIE = """
+import sys
+sys.path[:] = path
+from manyhands import _start
+_start.tie(parent)
+"""
+
+
+class _TyingName(str):
+    """A process's name that ties the process to this one while it is unpickled.
+
+    `multiprocessing` sends the name first of all: in the child nothing of the program has been
+    imported yet, so that an import which hangs, or starts something, cannot outlive this process.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = {"path": sys.path[:], "parent": os.getpid()}
+        names |= {"code": _TIE, "name": str(self)}
+        return eval, ("exec(code, {'path': path, 'parent': parent}) or name", names)
+
+
 def serve_process(ends: Ends) -> None:
     """The target of such a process."""
     import multiprocessing.process
@@ -203,6 +264,7 @@ def serve_process(ends: Ends) -> None:
     # Workers may have children of their own: what a daemon is forbidden to have.
     own: Any = multiprocessing.process.current_process()
     own._config["daemon"] = False  # noqa: SLF001 - there is no other way
+    own.name = str(own.name)
     _neighbours.receive(ends.given, ends.parcel)
     origin = "imported" if "__mp_main__" in sys.modules else "inherited"
     _become_worker(ends.end, ends.snapshot, ends.parent, origin)
@@ -211,12 +273,32 @@ def serve_process(ends: Ends) -> None:
 def _become_worker(end: WorkerEnd, snapshot: bytes, parent: int, origin: Any) -> None:
     from . import _worker
 
-    _native.lead_group()
-    _native.watch_parent(parent)
+    tie(parent)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     _worker.serve(end, snapshot, origin)
+
+
+_tied = 0
+
+
+def tie(parent: int) -> None:
+    """End with the process of that number, together with all that this one starts; once."""
+    global _tied  # noqa: PLW0603 - one parent per process
+    if _tied != os.getpid():
+        _native.lead_group()
+        _native.watch_parent(parent)
+        _tied = os.getpid()
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended and was reaped."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 class LaunchThread:
@@ -234,34 +316,36 @@ class LaunchThread:
         orders = []
         while (work := self._launches.next(False)) is not None:
             orders.append(work)
-        for key, worker in self._launch_all(orders):
-            self._note(key, worker)
+        self._launch_all(orders)
         start_thread(self._run, "launch")
 
-    def _launch_all(self, orders: list[Any]) -> list[tuple[int, Launched]]:
+    def _launch_all(self, orders: list[Any]) -> None:
         """All or none."""
         launched: list[tuple[int, Launched]] = []
         try:
             for _, key, end in orders:
                 launched.append((key, self._launch(end, self._snapshot)))
+            for key, worker in launched:
+                self._note(key, worker)
         except BaseException:
             for _, worker in launched:
                 worker.discard()
             raise
-        return launched
 
     def _note(self, key: int, worker: Launched) -> None:
-        with self._lock:
-            self._workers[key] = worker
+        """Tell of a worker; OSError where no descriptor is left for it."""
         try:
             self._launches.launched(key, worker.pid)
         except OSError:
-            # It is gone: `multiprocessing` reaps who has ended whenever it starts another one.
-            with self._lock:
-                del self._workers[key]
+            if not _is_gone(worker.pid):
+                raise
+            # `multiprocessing` reaps who has ended whenever it starts another one.
             code, _ = worker.ended()
             text = f"workers end before they can run anything (exit code {code})"
             self._launches.launch_failed(key, text)
+            return
+        with self._lock:
+            self._workers[key] = worker
 
     def _run(self) -> None:
         while self._step(block=True):
@@ -283,10 +367,12 @@ class LaunchThread:
                 dead = self._workers.pop(key, None)
             self._launches.reported(key, *(dead.ended() if dead is not None else (None, None)))
             return True
+        launched: Launched | None = None
         try:
             launched = self._launch(end, self._snapshot)
+            self._note(key, launched)
         except Exception as error:  # noqa: BLE001 - whatever a foreign Process may raise
+            if launched is not None:
+                launched.discard()
             self._launches.launch_failed(key, f"{type(error).__name__}: {error}")
-            return True
-        self._note(key, launched)
         return True

@@ -16,6 +16,7 @@ Refuses: messages to other machines, and to processes that are no relatives.
 
 from __future__ import annotations
 
+import errno
 import multiprocessing.connection as _standard
 from io import BytesIO
 from multiprocessing import reduction
@@ -78,7 +79,13 @@ class Connection(PipeEnd, metaclass=_ConnectionType):
 def _rebuild(
     world: int, handle: int, descriptor: Any, first: bool, modes: tuple[bool, bool]
 ) -> Connection:
-    return Connection(adopt_pipe(world, handle, descriptor.detach(), first), *modes)
+    try:
+        number = descriptor.detach()
+    except (FileNotFoundError, ConnectionError, EOFError) as error:
+        # Its socket is asked for where it was sent from, by the standard library's protocol.
+        text = "the process that sent this connection has ended before it was received"
+        raise ConnectionRefusedError(errno.ECONNREFUSED, text) from error
+    return Connection(adopt_pipe(world, handle, number, first), *modes)
 
 
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - multiprocessing's name

@@ -12,6 +12,7 @@ Refuses: to choose the template (`_templates`), to run the child (`_child`).
 
 from __future__ import annotations
 
+import errno
 import os
 from _pickle import dumps
 from multiprocessing import context as _context
@@ -67,8 +68,7 @@ class Popen(_Popen):
             )
         except OSError as error:
             os.close(held)
-            _templates.discard(self._template)
-            raise OSError(f"the process could not be started: {error}") from error
+            raise self._failed(error) from error
         except BaseException:
             os.close(held)
             raise
@@ -76,6 +76,14 @@ class Popen(_Popen):
             os.close(lifeline)
         self._hold(held, self.sentinel)
         self._end = util.Finalize(self, self._template.native.forget, (self._id,))
+
+    def _failed(self, error: OSError) -> OSError:
+        """What `start` raises; without room for a descriptor the template is not to blame."""
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            reason = f"{os.strerror(error.errno)} (RLIMIT_NOFILE)"
+            return OSError(error.errno, f"the process could not be started: {reason}")
+        _templates.discard(self._template)
+        return OSError(f"the process could not be started: {error}")
 
     def _pickled(self, process: Any, environment: dict[str, str]) -> tuple[bytes, Iterable[str]]:
         """What the process is told, and the modules that it will import when it reads that."""

@@ -72,6 +72,15 @@ def test_a_result_that_is_not_ready(pool, gate):
 
 
 @parallel
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 2.0**63])
+def test_a_timeout_may_be_without_end(pool, timeout):
+    result = pool.apply_async(abs, (-3,))
+    assert (result.get(timeout), result.result(timeout), result.exception(timeout)) == (3, 3, None)
+    result.wait(timeout)
+    assert pool.imap(abs, [-4]).next(timeout) == 4
+
+
+@parallel
 @pytest.mark.parametrize("timeout", [0, 0.01, -1])
 def test_a_timeout_gives_up_waiting_only(pool, gate, timeout):
     result = pool.apply_async(tasks.hold, gate)

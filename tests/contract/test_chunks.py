@@ -67,6 +67,15 @@ def test_the_default_does_not_strand_items_behind_a_long_one(make_pool, tmp_path
     assert got == list(range(n))
 
 
+@pytest.mark.parametrize("chunksize", [2**32, 10**30])
+def test_a_chunk_may_be_larger_than_everything(pool, chunksize):
+    wanted = list(range(5))
+    assert pool.map(abs, range(5), chunksize) == wanted
+    assert pool.map_async(abs, range(5), chunksize).get(LIMIT) == wanted
+    assert list(pool.imap(abs, range(5), chunksize)) == wanted
+    assert sorted(pool.imap_unordered(abs, iter(range(5)), chunksize)) == wanted
+
+
 @parallel
 def test_the_default_shares_a_skewed_load(make_pool, tmp_path):
     # The last items are the long ones: each of two workers gets some of them.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import queue as standard
+import sys
 import threading
+import time
 
 import pytest
+from support import LIMIT
 
+import manyhands
 from manyhands.queues import JoinableQueue, Queue, ShutDown, SimpleQueue
 
 VALUES = [
@@ -134,6 +138,49 @@ def test_what_came_before_an_error_is_put():
     with pytest.raises(KeyError) as caught:
         queue.put_many(items())
     assert (caught.value.count, queue.get_many()) == (2, [1, 2])
+
+
+def test_a_source_may_wait_for_what_it_has_yielded():
+    queue = Queue()
+    got = []
+
+    def items():
+        for x in range(3):
+            yield x
+            got.append(queue.get(timeout=LIMIT))
+
+    queue.put_many(items())
+    assert got == [0, 1, 2]
+
+
+def test_items_that_take_long_to_pickle_are_not_held_back():
+    queue = Queue()
+    sizes = []
+
+    class Slow:
+        def __reduce__(self):
+            sizes.append(queue.qsize())
+            time.sleep(0.01)
+            return int, ()
+
+    queue.put_many([Slow() for _ in range(4)])
+    assert sizes == [0, 1, 2, 3]
+
+
+def test_what_would_end_the_reader_is_an_error_of_the_item():
+    queue = Queue()
+    ours, theirs = manyhands.Pipe()
+    queue.put(Leaving())
+    theirs.send(Leaving())
+    for get in (queue.get, ours.recv):
+        with pytest.raises(manyhands.UnpicklingError) as caught:
+            get()
+        assert isinstance(caught.value.__cause__, SystemExit)
+
+
+class Leaving:
+    def __reduce__(self):
+        return sys.exit, (3,)
 
 
 class Unloadable:

@@ -10,6 +10,7 @@
 //! | [`clock`] | the monotonic clock |
 //! | [`cpu`] | how many cores this process may use |
 //! | [`doorbell`] | a stream socket that rings, and tells when the other side is gone |
+//! | [`ending`] | ending processes that may be dead already, and what they have started |
 //! | [`event`] | eventfd: waking a thread that polls |
 //! | [`footprint`] | how much memory this process has for itself, and a limit of it |
 //! | [`fork`] | forking a process that has one thread |
@@ -36,6 +37,7 @@ pub mod budget;
 pub mod clock;
 pub mod cpu;
 pub mod doorbell;
+pub mod ending;
 pub mod event;
 pub mod footprint;
 pub mod fork;

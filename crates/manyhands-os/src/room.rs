@@ -6,9 +6,14 @@
 
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 
+use rustix::param::page_size;
 use rustix::process::{Resource, getrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
+
+/// What the lower half of an address of 48 bits can name, the least of the machines that we run on.
+const NAMED: u64 = 1 << 47;
 
 /// Bytes of memory that the machine has; `u64::MAX` if it does not say.
 ///
@@ -26,6 +31,27 @@ pub fn address_space() -> u64 {
     getrlimit(Resource::As).current.unwrap_or(u64::MAX)
 }
 
+/// Bytes of address space that this process does not use yet, as far as it can be told: of its limit, or
+/// of what a processor's 47 bits name.
+pub fn address_space_left() -> u64 {
+    let used = used_in(&fs::read_to_string("/proc/self/statm").unwrap_or_default());
+    address_space().min(NAMED).saturating_sub(used)
+}
+
+/// The error with the limit's name, if it is for want of address space and that of this process is limited.
+pub fn name_limit(error: io::Error) -> io::Error {
+    let limit = address_space();
+    if error.raw_os_error() != Some(libc::ENOMEM) || limit == u64::MAX {
+        return error;
+    }
+    let text = format!(
+        "{error}: this process may use {limit} bytes of address space (RLIMIT_AS, ulimit -v), of which {} \
+         are left; raise the limit, or use fewer workers",
+        address_space_left()
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, text)
+}
+
 /// A number that nobody can guess.
 pub fn random_number() -> u64 {
     let mut bytes = [0; 8];
@@ -35,6 +61,12 @@ pub fn random_number() -> u64 {
         return u64::from_ne_bytes(bytes);
     }
     RandomState::new().build_hasher().finish()
+}
+
+/// The address space of a process in bytes, the first number of its `/proc/self/statm`.
+fn used_in(text: &str) -> u64 {
+    let pages = text.split(' ').next().and_then(|number| number.parse().ok());
+    pages.unwrap_or(0_u64).saturating_mul(page_size() as u64)
 }
 
 /// The line of `/proc/meminfo`, in bytes.
@@ -59,6 +91,20 @@ mod tests {
     fn this_machine_has_some() {
         assert!(total() > 1 << 20 && total() < u64::MAX);
         assert!(address_space() > 1 << 20);
+        let left = address_space_left();
+        assert!(left > 1 << 20 && left < address_space().min(NAMED));
+    }
+
+    #[test]
+    fn what_is_used_is_the_first_number_in_pages() {
+        assert_eq!(used_in("3 2 1 0\n"), 3 * page_size() as u64);
+        assert_eq!(used_in(""), 0);
+    }
+
+    #[test]
+    fn only_a_want_of_memory_can_be_the_limits_fault() {
+        let error = name_limit(io::Error::from_raw_os_error(libc::EMFILE));
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
     }
 
     #[test]

@@ -59,16 +59,18 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
 /// Receives one message into `buffer` with at most `max_fds` descriptors; returns how many bytes
 /// it had. Zero bytes are the end: the other side is gone, and all that it sent has been read.
 ///
+/// Instead of the descriptors there is `None` when some were lost: they were more than expected, or met
+/// this process's limit of open ones. The others are closed; the bytes are all there.
+///
 /// # Errors
 ///
-/// `WouldBlock` when there is no message, and `InvalidData` when the message was larger than `buffer`, had more
-/// descriptors than expected, or met this process's limit of open descriptors. Such a message is
-/// lost, and its descriptors are closed.
+/// `WouldBlock` when there is no message, and `InvalidData` when the message was larger than `buffer`:
+/// such a message is lost, and its descriptors are closed.
 pub fn recv(
     socket: impl AsFd,
     buffer: &mut [u8],
     max_fds: usize,
-) -> io::Result<(usize, Vec<OwnedFd>)> {
+) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
     let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(max_fds))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
@@ -81,13 +83,12 @@ pub fn recv(
         }
     };
     let fds: Vec<_> = control.drain().flat_map(descriptors).collect();
-    if message.flags.contains(ReturnFlags::CTRUNC) || fds.len() > max_fds {
-        return Err(lost("descriptors of a message were lost: too many, or the limit is reached"));
-    }
     if message.flags.contains(ReturnFlags::TRUNC) {
-        return Err(lost("a message was larger than expected"));
+        let text = "a message was larger than expected";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    Ok((message.bytes, fds))
+    let complete = !message.flags.contains(ReturnFlags::CTRUNC) && fds.len() <= max_fds;
+    Ok((message.bytes, complete.then_some(fds)))
 }
 
 fn descriptors(message: RecvAncillaryMessage<'_>) -> Vec<OwnedFd> {
@@ -95,10 +96,6 @@ fn descriptors(message: RecvAncillaryMessage<'_>) -> Vec<OwnedFd> {
         RecvAncillaryMessage::ScmRights(fds) => fds.collect(),
         _ => Vec::new(),
     }
-}
-
-fn lost(message: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]
@@ -128,7 +125,7 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         let event = EventFd::new().unwrap();
         send(&ours, b"x", &[event.as_fd(), event.as_fd()]).unwrap();
-        let (_, mut fds) = recv(&theirs, &mut [0; 4], 2).unwrap();
+        let mut fds = recv(&theirs, &mut [0; 4], 2).unwrap().1.unwrap();
         assert_eq!(fds.len(), 2);
         assert_eq!(rustix::io::fcntl_getfd(&fds[0]), Ok(FdFlags::CLOEXEC));
         EventFd::from_fd(fds.remove(0)).notify();
@@ -136,16 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn more_descriptors_than_expected_are_an_error() {
+    fn of_more_descriptors_than_expected_only_the_bytes_arrive() {
         let (ours, theirs) = pair().unwrap();
         let event = EventFd::new().unwrap();
         let fds = [event.as_fd(); 9];
         for max_fds in [0, 1, 2, 3, 8] {
             send(&ours, b"x", &fds).unwrap();
-            assert_eq!(kind(recv(&theirs, &mut [0; 4], max_fds)), io::ErrorKind::InvalidData);
+            let (length, fds) = recv(&theirs, &mut [0; 4], max_fds).unwrap();
+            assert_eq!((length, fds.is_some()), (1, false));
         }
         send(&ours, b"x", &fds).unwrap();
-        assert_eq!(recv(&theirs, &mut [0; 4], 9).unwrap().1.len(), 9);
+        assert_eq!(recv(&theirs, &mut [0; 4], 9).unwrap().1.unwrap().len(), 9);
     }
 
     #[test]

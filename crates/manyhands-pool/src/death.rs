@@ -1,7 +1,8 @@
 //! A worker is gone, or must go: who pays, who replaces it.
 //!
 //! ```text
-//! 1. the pidfd is readable: the worker is dead; what it published is read one last time
+//! 1. the pidfd is readable: the worker is dead; what it had started is ended, by its template or here,
+//!    before anybody reaps it; what it published is read one last time
 //! 2. begun (its own counter) tells what it had started: everything later is taken back and sent to others
 //! 3. the one item that was begun and not answered is lost: it ends as `Failure::Died`
 //! 4. the seat gets its spare, or a new worker; a pool that is closing lets the seat go
@@ -13,11 +14,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use manyhands_os::process::{ExitStatus, Signal, kill_group};
+use manyhands_os::ending::end_with_group;
+use manyhands_os::process::ExitStatus;
 
 use crate::call::{CallId, Death, Failure, Fault, InitFailure};
 use crate::state::{Phase, State};
-use crate::worker_seat::{Frame, Notice, REPORT_WAIT, What, Worker};
+use crate::worker_seat::{Frame, Notice, Process, REPORT_WAIT, What, Worker};
 
 /// Launches that may fail in a row before the pool gives up, if no worker works.
 const FAILED_LAUNCHES: u32 = 3;
@@ -32,14 +34,16 @@ impl Worker {
     /// Ends the process and its group now.
     pub(crate) fn kill(&mut self) {
         self.kill_at = None;
-        let Some(process) = &self.process else { return };
-        if process.pidfd.is_dead() {
-            return;
+        let is_alive = |process: &Process| !process.pidfd.is_dead();
+        self.killed_by_us |= self.process.as_ref().is_some_and(is_alive);
+        self.end_with_group();
+    }
+
+    /// Ends what it has started and, if it lives, itself.
+    pub(crate) fn end_with_group(&self) {
+        if let Some(process) = &self.process {
+            end_with_group(process.pid, &process.pidfd);
         }
-        self.killed_by_us = true;
-        // Whoever has died in the meantime needs no signal; there is nobody to tell.
-        let _gone = kill_group(process.pid, Signal::KILL);
-        let _gone = process.pidfd.signal(Signal::KILL);
     }
 }
 

@@ -166,7 +166,8 @@ impl State {
     /// Makes a worker's lane and orders its launch.
     pub(crate) fn new_worker(&mut self, seat: usize) -> io::Result<Worker> {
         let key = self.next_key;
-        let worker = Worker::new(key, seat, self.config.max_tasks)?;
+        let of = self.config.workers.max(self.seats.len() + 1);
+        let worker = Worker::new((key, seat), of, self.config.max_tasks)?;
         self.next_key += 1;
         let lane = Arc::clone(&worker.lane);
         match self.start_pause() {

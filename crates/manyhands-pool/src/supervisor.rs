@@ -12,8 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use manyhands_os::ending::end_with_group;
 use manyhands_os::event::EventFd;
-use manyhands_os::process::{PidFd, Signal, kill_group};
+use manyhands_os::process::PidFd;
 use manyhands_os::{jobcontrol, poll, signals};
 
 use crate::launch::Doors;
@@ -207,14 +208,13 @@ pub(crate) fn adopt(state: &mut State, key: u64, process: Process) {
             worker.press();
         }
         _ => {
-            // It may not lead its group yet: the signal to the process alone is the sure one.
-            let _gone = kill_group(process.pid, Signal::KILL);
-            let _gone = process.pidfd.signal(Signal::KILL);
+            end_with_group(process.pid, &process.pidfd);
         }
     }
 }
 
-/// Marks workers whose pidfd says that they are dead.
+/// Marks workers whose pidfd says that they are dead. What they had started ends here where no template
+/// sees to it, and before the host is told, which reaps them.
 fn note_the_dead(state: &mut State) {
     let dead: Vec<_> = state
         .workers()
@@ -225,6 +225,9 @@ fn note_the_dead(state: &mut State) {
     for key in dead {
         state.note_death(key, None, None, false);
         if state.launches.by_host {
+            if let Some(worker) = state.worker_mut(key) {
+                worker.end_with_group();
+            }
             state.launches.host_dead.push_back(key);
         }
     }

@@ -129,8 +129,13 @@ impl Parcel {
 }
 
 impl Worker {
-    pub(crate) fn new(key: u64, seat: usize, budget: Option<u64>) -> io::Result<Self> {
-        let lane = Arc::new(Lane::create()?);
+    /// A worker without a process, of a pool that has, or will have, so many.
+    pub(crate) fn new(
+        (key, seat): (u64, usize),
+        of: usize,
+        budget: Option<u64>,
+    ) -> io::Result<Self> {
+        let lane = Arc::new(Lane::create_one_of(of)?);
         Ok(Self {
             key,
             seat,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use manyhands_shm::pipe::{Arrival, End, Read, Receiving};
 use manyhands_shm::sync::Wait;
 use manyhands_shm::world::Handle;
-use pyo3::exceptions::{PyEOFError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyEOFError, PyException, PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
@@ -273,7 +273,27 @@ fn unpickle<'py>(py: Python<'py>, bytes: Payload<'py>) -> PyResult<Bound<'py, Py
         Payload::Long(bytes) => bytes,
         Payload::Short(bytes, len) => PyBytes::new(py, &bytes[..len]),
     };
-    ffi::call(&loads, &[bytes.as_any()])
+    ffi::call(&loads, &[bytes.as_any()]).map_err(|error| rebuilt_badly(&bytes, error))
+}
+
+/// What unpickling has raised comes out as it is, as in `multiprocessing`, but for what would end this
+/// process instead (`SystemExit`): that becomes the error that a queue raises, too.
+#[cold]
+fn rebuilt_badly(bytes: &Bound<'_, PyBytes>, error: PyErr) -> PyErr {
+    static EXPLAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = bytes.py();
+    if error.is_instance_of::<PyException>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        return error;
+    }
+    let explain = own(py, &EXPLAIN, "manyhands._culprit", "cannot_load");
+    match explain.and_then(|explain| explain.call1((bytes, error.value(py), "a message"))) {
+        Ok(told) => {
+            let told = PyErr::from_value(told);
+            told.set_cause(py, Some(error));
+            told
+        }
+        Err(worse) => worse,
+    }
 }
 
 /// The pins of the message become holds of this process, which end when unpickling has made its own.

@@ -116,6 +116,13 @@ impl Encoder {
     }
 }
 
+/// Whether all items of an iterable are there at once, so that the next one is never waited for.
+pub(crate) fn is_ready_made(iterable: &Bound<'_, PyAny>) -> bool {
+    iterable.is_exact_instance_of::<PyList>()
+        || iterable.is_exact_instance_of::<PyTuple>()
+        || iterable.is_exact_instance_of::<PyRange>()
+}
+
 /// Where items come from.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -127,9 +134,7 @@ pub(crate) struct Source {
 impl Source {
     /// The iterator of what the user gave us; it may not be iterable.
     pub(crate) fn new(iterable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let ready_made = iterable.is_exact_instance_of::<PyList>()
-            || iterable.is_exact_instance_of::<PyTuple>()
-            || iterable.is_exact_instance_of::<PyRange>();
+        let ready_made = is_ready_made(iterable);
         Ok(Self { iterator: iterable.try_iter()?.into_any().unbind(), ready_made })
     }
 }

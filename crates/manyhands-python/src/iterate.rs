@@ -409,7 +409,10 @@ impl Drop for ResultIterator {
                 Ok(())
             });
             if let Err(error) = dropped {
-                error.write_unraisable(py, None);
+                // The hook prints "Exception ignored in: " and this.
+                let place =
+                    pyo3::types::PyString::new(py, "the source of a dropped iterator of results");
+                error.write_unraisable(py, Some(&place));
             }
             if let Some(pending) = pending {
                 pending.restore(py);

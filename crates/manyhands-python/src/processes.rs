@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use manyhands_os::launch::{Program, spawn_member};
 use manyhands_os::lifeline;
-use manyhands_os::process::{self, ExitStatus};
+use manyhands_os::process::{self, ExitStatus, Signal};
 use manyhands_pool::template::processes::Ending;
 use manyhands_pool::template::{Processes, Role, Started, TemplateConfig};
 use pyo3::exceptions::PyOSError;
@@ -51,9 +51,15 @@ impl ProcessTemplate {
     ) -> PyResult<(u64, i32, i32)> {
         let role = Role::Process { group: process::own_group(), bound };
         let fds: Vec<_> = fds.into_iter().map(ffi::borrowed).collect();
-        let id = py.detach(|| self.processes.ask(role, blob, &fds))?;
+        let id =
+            py.detach(|| self.processes.ask(role, blob, &fds)).map_err(|error| numbered(&error))?;
         let started = self.wait_started(py, id).inspect_err(|_| self.processes.forget(id))?;
-        let pidfd = started.pidfd.as_fd().try_clone_to_owned()?;
+        let pidfd = started.pidfd.as_fd().try_clone_to_owned().inspect_err(|_| {
+            // Nobody could wait for it. It may be dead already.
+            let _gone = started.pidfd.signal(Signal::KILL);
+            self.processes.forget(id);
+        });
+        let pidfd = pidfd.map_err(|error| numbered(&error))?;
         Ok((id, started.pid, pidfd.into_raw_fd()))
     }
 
@@ -104,6 +110,14 @@ impl ProcessTemplate {
             exit::stay_out();
             waited
         })
+    }
+}
+
+/// An error of the kernel with its number, by which the package tells a want of descriptors.
+fn numbered(error: &std::io::Error) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, error.to_string())),
+        None => PyOSError::new_err(error.to_string()),
     }
 }
 

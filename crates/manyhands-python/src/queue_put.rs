@@ -3,6 +3,12 @@
 //! The usual case runs with the interpreter held: nobody else puts at this moment, and the item is small
 //! and fits. Everything else is detached from it: waiting for a lock or for room, and the copy of a
 //! large item, which is made before the lock is asked for.
+//!
+//! `put_many` puts several items under one lock where they are there at once: those of a list, a tuple or a
+//! range, unless pickling them is slow. What any other iterable yields is put before it is asked for
+//! more, since that may take for ever, or wait for the item.
+
+use std::time::{Duration, Instant};
 
 use manyhands_shm::channel::{Channel, Item, LARGE, Prepared, Refused};
 use manyhands_shm::sync::Wait;
@@ -10,6 +16,8 @@ use manyhands_shm::world::{Block, NoMemory};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 
+use crate::codec::Encoded;
+use crate::feed::is_ready_made;
 use crate::queue_item::Outgoing;
 use crate::queue_wait::{Patience, broken, full, no_room, shut_down, too_large, wait, with_count};
 use crate::world::no_memory;
@@ -19,6 +27,8 @@ type Outcome = Result<(), Refused<NoMemory>>;
 /// Items of one call that are put under one lock.
 const PIECE_ITEMS: usize = 256;
 const PIECE_BYTES: usize = 32 << 10;
+/// Items are held back for others of their piece no longer than this, while those are pickled.
+const SLOW: Duration = Duration::from_millis(1);
 
 /// Puts one value.
 #[inline]
@@ -145,7 +155,7 @@ fn wait_for_room(
     waited.ok_or_else(|| full(py))
 }
 
-/// Puts the values of an iterable, in their order; several under one lock.
+/// Puts the values of an iterable, in their order.
 ///
 /// What came before a value that cannot be put is in the queue; `count` of the exception says how many
 /// these are.
@@ -162,8 +172,9 @@ pub(crate) fn put_many(
 }
 
 fn fill(piece: &mut Piece<'_>, values: &Bound<'_, PyAny>) -> PyResult<()> {
+    let ready_made = is_ready_made(values);
     for value in values.try_iter()? {
-        piece.add(&value?)?;
+        piece.add(&value?, ready_made)?;
     }
     Ok(())
 }
@@ -176,26 +187,30 @@ struct Piece<'a> {
     bytes: Vec<u8>,
     /// Where each item ends.
     ends: Vec<usize>,
+    /// When the first of them began to be encoded, or somewhat before.
+    since: Instant,
     put: usize,
 }
 
 impl<'a> Piece<'a> {
     fn new(py: Python<'a>, channel: &'a Channel, patience: Patience) -> Self {
-        Self { py, channel, patience, bytes: Vec::new(), ends: Vec::new(), put: 0 }
+        let (bytes, ends, since) = (Vec::new(), Vec::new(), Instant::now());
+        Self { py, channel, patience, bytes, ends, since, put: 0 }
     }
 
-    fn add(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Takes one value; one that others may follow at once waits for them.
+    fn add(&mut self, value: &Bound<'_, PyAny>, others_follow: bool) -> PyResult<()> {
         let outgoing = match Outgoing::new(self.channel, value) {
             Ok(outgoing) => outgoing,
             Err(error) if error.is_instance_of::<PyMemoryError>(self.py) => {
                 self.flush()?;
                 wait_for_memory(self.py, self.channel, (self.patience, error))?;
-                return self.add(value);
+                return self.add(value, others_follow);
             }
             Err(error) => return Err(error),
         };
         let len = outgoing.encoded.len();
-        if len as u64 >= LARGE || !outgoing.pins.is_empty() {
+        if !others_follow || len as u64 >= LARGE || !outgoing.pins.is_empty() {
             self.flush()?;
             let mut room = [0; 9];
             let item = Item { parts: outgoing.parts(&mut room), pins: &outgoing.pins };
@@ -207,7 +222,8 @@ impl<'a> Piece<'a> {
         self.bytes.resize(at + len, 0);
         outgoing.encoded.write(&mut self.bytes[at..]);
         self.ends.push(self.bytes.len());
-        if self.ends.len() >= PIECE_ITEMS || self.bytes.len() >= PIECE_BYTES {
+        let is_late = matches!(outgoing.encoded, Encoded::Pickle(_)) && self.since.elapsed() > SLOW;
+        if is_late || self.ends.len() >= PIECE_ITEMS || self.bytes.len() >= PIECE_BYTES {
             self.flush()?;
         }
         Ok(())
@@ -215,6 +231,9 @@ impl<'a> Piece<'a> {
 
     /// Puts what is there, and waits for room if need be.
     fn flush(&mut self) -> PyResult<()> {
+        if self.ends.is_empty() {
+            return Ok(());
+        }
         let mut start = 0;
         let items: Vec<_> = std::mem::take(&mut self.ends)
             .into_iter()
@@ -226,6 +245,7 @@ impl<'a> Piece<'a> {
         let outcome = put_all(self.py, self.channel, &items, (self.patience, &mut self.put));
         drop(items);
         self.bytes.clear();
+        self.since = Instant::now();
         outcome
     }
 }

@@ -234,7 +234,8 @@ impl Template {
             own.push(fd.try_clone_to_owned()?);
         }
         let blob = inline.then(|| blob.to_vec());
-        self.waiting.push_back(Pending::Fork { id, role, blob, fds: own });
+        let spare = Some(own[0].try_clone()?);
+        self.waiting.push_back(Pending::Fork { id, role, blob, fds: own, spare });
         self.pump();
         Ok(())
     }

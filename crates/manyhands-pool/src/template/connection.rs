@@ -5,12 +5,13 @@
 //! The answers come in the order of the requests, so the first one in flight is the one that is
 //! being done.
 
+use manyhands_os::ending::end_with_group;
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::memory::create_log;
 use manyhands_os::poll::poll;
-use manyhands_os::process::{PidFd, Signal, kill_group, reap};
+use manyhands_os::process::{PidFd, Signal, reap};
 use manyhands_os::{jobcontrol, socket};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,8 +33,17 @@ const LOG_MAX: u64 = 64 << 10;
 /// A request that has not been answered.
 #[derive(Debug)]
 pub(super) enum Pending {
-    Import { module: String },
-    Fork { id: u64, role: Role, blob: Option<Vec<u8>>, fds: Vec<OwnedFd> },
+    Import {
+        module: String,
+    },
+    Fork {
+        id: u64,
+        role: Role,
+        blob: Option<Vec<u8>>,
+        fds: Vec<OwnedFd>,
+        /// Makes room for the handle that the answer brings.
+        spare: Option<OwnedFd>,
+    },
 }
 
 impl Pending {
@@ -63,8 +73,17 @@ pub(super) struct Worker {
     pub(super) pidfd: Arc<PidFd>,
 }
 
-/// A report with the handle that came with it.
-pub(super) type Received = (Report, Option<PidFd>);
+/// The handle that came with a report.
+#[derive(Debug)]
+pub(super) enum Handle {
+    None,
+    Here(PidFd),
+    /// There was one, and no descriptor was left for it.
+    Lost,
+}
+
+/// A report with its handle.
+pub(super) type Received = (Report, Handle);
 
 /// Whether there is anything to be read from a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +111,8 @@ pub(super) struct Connection {
     pub(super) in_flight: VecDeque<Pending>,
     /// Its workers: number and handle by name.
     pub(super) workers: BTreeMap<u64, Worker>,
+    /// Children that were told of, but could not be taken, and were killed.
+    pub(super) refused: BTreeSet<u64>,
 }
 
 impl Connection {
@@ -108,9 +129,9 @@ impl Connection {
         ];
         let child = spawn_exec(program, &fds)?;
         jobcontrol::register_group(child.pid);
-        let (in_flight, workers) = (VecDeque::new(), BTreeMap::new());
+        let (in_flight, workers, refused) = (VecDeque::new(), BTreeMap::new(), BTreeSet::new());
         let (talk, ready, useful) = (Talk::Open, false, false);
-        Ok(Self { control, child, log, talk, ready, useful, in_flight, workers })
+        Ok(Self { control, child, log, talk, ready, useful, in_flight, workers, refused })
     }
 
     /// What to watch: it is ready when there is something to read, or when the process has ended.
@@ -171,14 +192,39 @@ impl Connection {
         reports
     }
 
-    fn receive_one(&self) -> io::Result<Option<Received>> {
+    fn receive_one(&mut self) -> io::Result<Option<Received>> {
+        if poll(&[self.control.as_fd()], Some(Duration::ZERO))? != [true] {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut buffer = [0; MESSAGE_MAX];
-        match socket::recv(&self.control, &mut buffer, 1) {
-            Ok((0, _)) => Ok(None),
-            Ok((length, mut fds)) => {
-                Ok(Some((Report::decode(&buffer[..length])?, fds.pop().map(PidFd::from_fd))))
-            }
-            Err(error) => Err(error),
+        self.make_room();
+        let (length, fds) = socket::recv(&self.control, &mut buffer, 1)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let report = Report::decode(&buffer[..length])?;
+        if !matches!(report, Report::Forked { .. } | Report::ForkFailed { .. }) {
+            self.keep_room();
+        }
+        let handle = match fds.map(|mut fds| fds.pop()) {
+            Some(fd) => fd.map_or(Handle::None, |fd| Handle::Here(PidFd::from_fd(fd))),
+            None => Handle::Lost,
+        };
+        Ok(Some((report, handle)))
+    }
+
+    /// What comes next may be the answer to the first request in flight, with a handle.
+    fn make_room(&mut self) {
+        if let Some(Pending::Fork { spare, .. }) = self.in_flight.front_mut() {
+            *spare = None;
+        }
+    }
+
+    /// It was not the answer.
+    fn keep_room(&mut self) {
+        if let Some(Pending::Fork { spare, .. }) = self.in_flight.front_mut() {
+            // Without one the handle may be lost, and is asked for by number then.
+            *spare = self.control.try_clone().ok();
         }
     }
 
@@ -206,7 +252,7 @@ impl Connection {
     /// Ends the workers that are left and what they started, when the template can no longer.
     pub(super) fn end_workers(&self) {
         for worker in self.workers.values().filter(|worker| worker.role == Role::Worker) {
-            end_group(worker.pid, &worker.pidfd);
+            end_with_group(worker.pid, &worker.pidfd);
         }
     }
 
@@ -243,18 +289,4 @@ impl Connection {
             let _ = self.log.set_len(0);
         }
     }
-}
-
-/// Ends the group of a worker whose template is dead. The worker itself has been sent SIGKILL by
-/// the kernel; it may be reaped already, and then, before Linux 6.9, the number is all there is.
-fn end_group(pid: i32, pidfd: &PidFd) {
-    match pidfd.signal_group(Signal::KILL) {
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            // Whoever is left keeps the number of the group from being given to others.
-            let _ = kill_group(pid, Signal::KILL);
-        }
-        // Done, or nobody is left.
-        _ => {}
-    }
-    let _ = pidfd.signal(Signal::KILL);
 }

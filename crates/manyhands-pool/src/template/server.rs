@@ -39,6 +39,9 @@ use super::protocol::{CONTROL_FD, FDS_MAX, MESSAGE_MAX, PARENT_FD, Report, Reque
 use super::resting::unsafe_at_fork;
 use super::workers::Workers;
 
+/// Why a fork fails whose descriptors did not arrive.
+const NO_ROOM: &str = "the template process has no file descriptors left (RLIMIT_NOFILE)";
+
 /// Why [`run`] returned.
 #[derive(Debug)]
 pub enum Outcome {
@@ -184,7 +187,8 @@ impl<'h> Server<'h> {
             _ if self.unfit => Ok(None),
             Request::Import { module } => self.import(&module).map(|()| None),
             Request::Fork { id, role, blob } => {
-                let child = match Orders::new((id, role), blob, fds) {
+                let fds = fds.ok_or_else(|| io::Error::other(NO_ROOM));
+                let child = match fds.and_then(|fds| Orders::new((id, role), blob, fds)) {
                     Ok(orders) => self.fork(orders)?,
                     Err(error) => self.fork_failed(id, &error).map(|()| None)?,
                 };

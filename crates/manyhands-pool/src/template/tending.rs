@@ -13,14 +13,15 @@
 //! 5. Any other end of a process that was of no use counts as a failure. It was of use when it
 //!    forked, or when it had done all that was asked. [`FAILURES_MAX`] failures in a row are the end.
 
+use manyhands_os::ending::signal_number;
 use manyhands_os::poll::poll;
-use manyhands_os::process::PidFd;
+use manyhands_os::process::{PidFd, Signal, kill_group};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::client::{Event, FAILURES_MAX, GRACE, Phase, Template};
-use super::connection::{Connection, Pending, Worker};
+use super::connection::{Connection, Handle, Pending, Worker};
 use super::host::Role;
 use super::protocol::{Report, VERSION, malformed};
 
@@ -119,7 +120,7 @@ impl Template {
         &mut self,
         connection: &mut Connection,
         report: Report,
-        handle: Option<PidFd>,
+        handle: Handle,
     ) -> io::Result<bool> {
         match report {
             Report::Ready { version: VERSION } => {
@@ -152,7 +153,10 @@ impl Template {
             }
             Report::Forked { id, pid } => {
                 let role = answered_fork(connection, id)?;
-                let pidfd = Arc::new(handle.ok_or_else(malformed)?);
+                let Some(pidfd) = handle_of(pid, handle)?.map(Arc::new) else {
+                    self.refuse_birth(connection, (id, pid), role);
+                    return Ok(true);
+                };
                 let worker = Worker { pid, role, pidfd: Arc::clone(&pidfd) };
                 connection.workers.insert(id, worker);
                 self.note_use(connection);
@@ -163,11 +167,25 @@ impl Template {
                 self.events.push(Event::ForkFailed { id, message });
             }
             Report::Exited { id, pid, status, peak } => {
+                if connection.refused.remove(&id) {
+                    return Ok(true);
+                }
                 connection.workers.remove(&id).ok_or_else(malformed)?;
                 self.events.push(Event::Exited { id, pid, status, peak });
             }
         }
         Ok(true)
+    }
+
+    /// A child that nobody could wait for: it goes, the others stay.
+    fn refuse_birth(&mut self, connection: &mut Connection, (id, pid): (u64, i32), role: Role) {
+        if role == Role::Worker {
+            let _gone = kill_group(pid, Signal::KILL);
+        }
+        let _gone = signal_number(pid, Signal::KILL);
+        connection.refused.insert(id);
+        let message = "this process has no file descriptor left for its handle (RLIMIT_NOFILE)";
+        self.events.push(Event::ForkFailed { id, message: message.to_owned() });
     }
 
     /// No process imports this module again.
@@ -239,6 +257,17 @@ impl Template {
         let message =
             format!("no worker could be started: {FAILURES_MAX} times in a row {message}");
         self.events.push(Event::Failed { message });
+    }
+}
+
+/// The handle of a new child; `None` if no descriptor is left for one. A handle that was lost can be had
+/// by the number, since the answered request has let its descriptors go: the child has only just been
+/// told of, so that nobody else can have its number yet.
+fn handle_of(pid: i32, handle: Handle) -> io::Result<Option<PidFd>> {
+    match handle {
+        Handle::Here(pidfd) => Ok(Some(pidfd)),
+        Handle::Lost => Ok(PidFd::open(pid).ok()),
+        Handle::None => Err(malformed()),
     }
 }
 

@@ -23,6 +23,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 use manyhands_os::memory::Segment;
+use manyhands_os::room;
 
 use super::table::{Heading, Table};
 use super::words::{ParentWords, WorkerWords};
@@ -45,8 +46,10 @@ const HEADER_RESERVED: u64 = size_of::<Header>().next_multiple_of(4096) as u64;
 const STACKS: usize = 64 << 10;
 /// The unit in which a file's memory is counted.
 const BLOCK: u64 = 512;
-/// Address space of each region, tried from the first to the last (a process may limit it).
-const LIMITS: [usize; 3] = [64 << 30, 2 << 30, 64 << 20];
+/// Address space of each region, a power of two: at most so much,
+const MOST: u64 = 64 << 30;
+/// and at least so much.
+const LEAST: u64 = 1 << 20;
 
 #[derive(Debug)]
 #[repr(C)]
@@ -91,19 +94,35 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Makes an empty lane.
+    /// Makes an empty lane, the only one of its pool.
     ///
     /// # Errors
-    /// Whatever the kernel says when no memory file can be made, mapped or filled.
+    /// Those of [`Lane::create_one_of`].
     pub fn create() -> io::Result<Self> {
-        let mut outcome = Err(io::ErrorKind::OutOfMemory.into());
-        for limit in LIMITS {
-            outcome = Self::with_limit(limit);
-            if outcome.is_ok() {
-                break;
+        Self::create_one_of(1)
+    }
+
+    /// Makes an empty lane of a pool that will have so many: all of them together take at most a quarter
+    /// of the address space that this process has left, so that a lane is smaller where that is limited,
+    /// or where there are thousands.
+    ///
+    /// # Errors
+    /// Whatever the kernel says when no memory file can be made, mapped or filled; where the address
+    /// space is too small for that, the text names its limit (`RLIMIT_AS`).
+    pub fn create_one_of(lanes: usize) -> io::Result<Self> {
+        let share = room::address_space_left() / 8 / (lanes.max(1) as u64);
+        let mut limit = (1 << share.max(1).ilog2()).clamp(LEAST, MOST);
+        loop {
+            match Self::with_limit(to_usize(limit)) {
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    if limit == LEAST {
+                        return Err(room::name_limit(error));
+                    }
+                    limit /= 2;
+                }
+                outcome => return outcome,
             }
         }
-        outcome
     }
 
     pub(super) fn with_limit(limit: usize) -> io::Result<Self> {
@@ -128,7 +147,7 @@ impl Lane {
     fn of_segment(segment: Segment) -> io::Result<Self> {
         let limit = segment.len().checked_sub(HEADER + STACKS).map(|regions| regions / 2);
         match limit {
-            Some(limit) if LIMITS.contains(&limit) => {
+            Some(limit) if limit.is_power_of_two() && limit >= to_usize(LEAST) => {
                 let (requests, stacks) = (AtomicU64::new(0), AtomicU64::new(0));
                 Ok(Self { segment, limit, requests, stacks })
             }
