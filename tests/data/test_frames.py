@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+
 import numpy as np
 import pytest
 import samples
@@ -14,6 +17,12 @@ pytestmark = pytest.mark.deep
 
 @pytest.fixture(scope="module")
 def workers():
+    before = dict(os.environ)
+    for name in ("pyarrow", "polars"):
+        importlib.import_module(name)
+    # Their variables are not the other tests', whose processes come from a template without them.
+    os.environ.clear()
+    os.environ.update(before)
     with manyhands.Pool(2) as pool:
         pool.map(abs, range(4))
         yield pool
