@@ -38,7 +38,7 @@ $(stamps)/venv: | preflight
 	$(bin)/pip install --quiet --upgrade 'pip>=25.1'
 	@mkdir -p $(stamps) && touch $@
 
-$(stamps)/build $(stamps)/test $(stamps)/check: $(stamps)/%: $(stamps)/venv pyproject.toml
+$(stamps)/build $(stamps)/test $(stamps)/check $(stamps)/frames: $(stamps)/%: $(stamps)/venv pyproject.toml
 	$(bin)/pip install --quiet --group $*
 	@touch $@
 
@@ -83,7 +83,7 @@ bench: setup ## the figures of docs/benchmarks.md, rivals in the same run
 bench-rust: preflight ## the figures of the crate manyhands, rivals in the same run
 	CARGO_TARGET_DIR=target/benches cargo bench --locked --manifest-path benches/rust/Cargo.toml
 
-deep: setup $(stamps)/test ## loom models, kill storms, repetition, load (about an hour)
+deep: setup $(stamps)/test $(stamps)/frames ## loom models, kill storms, repetition, load (about an hour)
 	PYTHON="$(bin)/python" tools/deep.sh
 
 docs: preflight ## the Rust documentation, in target/doc

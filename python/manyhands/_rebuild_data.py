@@ -91,28 +91,13 @@ def arrow_chunks(buffer: Any) -> Any:
 
 def polars_frame(buffer: Any) -> Any:
     """A polars frame."""
+    from io import BytesIO
+
     import polars as pl
 
-    return pl.read_ipc_stream(memoryview(buffer))
+    return pl.read_ipc_stream(BytesIO(buffer))
 
 
 def polars_series(buffer: Any) -> Any:
     """A polars series."""
     return polars_frame(buffer).to_series()
-
-
-def tensor(values: Any, kind: str, shape: tuple[int, ...], grad: bool) -> Any:
-    """A tensor that lies where the array lies."""
-    import warnings
-
-    import torch
-
-    with warnings.catch_warnings():
-        # A tensor cannot be read-only: whoever writes to an argument writes to that item's copy.
-        warnings.simplefilter("ignore")
-        made = torch.from_numpy(values)
-    wanted = getattr(torch, kind)
-    if made.dtype is not wanted:
-        made = made.view(wanted)
-    made = made.reshape(shape)
-    return made.requires_grad_() if grad else made

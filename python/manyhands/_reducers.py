@@ -9,7 +9,6 @@
 | `array.array` | one buffer; the other side copies it, as an array owns its memory |
 | Arrow tables, batches and arrays | Arrow's own stream: of a slice only what it shows |
 | polars frames and series | polars' own stream |
-| CPU tensors of torch | the numpy array in them |
 
 A library that is not loaded is not asked for: nobody can have an object of it. `table` is made anew
 when one has been loaded since.
@@ -259,57 +258,9 @@ def _polars_stream(frame: Any) -> PickleBuffer:
     return PickleBuffer(file.getbuffer())
 
 
-# torch
-
-
-def _of_torch(torch: Any) -> dict[type, Reducer]:
-    if not hasattr(torch, "Tensor") or not hasattr(torch, "from_numpy"):
-        return {}
-    return {torch.Tensor: reduce_tensor}
-
-
-def reduce_tensor(tensor: Any) -> Any:
-    """The numpy array in it; what is no plain tensor of this machine's memory as torch has it."""
-    torch = sys.modules["torch"]
-    plain = (
-        tensor.device.type == "cpu"
-        and tensor.layout is torch.strided
-        and (tensor.is_leaf or not tensor.requires_grad)
-        and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg())
-        and not tensor._backward_hooks  # noqa: SLF001 - as torch's own reducer asks for it
-        and not tensor.__dict__
-    )
-    if not plain or tensor.nbytes < LARGE:
-        return _tensor_as_before(tensor)
-    values = tensor.detach()
-    kind = str(values.dtype).removeprefix("torch.")
-    if values.dtype not in _numbers(torch):
-        values = values.contiguous().view(torch.uint8) if values.dim() else values.reshape(1)
-        if values.dtype is not torch.uint8:
-            return _tensor_as_before(tensor)
-    shape = tuple(tensor.shape)
-    return rebuild.tensor, (values.numpy(), kind, shape, tensor.requires_grad)
-
-
-def _numbers(torch: Any) -> tuple[Any, ...]:
-    """The types of tensors that numpy has too."""
-    return (
-        torch.float64, torch.float32, torch.float16, torch.complex64, torch.complex128,
-        torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
-    )  # fmt: skip
-
-
-def _tensor_as_before(tensor: Any) -> Any:
-    reduction = sys.modules.get("multiprocessing.reduction")
-    known = getattr(reduction and reduction.ForkingPickler, "_extra_reducers", {})
-    before = known.get(type(tensor))
-    return tensor.__reduce_ex__(5) if before is None else before(tensor)
-
-
 _LIBRARIES: dict[str, Callable[[Any], dict[type, Reducer]]] = {
     "numpy": _of_numpy,
     "array": _of_array,
     "pyarrow": _of_arrow,
     "polars": _of_polars,
-    "torch": _of_torch,
 }

@@ -286,3 +286,8 @@ class Table:
 def look_up(pair):
     table, number = pair
     return table[str(number)], table.identity()
+
+
+def look_at_file(obj):
+    array = obj.data if isinstance(obj, Record) else obj
+    return type(array).__name__, float(array.sum()), array.flags.writeable

@@ -303,3 +303,47 @@ def test_past_the_budget_is_a_memory_error_that_names_it(tmp_path):
         env={"MANYHANDS_MEMORY": "48M"},
     )
     assert outcome.lines == ["True True", "True True", "1000.0"], outcome.err
+
+
+# Files
+
+
+PARTS = {
+    "whole": lambda array: array,
+    "rows": lambda array: array[10:20],
+    "column": lambda array: array[:, 3],
+    "backwards": lambda array: array[::-2, ::3],
+    "turned": lambda array: array.T,
+    "one": lambda array: array[5:6, 5:6],
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_a_memmap_is_mapped_on_the_other_side(workers, tmp_path, part, mode):
+    path = tmp_path / "numbers"
+    np.arange(50_050.0).tofile(path)
+    array = PARTS[part](np.memmap(path, float, mode, 400, (1_000, 50)))
+    expected = np.array(array)
+    for send in (array, samples.Record("deep", array)):
+        found = workers.apply(samples.look_at_file, (send,))
+        assert found == ("memmap", float(expected.sum()), mode == "r+")
+    back = workers.apply(samples.send_back, (array,))
+    assert type(back) is np.memmap
+    assert np.array_equal(back, expected)
+    if mode == "r+":
+        workers.apply(samples.add_one, (array,))
+        assert np.array_equal(array, expected + 1)
+
+
+def test_a_memmap_that_was_changed_for_this_process_alone_goes_by_value(workers, tmp_path):
+    path = tmp_path / "numbers"
+    np.arange(50_000.0).tofile(path)
+    array = np.memmap(path, float, "c", 0, (50_000,))
+    array[0] = 99
+    assert workers.apply(samples.total, (array,)) == float(array.sum())
+    path.unlink()
+    gone = np.memmap(tmp_path / "gone", float, "w+", 0, (50_000,))
+    gone[:] = 1
+    (tmp_path / "gone").unlink()
+    assert workers.apply(samples.total, (gone,)) == 50_000
