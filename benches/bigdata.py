@@ -50,24 +50,22 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def _copies(source: Any, targets: list[Any]) -> None:
-    for target in targets:
+def _copies(pairs: list[Any]) -> None:
+    for source, target in pairs:
         np.copyto(target, source)
 
 
 def memcpy_warm(_: Rival, scale: Scale) -> float:
-    """Copies of 8 MB into memory that was used before."""
-    source, target = np.ones(NUMBERS), np.zeros(NUMBERS)
-    targets = [target] * scale.count(COUNT)
-    _copies(source, targets[:3])
-    return len(targets) * source.nbytes / _seconds(lambda: _copies(source, targets)) / GIGA
+    """Copies of 100 arrays of 8 MB into memory that was used before."""
+    target = np.zeros(NUMBERS)
+    pairs = [(source, target) for source in _vectors(scale.count(COUNT))]
+    return len(pairs) * target.nbytes / _seconds(lambda: _copies(pairs)) / GIGA
 
 
 def memcpy_fresh(_: Rival, scale: Scale) -> float:
-    """Copies of 8 MB into memory that nobody has used."""
-    source = np.ones(NUMBERS)
-    targets = [np.empty(NUMBERS) for _ in range(scale.count(COUNT))]
-    return len(targets) * source.nbytes / _seconds(lambda: _copies(source, targets)) / GIGA
+    """The same into memory that nobody has used."""
+    pairs = [(source, np.empty(NUMBERS)) for source in _vectors(scale.count(COUNT))]
+    return len(pairs) * NUMBERS * 8 / _seconds(lambda: _copies(pairs)) / GIGA
 
 
 def _check(right: bool) -> None:
@@ -166,8 +164,8 @@ _SECONDS = {"unit": "s", "more_is_better": False, "rivals": ("multiprocessing", 
 _TWO = {"rivals": ("multiprocessing", "manyhands")}
 
 SUBJECTS = (
-    _subject("big_memcpy", "a copy of 8 MB into used memory", memcpy_warm, **_ALONE),
-    _subject("big_memcpy_fresh", "a copy of 8 MB into fresh memory", memcpy_fresh, **_ALONE),
+    _subject("big_memcpy", "copies of 100 arrays of 8 MB into used memory", memcpy_warm, **_ALONE),
+    _subject("big_memcpy_fresh", "the same into fresh memory", memcpy_fresh, **_ALONE),
     _subject("big_arguments", "`map` over 100 arrays of 8 MB", _rate(_vectors, _add_up, 3)),
     _subject("big_arguments_cold", "the same, first run", _rate(_vectors, _add_up, 1)),
     _subject("big_columns", "the same, strided columns", _rate(_matrices, _add_up, 3)),

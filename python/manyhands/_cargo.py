@@ -35,11 +35,6 @@ def pack(data: bytes, met: Collector, opener: Callable[[bytes, list[Any]], Any])
     return dumps(Call(_open, (opener, data, names)), 5)
 
 
-def size(data: bytes, met: Collector) -> int:
-    """How many bytes a pickle and its buffers have together."""
-    return len(data) + sum(map(len, met.cargo()))
-
-
 def mark(data: bytes, met: Collector, mark_of: Callable[[bytes], bytes]) -> bytes:
     """What is equal for equal pickles with equal buffers, and no others."""
     return b"".join([mark_of(data), *map(_digest, met.cargo())])

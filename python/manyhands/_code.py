@@ -198,7 +198,7 @@ class Shipper:
         self._mind_neighbours(data)
         self.modules.update(made[-1].modules)
         self._ship(made[-1].hard, made[-1].soft)
-        _warn_if_large(_cargo.size(data, met), f"the function {name}, with what it holds,")
+        _warn_if_large(len(data), f"the function {name}, with what it holds,")
         if made[-1].carries_globals:
             number = self._root_number(name, data + self._book.stamp(made[-1].hard), met)
         else:
@@ -332,7 +332,7 @@ class Shipper:
             data, met = d.data, d.met
             if data is None or met is None:
                 _, data, met = self._pickle_definitions([d])
-            _warn_if_large(_cargo.size(data, met), f"the global {d.name!r}")
+            _warn_if_large(len(data), f"the global {d.name!r}")
             d.number = self._set_names(data, [d.name], met)
             d.data = d.met = None
             d.stamp = stamp
@@ -346,7 +346,7 @@ class Shipper:
         if known is not None and known[0] == marks and self._book.is_current(names, known[1]):
             return known[1]
         _, data, met = self._pickle_definitions(group)
-        _warn_if_large(_cargo.size(data, met), "the globals " + ", ".join(names))
+        _warn_if_large(len(data), "the globals " + ", ".join(names))
         number = self._set_names(data, names, met)
         self._book.groups[names] = (marks, number)
         return number

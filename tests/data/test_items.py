@@ -112,6 +112,8 @@ def test_a_method_of_a_large_object_is_sent_once(workers):
     before = _native.usage()[0]
     assert workers.map(record.sum, range(300)) == [1e6 * factor for factor in range(300)]
     assert _native.usage()[0] - before < 3 * record.data.nbytes
+    huge = samples.Record("h", np.ones(3_000_000))  # no warning: it is no burden for each worker
+    assert workers.map(huge.sum, [2]) == [6e6]
 
 
 @every
