@@ -28,6 +28,9 @@
 //! }
 //! ```
 //!
+//! An item is copied on its way: encoded, put, copied out, decoded. Large plain data is better put into a
+//! [`Shared`](crate::sync::Shared) slice, and that sent: nothing is copied then.
+//!
 //! A channel in whose items one of its own senders is left never ends by that sender's end.
 
 mod errors;
