@@ -106,6 +106,9 @@ impl PidFd {
     ///
     /// `EPERM` without the right, `EBADF` when it has no such descriptor, `ESRCH` when it is dead.
     pub fn copy_fd(&self, fd: i32) -> io::Result<OwnedFd> {
+        if fd < 0 {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
         Ok(pidfd_getfd(&self.0, fd, PidfdGetfdFlags::empty())?)
     }
 

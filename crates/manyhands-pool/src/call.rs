@@ -170,9 +170,10 @@ impl Run {
     }
 
     fn bytes(&self) -> usize {
+        let stowed = luggage::bytes_of(&self.luggage);
         match &self.body {
-            Body::Replies(bytes) => bytes.len(),
-            Body::Failed(_) => 0,
+            Body::Replies(bytes) => bytes.len() + stowed,
+            Body::Failed(_) => stowed,
         }
     }
 }
