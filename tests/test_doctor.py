@@ -160,12 +160,13 @@ def test_a_program_that_does_not_move_is_seen_from_outside():
     try:
         assert program.stdout.readline() == "there\n"
         done = wait_for(
-            lambda: command("stacks", program.pid), lambda done: "DEADLOCK" in done.stdout
+            lambda: command("stacks", program.pid),
+            # On a busy machine a worker may be too late with its stack.
+            lambda done: "DEADLOCK" in done.stdout and done.stdout.count("in hold_then_wait") == 2,
         )
         assert done.returncode == 0
         workers = [pid for pid in descendants(program.pid) if f"(pid {pid}): busy" in done.stdout]
         assert len(workers) == 2
-        assert done.stdout.count("in hold_then_wait") == 2
     finally:
         program.kill()
         program.communicate()

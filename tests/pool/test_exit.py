@@ -203,27 +203,29 @@ with mp.Pool(1) as pool:
     assert (outcome.code, outcome.lines, outcome.err) == (0, ["end"], "")
 
 
-def test_the_last_pool_takes_threads_and_files_with_it(tmp_path):
-    body = """
+@pytest.mark.parametrize(("logs", "threads"), [(False, 1), (True, 2)])
+def test_the_last_pool_takes_threads_and_files_with_it(tmp_path, logs, threads):
+    """But for the one thread, `manyhands-logs`, that waits for records of workers."""
+    body = f"""
 def facts():
     return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
 
 def use():
-    with mp.Pool(2) as pool:
+    with mp.Pool(2, logs={logs}) as pool:
         pool.map(square, range(100))
         pool.apply_async(square, (1,), callback=square).get()
         list(pool.imap(square, range(100)))
 
 deadline = time.monotonic() + 20
 use()  # the shared memory of the process stays
-while facts()[0] > 1 and time.monotonic() < deadline:
+while facts()[0] > {threads} and time.monotonic() < deadline:
     time.sleep(0.01)
 before = facts()
 for _ in range(5):
     use()
 while facts() != before and time.monotonic() < deadline:
     time.sleep(0.01)
-print(facts() == before, facts(), before)
+print(facts() == before and before[0] == {threads}, facts(), before)
 """
     outcome = run(tmp_path, body)
     assert outcome.out.startswith("True"), outcome.out + outcome.err

@@ -41,10 +41,19 @@ fn run(path: &String, x: u64) -> u64 {
 }
 
 /// Kills workers until it is told to stop; how many.
-fn storm(pool: &Pool, stop: &Receiver<()>) -> usize {
+///
+/// It kills again only when an item was begun since: where starting a worker takes longer than the pauses,
+/// nothing would ever be done.
+fn storm(pool: &Pool, path: &str, stop: &Receiver<()>) -> usize {
     let mut count = 0;
     let mut round = 0_usize;
+    let mut seen = 0;
     while stop.recv_timeout(Duration::from_millis(3 + (round % 7) as u64)).is_err() {
+        let begun = std::fs::metadata(path).map_or(0, |log| log.len());
+        if begun == seen {
+            continue;
+        }
+        seen = begun;
         round += 1;
         let pids: Vec<_> = pool.pids().into_iter().flatten().collect();
         if let Some(pid) = pids.get(round % pids.len().max(1)) {
@@ -66,9 +75,9 @@ fn every_item_has_one_end_however_many_are_killed() {
     while killed < kills() {
         // Workers hold it open over the rounds: it is emptied, not removed.
         File::create(&path).unwrap();
-        let (stop, stopped) = channel();
+        let (log, (stop, stopped)) = (path.as_str(), channel());
         let results = thread::scope(|scope| {
-            let operator = scope.spawn(move || storm(pool, &stopped));
+            let operator = scope.spawn(move || storm(pool, log, &stopped));
             let results = pool.with(&path).map_each(run, 0..ITEMS);
             stop.send(()).unwrap();
             killed += operator.join().unwrap();
