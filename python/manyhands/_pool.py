@@ -143,13 +143,15 @@ class Pool(PoolLife):
         `callback` is called with the value, `error_callback` with the exception, in a thread of the
         package.
         """
-        check_callbacks(callback, error_callback)
-        result = self._submit(func, args, unique(kwds, kwargs), limits(timeout, retries, retry_on))
+        limit = limits(timeout, retries, retry_on)
+        if kwargs is not None:
+            kwds = unique(kwds, kwargs)
         if callback is None and error_callback is None:
-            return result
+            return self._submit(func, args, kwds, limit)
         from ._callbacks import with_callbacks
 
-        return with_callbacks(result, callback, error_callback)
+        check_callbacks(callback, error_callback)
+        return with_callbacks(self._submit(func, args, kwds, limit), callback, error_callback)
 
     # Many items, all results
 

@@ -144,6 +144,14 @@ class Shipping:
         )
         return shipper, required
 
+    def watch(self, func: Any) -> _code.Plan | None:
+        """What tells whether a global of `__main__` that was shipped is as it was; None if nothing can."""
+        return None if _code.is_reference(func) else self._book.plans.get(func)
+
+    def is_current(self, func: Any, watch: _code.Plan) -> bool:
+        """Whether what was shipped for a function is what would be shipped now."""
+        return self._book.plans.get(func) is watch and watch.holds()
+
     def note_name(self, number: int, name: str) -> None:
         """Remember what a function is called; the oldest names are forgotten."""
         self.names[number] = name
@@ -167,7 +175,7 @@ class Crew:
         self._imported: set[str] = set()
         self._released = False
         self._parcel = _neighbours.Parcel(inherited=options.inherits())
-        self._singles: dict[Any, tuple[Any, Task]] = {}
+        self._singles: dict[Any, tuple[Any, Task, _code.Plan | None]] = {}
         self._streams: list[Stream] = []
         self._lock = allocate_lock()
         self._environ = environ = options.environ()
@@ -250,16 +258,21 @@ class Crew:
     def single(
         self, func: Callable[..., Any], limits: Limits = NO_LIMITS, root: bytes | None = None
     ) -> Task:
-        """The task of `apply` without keywords: kept while the function's code cannot change."""
+        """The task of `apply` without keywords: kept as long as it is seen that the code is the same."""
         if root is not None:
             return self.task(func, Plan(STAR, limits=limits, root=root))
         key = id(func) if limits is NO_LIMITS else (id(func), limits.key)
         kept = self._singles.get(key)
         if kept is not None and kept[0] is func:
-            return kept[1]
+            watch = kept[2]
+            if watch is None or self._shipping.is_current(func, watch):
+                return kept[1]
         task = self.task(func, Plan(STAR, limits=limits))
-        if _code.is_reference(func):
-            self._singles[key] = (func, task)
+        watch = self._shipping.watch(func) if limits.around(func) is func else None
+        if watch is not None or _code.is_reference(func):
+            if len(self._singles) >= _MOST_NAMES:
+                self._singles.clear()
+            self._singles[key] = (func, task, watch)
         return task
 
     def _import_early(self, func: Callable[..., Any], mentioned: Iterable[str]) -> None:

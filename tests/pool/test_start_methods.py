@@ -207,7 +207,12 @@ def test_death_of_the_template_while_tasks_run(make_pool, tmp_path):
 def test_death_of_the_template_at_the_start(make_pool):
     for _ in range(5):
         pool = make_pool(2)
-        os.kill(template_of(pool), signal.SIGKILL)
+        template = template_of(pool)
+        os.kill(template, signal.SIGKILL)
+        # The template ends a moment after the call, and takes a worker that has begun an item with it.
+        for x, answer in enumerate(pool.map(tasks.square, range(20), errors="return")):
+            assert answer == x * x or isinstance(answer, manyhands.WorkerDied)
+        wait_until(lambda template=template: gone(template), "SIGKILL does not kill")
         assert pool.map(tasks.square, range(20)) == [x * x for x in range(20)]
 
 

@@ -383,7 +383,7 @@ mod tests {
             pool.look(Duration::ZERO);
             assert_eq!(pool.state.calls[&call.0].settled, attempt);
         }
-        let run = pool.state.calls.get_mut(&call.0).and_then(crate::call::Call::take);
+        let run = pool.state.calls.get_mut(&call.0).and_then(|call| call.take());
         assert!(matches!(run.map(|run| run.body), Some(Body::Replies(_))));
     }
 }

@@ -245,7 +245,7 @@ impl Pool {
     /// The next results of a call, if there are any.
     #[must_use]
     pub fn take(&self, call: CallId) -> Option<Run> {
-        self.0.reading(|state| state.calls.get_mut(&call.0).and_then(crate::call::Call::take))
+        self.0.reading(|state| state.calls.get_mut(&call.0).and_then(|call| call.take()))
     }
 
     /// The result of a call of one item, if it is there; then the call is let go of.
@@ -263,13 +263,13 @@ impl Pool {
     /// The first failure of a call that stops on failure; once.
     #[must_use]
     pub fn take_failure(&self, call: CallId) -> Option<Run> {
-        self.0.lock().calls.get_mut(&call.0).and_then(crate::call::Call::take_failure)
+        self.0.lock().calls.get_mut(&call.0).and_then(|call| call.take_failure())
     }
 
     /// A call's figures, after all lanes were read.
     #[must_use]
     pub fn status(&self, call: CallId) -> Option<Status> {
-        self.0.reading(|state| state.calls.get(&call.0).map(crate::call::Call::status))
+        self.0.reading(|state| state.calls.get(&call.0).map(|call| call.status()))
     }
 
     /// The measured time of an item, in nanoseconds: the longest that a worker reports (0: unknown).

@@ -86,7 +86,8 @@ pub(crate) struct State {
     pub(crate) seats: Vec<Seat>,
     /// Spares whose seat has gone: they are dying.
     pub(crate) orphans: Vec<Worker>,
-    pub(crate) calls: FxHashMap<u64, Call>,
+    /// Apart from the table: with a hundred thousand calls open it would outgrow every cache.
+    pub(crate) calls: FxHashMap<u64, Box<Call>>,
     next_call: u64,
     next_key: u64,
     /// Items that no lane has room for, oldest first.
@@ -237,7 +238,7 @@ impl State {
         let id = CallId(self.next_call);
         self.next_call += 1;
         self.use_code(spec.function);
-        self.calls.insert(id.0, Call::new(spec));
+        self.calls.insert(id.0, Box::new(Call::new(spec)));
         id
     }
 
@@ -364,7 +365,7 @@ impl State {
 
     /// Whether every call has come to its end.
     pub(crate) fn is_drained(&self) -> bool {
-        self.queue.is_empty() && self.calls.values().all(Call::complete)
+        self.queue.is_empty() && self.calls.values().all(|call| call.complete())
     }
 
     /// Whether every worker and spare has gone.
