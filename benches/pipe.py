@@ -12,7 +12,6 @@ stream ends, and answers once it has all: what is still under way does not count
 import importlib
 import os
 from collections.abc import Callable
-from multiprocessing.connection import wait
 from typing import Any
 
 import cli
@@ -51,13 +50,10 @@ def _echo(connection: Any) -> None:
         connection.send(value)
 
 
-def _echo_after_wait(connection: Any) -> None:
-    while True:
-        wait([connection])
-        value = connection.recv()
-        connection.send(value)
-        if value is None:
-            return
+def _wait_of(rival: Rival) -> Callable[[list[Any]], object]:
+    wait: Callable[[list[Any]], object]
+    wait = importlib.import_module(f"{rival.module}.connection").wait
+    return wait
 
 
 def measure_ping(rival: Rival, scale: Scale) -> float:
@@ -75,7 +71,15 @@ def measure_ping(rival: Rival, scale: Scale) -> float:
 
 
 def measure_select(rival: Rival, scale: Scale) -> float:
-    """Microseconds of the median round trip of two that use `wait`."""
+    """Microseconds of the median round trip of two that use the `wait` of their module."""
+    wait = _wait_of(rival)
+
+    def there(connection: Any) -> None:
+        value: Any = True
+        while value is not None:
+            wait([connection])
+            value = connection.recv()
+            connection.send(value)
 
     def here(connection: Any) -> float:
         def call() -> None:
@@ -85,7 +89,7 @@ def measure_select(rival: Rival, scale: Scale) -> float:
 
         return timing.median_latency(call, scale.count(ROUNDS // 4)) * 1e6
 
-    return _beside(rival, _echo_after_wait, here)
+    return _beside(rival, there, here)
 
 
 def _stream(send: str, receive: str, message: Any) -> Measure:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._again import Limits
+    from ._codebook import Plan as Watch
     from ._doctor import Diagnosis
     from ._local import SerialPool
     from ._native import Stream
@@ -144,11 +145,11 @@ class Shipping:
         )
         return shipper, required
 
-    def watch(self, func: Any) -> _code.Plan | None:
-        """What tells whether a global of `__main__` that was shipped is as it was; None if nothing can."""
+    def watch(self, func: Any) -> Watch | None:
+        """What tells that a global of `__main__` is as it was shipped; None if nothing can."""
         return None if _code.is_reference(func) else self._book.plans.get(func)
 
-    def is_current(self, func: Any, watch: _code.Plan) -> bool:
+    def is_current(self, func: Any, watch: Watch) -> bool:
         """Whether what was shipped for a function is what would be shipped now."""
         return self._book.plans.get(func) is watch and watch.holds()
 
@@ -175,7 +176,7 @@ class Crew:
         self._imported: set[str] = set()
         self._released = False
         self._parcel = _neighbours.Parcel(inherited=options.inherits())
-        self._singles: dict[Any, tuple[Any, Task, _code.Plan | None]] = {}
+        self._singles: dict[Any, tuple[Any, Task, Watch | None]] = {}
         self._streams: list[Stream] = []
         self._lock = allocate_lock()
         self._environ = environ = options.environ()
@@ -258,7 +259,7 @@ class Crew:
     def single(
         self, func: Callable[..., Any], limits: Limits = NO_LIMITS, root: bytes | None = None
     ) -> Task:
-        """The task of `apply` without keywords: kept as long as it is seen that the code is the same."""
+        """The task of `apply` without keywords: kept while the code is seen to be the same."""
         if root is not None:
             return self.task(func, Plan(STAR, limits=limits, root=root))
         key = id(func) if limits is NO_LIMITS else (id(func), limits.key)

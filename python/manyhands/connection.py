@@ -7,9 +7,9 @@ has the methods of the standard library's and works with `wait`, `selectors` and
 are not in it.
 
 `Listener` and `Client` give connections over sockets, which are the standard library's but for
-this: objects of classes of `__main__` take their definition along. `wait` and all other names are
-the standard library's. `Connection(handle)` makes a connection of the standard library over a
-descriptor, and `isinstance` takes both kinds for a `Connection`.
+this: objects of classes of `__main__` take their definition along. `wait` is ours, too, with the
+standard library's behaviour; all other names are its own. `Connection(handle)` makes a connection
+of the standard library over a descriptor, and `isinstance` takes both kinds for a `Connection`.
 
 Refuses: messages to other machines, and to processes that are no relatives.
 """
@@ -23,12 +23,12 @@ from multiprocessing import reduction
 from multiprocessing.connection import (
     answer_challenge,
     deliver_challenge,
-    wait,
 )
 
 from . import _handles
 from ._carriers import Client, Listener
 from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe
+from ._readiness import wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The descriptor of a connection: `wait`, selectors, asyncio, and open files between messages."""
+"""The descriptor of a connection: selectors, asyncio, and open files between messages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 import os
 import select
 import selectors
-import socket
 import threading
 from multiprocessing import reduction
-from multiprocessing.connection import wait
 
 import pytest
 
@@ -46,49 +44,6 @@ def test_readable_exactly_while_there_is_a_message(pipe, asked):
     assert not readable(a)
     b.send(1)
     assert readable(a)
-
-
-def test_wait_beside_sockets_and_the_end(pipe):
-    a, b = pipe
-    one, two = socket.socketpair()
-    with one, two:
-        everything = [a, b, one]
-        assert wait(everything, 0) == []
-        a.send(1)
-        assert wait(everything, 20) == [b]
-        two.send(b"x")
-        assert wait(everything, 20) == [b, one]
-        assert b.recv() == 1
-        assert wait(everything, 20) == [one]
-        a.close()
-        assert wait([b], 20) == [b]
-        with pytest.raises(EOFError):
-            b.recv()
-
-
-def test_wait_gets_every_message_of_many_senders():
-    pipes = [Pipe(duplex=False) for _ in range(4)]
-
-    def send(writer):
-        with writer:
-            for number in range(300):
-                writer.send(number)
-
-    threads = [threading.Thread(target=send, args=(writer,)) for _, writer in pipes]
-    for thread in threads:
-        thread.start()
-    found = {reader: [] for reader, _ in pipes}
-    readers = list(found)
-    while readers:
-        for reader in wait(readers, 20):
-            try:
-                found[reader].append(reader.recv())
-            except EOFError:
-                readers.remove(reader)
-                reader.close()
-    for thread in threads:
-        thread.join()
-    assert all(numbers == list(range(300)) for numbers in found.values())
 
 
 def test_asyncio(pipe):

@@ -209,7 +209,7 @@ def test_death_of_the_template_at_the_start(make_pool):
         pool = make_pool(2)
         template = template_of(pool)
         os.kill(template, signal.SIGKILL)
-        # The template ends a moment after the call, and takes a worker that has begun an item with it.
+        # It ends a moment after the call, and takes a worker that has begun an item with it.
         for x, answer in enumerate(pool.map(tasks.square, range(20), errors="return")):
             assert answer == x * x or isinstance(answer, manyhands.WorkerDied)
         wait_until(lambda template=template: gone(template), "SIGKILL does not kill")
