@@ -83,7 +83,7 @@ bench: setup ## the figures of docs/benchmarks.md, rivals in the same run
 bench-rust: preflight ## the figures of the crate manyhands, rivals in the same run
 	CARGO_TARGET_DIR=target/benches cargo bench --locked --manifest-path benches/rust/Cargo.toml
 
-deep: setup $(stamps)/test $(stamps)/frames ## loom models, kill storms, repetition, load (about an hour)
+deep: setup $(stamps)/test $(stamps)/frames ## loom models, kill storms, repetition, load: hours; PARTS="loom load" runs some
 	PYTHON="$(bin)/python" tools/deep.sh
 
 docs: preflight ## the Rust documentation, in target/doc

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 # The tests that are too slow or too hard on the machine for every change: `make deep`.
 #
-# In this order, and ending at the first failure: the loom models to three preemptions, those of the
-# pipe also to four, as far as 100 seconds for each take them; the kill storm of the Rust face; the
-# Python tests marked `deep` (kill storms); the ordinary tests ten times over; the ordinary tests once
-# more while twice as many busy processes as there are processors compete with them.
-# Reads PYTHON, the interpreter with the installed wheel. Refuses to build anything but the models.
+# Its parts, in this order, ending at the first failure; `make deep PARTS="loom load"` runs some:
+#   loom     the models to three preemptions, those of the pipe also to four, as far as 100 seconds
+#            for each take them
+#   storm    the kill storm of the Rust face
+#   marked   the Python tests marked `deep`
+#   repeat   the ordinary Python tests ten times over (REPEATS)
+#   load     the same once more while twice as many busy processes as there are processors compete
+# The time of each part is printed. Reads PYTHON, the interpreter with the installed wheel. Refuses to
+# build anything but the models.
 
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:?the interpreter that has the wheel}
 repeats=${REPEATS:-10}
+parts=${PARTS:-loom storm marked repeat load}
 load=()
 
 stop_load() { # ends the busy processes that this script started, by their ids
@@ -26,28 +31,48 @@ models() { # DEPTH ARGUMENTS...: to so many preemptions, if LOOM_MAX_PREEMPTIONS
     local depth=$1
     shift
     export RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$depth}
-    time cargo test --locked --release --target-dir target/loom -p manyhands-shm "$@"
+    cargo test --locked --release --target-dir target/loom -p manyhands-shm "$@"
 }
 
-echo '== loom models'
-(models 3 --test 'loom*')
-# What an exact receiver waits for (`is_settled`) makes no difference before the fourth.
-(LOOM_MAX_DURATION=100 models 4 --test loom_pipe)
+part_loom() {
+    (models 3 --test 'loom*')
+    # What an exact receiver waits for (`is_settled`) makes no difference before the fourth.
+    (LOOM_MAX_DURATION=100 models 4 --test loom_pipe)
+}
 
-echo '== 2,000 kills of workers of the Rust face'
-MANYHANDS_TEST_KILLS=2000 cargo test --locked --release -p manyhands --test storm
+part_storm() {
+    MANYHANDS_TEST_KILLS=2000 cargo test --locked --release -p manyhands --test storm
+}
 
-echo '== tests marked deep'
-tests -m deep
+part_marked() {
+    tests -m deep
+}
 
-for ((run = 1; run <= repeats; run++)); do
-    echo "== ordinary tests, run $run of $repeats"
+part_repeat() {
+    for ((run = 1; run <= repeats; run++)); do
+        echo "-- run $run of $repeats"
+        tests
+    done
+}
+
+part_load() {
+    for ((i = 0; i < 2 * $(nproc); i++)); do
+        (while :; do :; done) &
+        load+=($!)
+    done
     tests
-done
+    stop_load
+}
 
-echo '== ordinary tests under load'
-for ((i = 0; i < 2 * $(nproc); i++)); do
-    (while :; do :; done) &
-    load+=($!)
+for part in $parts; do
+    if ! declare -F "part_$part" >/dev/null; then
+        echo "deep: no part is named $part; loom storm marked repeat load" >&2
+        exit 2
+    fi
 done
-tests
+for part in $parts; do
+    echo "== $part"
+    began=$SECONDS
+    "part_$part"
+    echo "== $part: $((SECONDS - began)) s"
+done
