@@ -4,7 +4,8 @@ All workers of all pools of a process write into one channel of shared memory (`
 side), and one thread of the process hands what is in it to the handlers of `logging` and `warnings`
 here. The thread starts with the first pool that wants it, sleeps without the interpreter's lock,
 and ends with the interpreter. `flush` does the same in the thread of a caller who has waited for
-workers, so that what these said stands before what the caller does next.
+workers, so that what these said stands before what the caller does next. It also finds what a
+worker wrote that was killed before it could wake the thread.
 
 Whoever delivers holds `_Delivery.lock`: records of one worker are handled in their order.
 

@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use crate::queue_get;
 use crate::queue_put;
 use crate::queue_wait::{Patience, broken, is_shut_down, wait};
+use crate::waiting::Pieces;
 use crate::world;
 
 /// A hold on a channel: what travels when a queue does.
@@ -280,10 +281,11 @@ impl QueueBase {
         done.map_err(|TooManyDone| PyValueError::new_err("task_done() called too many times"))
     }
 
-    /// Waits until there is an item, or there will be none any more, and takes nothing.
+    /// Waits, in a thread that does nothing else, until there is an item or there will be none any more, and
+    /// takes nothing. It uses no processor time, and may miss the ring of a producer that is killed.
     fn _wait_for_item(&self, py: Python<'_>) -> PyResult<()> {
         let words = self.0.channel()?.words();
-        wait(py, Patience::Endless, |limit| words.wait_for_item(limit))?;
+        let _woken = Pieces::default().run(py, || words.wait_for_next_item());
         Ok(())
     }
 

@@ -24,6 +24,13 @@ impl Words {
         watch(&self.tail.not_empty, || self.has_news(), limit)
     }
 
+    /// The same for whoever waits all day and is told otherwise of what a killed producer left.
+    pub fn wait_for_next_item(&self) -> Wait<()> {
+        let bell = &self.tail.not_empty;
+        let ticket = bell.ticket();
+        if self.has_news() { Wait::Ready(()) } else { bell.wait_for_ring(ticket) }
+    }
+
     /// Waits until there is room for an item of so many bytes, or nobody may put any more.
     pub fn wait_for_room(&self, len: u64, limit: Option<Duration>) -> Wait<()> {
         watch(&self.head.not_full, || self.has_room(len) || self.has(SHUT | BROKEN), limit)

@@ -11,7 +11,7 @@
 //!    watching the word for a moment)            d. it woke n: there may be more, SLEEPERS <- 1;
 //! 4. set SLEEPERS, if rings == ticket              others have rung since b? futex wake of all
 //! 5. futex wait while word == ticket|SLEEPERS,
-//!    200 ms at most; on with 3
+//!    a slice at most; on with 3
 //! ```
 //!
 //! Why no ring is lost: b and 4 are changes of one word, so one comes first. If b does, 3 or 4 sees
@@ -19,7 +19,8 @@
 //! changed, or c ends it, or c ends as many other sleeps. In that last case d says again that somebody
 //! sleeps: whoever rings after d sees it, and for whoever rang between b and d the wake of all stands.
 //!
-//! A ringer that is killed between b and d leaves the sleepers to their slice: after 200 ms they see
+//! The slices are of 200 ms, 400, and so on up to 1.6 s: who has waited long in vain costs next to nothing.
+//! A ringer that is killed between b and d leaves the sleepers to their slice: after it they see
 //! the count. A waiter that is killed leaves SLEEPERS: one wake finds nobody, and the bit is gone. A
 //! waiter that was woken and is killed took a ring with it: the others see the count after their slice.
 //!
@@ -33,6 +34,7 @@ use crate::futex::{Futex, Slept};
 
 use super::wait::{Deadline, SLICE, Wait, spin_until};
 
+const LONGEST_SLICE: Duration = SLICE.saturating_mul(8);
 const SLEEPERS: u32 = 1;
 const RING: u32 = 2;
 
@@ -70,13 +72,19 @@ impl Bell {
         if limit == Some(Duration::ZERO) {
             return Wait::TimedOut;
         }
-        self.sleep(ticket, Deadline::after(limit))
+        self.sleep(ticket, Deadline::after(limit), Some(SLICE))
+    }
+
+    /// Sleeps until the bell is rung, and never looks by itself: for whoever need not hear of a ringer that
+    /// was killed before the next ring.
+    pub fn wait_for_ring(&self, ticket: Ticket) -> Wait<()> {
+        self.sleep(ticket, Deadline::after(None), None)
     }
 
     #[cold]
-    fn sleep(&self, ticket: Ticket, deadline: Deadline) -> Wait<()> {
+    fn sleep(&self, ticket: Ticket, deadline: Deadline, slice: Option<Duration>) -> Wait<()> {
         let asleep = ticket.0 | SLEEPERS;
-        let slice = if cfg!(loom) { None } else { Some(SLICE) };
+        let mut slice = if cfg!(loom) { None } else { slice };
         loop {
             let said = self.word.word.compare_exchange(
                 ticket.0,
@@ -93,6 +101,7 @@ impl Bell {
             if self.word.wait(asleep, deadline.slice(slice)) == Slept::Interrupted {
                 return Wait::Interrupted;
             }
+            slice = slice.map(|slice| (slice * 2).min(LONGEST_SLICE));
         }
     }
 
