@@ -40,6 +40,8 @@ def main():
     attributes[3] &= ~termios.ECHO
     termios.tcsetattr(0, termios.TCSANOW, attributes)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Whoever runs the tests by `nohup` has it ignored, and so would everybody here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for number in OF_THE_JOB:
         signal.signal(number, signal.SIG_IGN)
     job = run_job(command)
