@@ -94,11 +94,17 @@ def processes() -> None:
 
 
 def _fork() -> int:
-    """Fork, with nothing left in a buffer that a worker would print again."""
+    """Fork, with nothing left in a buffer that a worker would print again.
+
+    What has been imported is taken out of the garbage collector's sight first: a worker would copy
+    its pages by looking at them.
+    """
+    import gc
     import os
 
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    gc.freeze()
     return os.fork()
 
 

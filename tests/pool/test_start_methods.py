@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -236,3 +237,9 @@ def test_a_replacement_runs_the_initializer_after_the_templates_death(make_pool)
         pool.apply_async(tasks.exit_hard, (3,)).exception(LIMIT), manyhands.WorkerDied
     )
     assert pool.apply(tasks.get_state) == "ready"
+
+
+def test_a_worker_does_not_collect_what_its_template_has_imported():
+    with manyhands.Pool(1) as pool:
+        assert pool.apply(gc.get_freeze_count) > 1_000
+        assert pool.apply(gc.isenabled)
