@@ -31,6 +31,8 @@ models() { # DEPTH ARGUMENTS...: to so many preemptions, if LOOM_MAX_PREEMPTIONS
     local depth=$1
     shift
     export RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$depth}
+    # What is gained by optimising across crates is lost again by linking twenty programs.
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
     cargo test --locked --release --target-dir target/loom -p manyhands-shm "$@"
 }
 
