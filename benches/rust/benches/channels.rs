@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
-use manyhands::{Buffer, Process};
 use manyhands::channel::{Sender, channel, sync_channel};
 use manyhands::pipe::{Pipe, pipe};
 use manyhands::sync::{AtomicU64, Mutex, RwLock};
+use manyhands::{Buffer, Process};
 use manyhands_benches::{Figure, report, rounds};
 use serde_bytes::ByteBuf;
 
@@ -155,7 +155,7 @@ fn round_trips() {
         }
     };
     let process = Process::spawn(echo, there).expect("a process");
-    let mut trip = || {
+    let trip = || {
         here.send(1).expect("a receiver");
         here.recv().expect("an item");
     };
@@ -173,7 +173,7 @@ fn round_trips() {
                 sender.send(number).expect("a receiver");
             }
         });
-    let mut trip = || {
+    let trip = || {
         to.send(1).expect("a receiver");
         from.recv().expect("an item");
     };
@@ -203,8 +203,7 @@ fn round_trips() {
 /// 8 MB messages.
 fn large() {
     let what = "8 MB messages from another process";
-    let bytes =
-        |time: Duration| ((LARGE * LARGES) as f64 / time.as_secs_f64() / 1e9, "GB/s");
+    let bytes = |time: Duration| ((LARGE * LARGES) as f64 / time.as_secs_f64() / 1e9, "GB/s");
     let (sender, receiver) = sync_channel::<ByteBuf>(2).expect("memory");
     let produce = |sender: Sender<ByteBuf>| {
         for _ in 0..=LARGES {

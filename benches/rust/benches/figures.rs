@@ -15,12 +15,8 @@ fn main() {
     procspawn::init();
     let pool = Pool::builder().workers(2).build().expect("a pool");
     pool.map(|x: u64| x, 0..10_000).expect("a warm pool");
-    let groups: [(&str, fn(&Pool)); 4] = [
-        ("round_trips", round_trips),
-        ("squares", squares),
-        ("metg", metg),
-        ("buffers", buffers),
-    ];
+    let groups: [(&str, fn(&Pool)); 4] =
+        [("round_trips", round_trips), ("squares", squares), ("metg", metg), ("buffers", buffers)];
     // Names of groups after `--`: only these.
     let only: Vec<_> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     rounds("Pools", 3, || {
@@ -98,9 +94,8 @@ fn squares(pool: &Pool) {
     let chunk = |(from, to): (u64, u64)| (from..to).map(|x| x * x).collect::<Vec<_>>();
     let by_hand = median(3, || {
         const CHUNK: u64 = ITEMS / 20;
-        let started: Vec<_> = (0..20)
-            .map(|at| procs.spawn((at * CHUNK, (at + 1) * CHUNK), chunk))
-            .collect();
+        let started: Vec<_> =
+            (0..20).map(|at| procs.spawn((at * CHUNK, (at + 1) * CHUNK), chunk)).collect();
         let mut all = Vec::with_capacity(ITEMS as usize);
         started.into_iter().for_each(|part| all.extend(part.join().expect("results")));
         drop(black_box(all));

@@ -50,7 +50,8 @@ pub fn rounds(section: &str, count: usize, mut measure: impl FnMut()) {
         println!("round {round} of {count}");
         measure();
     }
-    let mut table = String::from("| what | who | median | least to most |\n| --- | --- | --- | --- |\n");
+    let mut table =
+        String::from("| what | who | median | least to most |\n| --- | --- | --- | --- |\n");
     println!("medians of {count} rounds");
     for row in ROWS.lock().expect("no thread panics").iter_mut() {
         row.values.sort_by(f64::total_cmp);

@@ -242,7 +242,7 @@ struct Picky(#[serde(deserialize_with = "pick")] u64, String);
 
 fn pick<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match <u64 as serde::Deserialize>::deserialize(deserializer)? {
-        x if x % 10 == 0 => Err(serde::de::Error::custom("it can be divided by 10")),
+        x if x.is_multiple_of(10) => Err(serde::de::Error::custom("it can be divided by 10")),
         x => Ok(x),
     }
 }
@@ -250,7 +250,7 @@ fn pick<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
 #[test]
 fn what_cannot_be_read_fails_alone() {
     let pool = pool(2);
-    let picky = |x: u64| Picky(x, "text".repeat(x as usize % 7));
+    let picky = |x: u64| Picky(x, "text".repeat((x.count_ones() % 7) as usize));
     let unread = pool.map_each(|own: Picky| own.0 + own.1.len() as u64, (0..5_000).map(picky));
     let results = pool.map_each(picky, 0..5_000);
     for (x, (unread, result)) in (0..5_000).zip(unread.into_iter().zip(results)) {
@@ -273,7 +273,7 @@ struct Fragile<const WRITTEN: bool>(u64);
 
 impl<const WRITTEN: bool> serde::Serialize for Fragile<WRITTEN> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        assert!(!WRITTEN || self.0 % 10 != 0, "it is written");
+        assert!(!WRITTEN || !self.0.is_multiple_of(10), "it is written");
         (self.0, self.0).serialize(serializer)
     }
 }
@@ -281,7 +281,7 @@ impl<const WRITTEN: bool> serde::Serialize for Fragile<WRITTEN> {
 impl<'de, const WRITTEN: bool> serde::Deserialize<'de> for Fragile<WRITTEN> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (x, _) = <(u64, u64)>::deserialize(deserializer)?;
-        assert!(WRITTEN || x % 10 != 0, "it is read");
+        assert!(WRITTEN || !x.is_multiple_of(10), "it is read");
         Ok(Self(x))
     }
 }

@@ -27,9 +27,9 @@ enum Large { //~ must be one byte, so that a kill cannot leave half of a tag: ad
 
 #[derive(Shareable)]
 #[repr(u8)]
-enum Fields { //~ after a kill its tag may not fit its fields
+enum Fields {
     Nothing,
-    Number(u32),
+    Number(u32), //~ after a kill its tag may not fit its fields
 }
 
 #[derive(Shareable)]
