@@ -80,8 +80,8 @@ bench: setup ## the figures of docs/benchmarks.md, rivals in the same run
 	$(bin)/pip install --quiet "$$rival" || echo "bench: $$rival does not install, left out"; done
 	$(bin)/python benches/run.py
 
-bench-rust: preflight ## the figures of the crate manyhands, rivals in the same run
-	CARGO_TARGET_DIR=target/benches cargo bench --locked --manifest-path benches/rust/Cargo.toml
+bench-rust: preflight ## the figures of docs/benchmarks-rust.md, rivals in the same run
+	CARGO_TARGET_DIR=target/benches MANYHANDS_BENCH_MARKDOWN="$(CURDIR)/docs/benchmarks-rust.md" cargo bench --locked --manifest-path benches/rust/Cargo.toml
 
 deep: setup $(stamps)/test $(stamps)/frames ## loom models, kill storms, repetition, load: hours; PARTS="loom load" runs some
 	PYTHON="$(bin)/python" tools/deep.sh

@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
-use manyhands::Process;
 use manyhands::channel::{Sender, channel, sync_channel};
 use manyhands::pipe::{Pipe, pipe};
 use manyhands::sync::{AtomicU64, Mutex, RwLock};
-use manyhands_benches::report;
+use manyhands::{Buffer, Process};
+use manyhands_benches::{Figure, report, rounds};
 use serde_bytes::ByteBuf;
 
 const ITEMS: u64 = 1_000_000;
@@ -18,11 +18,13 @@ const LARGES: usize = 100;
 
 fn main() {
     manyhands::init();
-    locks();
-    one_thread();
-    streams();
-    round_trips();
-    large();
+    rounds("Locks, channels and pipes", 3, || {
+        locks();
+        one_thread();
+        streams();
+        round_trips();
+        large();
+    });
 }
 
 /// What a process of ours makes of ipc-channel's ends, and sends here.
@@ -36,12 +38,12 @@ where
     (server.accept().expect("an end").1, process)
 }
 
-fn rate(count: u64, time: Duration) -> String {
-    format!("{:.2} M items/s", count as f64 / time.as_secs_f64() / 1e6)
+fn rate(count: u64, time: Duration) -> Figure {
+    (count as f64 / time.as_secs_f64() / 1e6, "M items/s")
 }
 
-fn each(count: u32, time: Duration) -> String {
-    format!("{:.1} ns each", time.as_secs_f64() / f64::from(count) * 1e9)
+fn each(count: u32, time: Duration) -> Figure {
+    (time.as_secs_f64() / f64::from(count) * 1e9, "ns each")
 }
 
 fn timed(work: impl FnOnce()) -> Duration {
@@ -56,23 +58,23 @@ fn locks() {
     let what = "lock and unlock, alone";
     let lock = Mutex::new(0_u64).expect("memory");
     let time = timed(|| (0..TURNS).for_each(|_| *lock.lock().expect("whole") += 1));
-    report(what, "manyhands Mutex", &each(TURNS, time));
+    report(what, "manyhands Mutex", each(TURNS, time));
     let lock = std::sync::Mutex::new(0_u64);
     let time = timed(|| (0..TURNS).for_each(|_| *black_box(&lock).lock().expect("whole") += 1));
-    report(what, "std Mutex", &each(TURNS, time));
+    report(what, "std Mutex", each(TURNS, time));
     let lock = RwLock::new(0_u64).expect("memory");
     let time = timed(|| (0..TURNS).for_each(|_| _ = black_box(*lock.read().expect("whole"))));
-    report(what, "manyhands RwLock, read", &each(TURNS, time));
+    report(what, "manyhands RwLock, read", each(TURNS, time));
     let time = timed(|| (0..TURNS).for_each(|_| *lock.write().expect("whole") += 1));
-    report(what, "manyhands RwLock, write", &each(TURNS, time));
+    report(what, "manyhands RwLock, write", each(TURNS, time));
     let lock = std::sync::RwLock::new(0_u64);
     let time =
         timed(|| (0..TURNS).for_each(|_| _ = black_box(*black_box(&lock).read().expect("whole"))));
-    report(what, "std RwLock, read", &each(TURNS, time));
+    report(what, "std RwLock, read", each(TURNS, time));
     let number = AtomicU64::new(0).expect("memory");
     let order = std::sync::atomic::Ordering::Relaxed;
     let time = timed(|| (0..TURNS).for_each(|_| _ = black_box(number.fetch_add(1, order))));
-    report("add to a number", "manyhands AtomicU64", &each(TURNS, time));
+    report("add to a number", "manyhands AtomicU64", each(TURNS, time));
 }
 
 /// Send and receive in one thread.
@@ -86,7 +88,7 @@ fn one_thread() {
             black_box(receiver.recv().expect("an item"));
         }
     });
-    report(what, "manyhands", &each(TURNS, time));
+    report(what, "manyhands", each(TURNS, time));
     let (sender, receiver) = crossbeam_channel::unbounded::<u64>();
     let time = timed(|| {
         for number in 0..u64::from(TURNS) {
@@ -94,7 +96,7 @@ fn one_thread() {
             black_box(receiver.recv().expect("an item"));
         }
     });
-    report(what, "crossbeam", &each(TURNS, time));
+    report(what, "crossbeam", each(TURNS, time));
     let (sender, receiver) = ipc::channel::<u64>().expect("a channel");
     let time = timed(|| {
         for number in 0..u64::from(TURNS / 20) {
@@ -102,7 +104,7 @@ fn one_thread() {
             black_box(receiver.recv().expect("an item"));
         }
     });
-    report(what, "ipc-channel", &each(TURNS / 20, time));
+    report(what, "ipc-channel", each(TURNS / 20, time));
 }
 
 /// One process sends, this one receives.
@@ -120,7 +122,7 @@ fn streams() {
         let process = Process::spawn(produce, sender).expect("a process");
         receiver.recv().expect("an item");
         let time = timed(|| assert_eq!(receiver.iter().count() as u64, ITEMS));
-        report(what, name, &rate(ITEMS, time));
+        report(what, name, rate(ITEMS, time));
         process.join().expect("its end");
     }
     let (receiver, process) = from_child(|parent: IpcSender<IpcReceiver<u64>>| {
@@ -131,7 +133,7 @@ fn streams() {
     receiver.recv().expect("an item");
     let time =
         timed(|| (0..ITEMS / 10).for_each(|_| _ = black_box(receiver.recv().expect("an item"))));
-    report(what, "ipc-channel", &rate(ITEMS / 10, time));
+    report(what, "ipc-channel", rate(ITEMS / 10, time));
     process.join().expect("its end");
     let (sender, receiver) = crossbeam_channel::unbounded::<u64>();
     let thread = std::thread::spawn(move || {
@@ -139,7 +141,7 @@ fn streams() {
     });
     receiver.recv().expect("an item");
     let time = timed(|| assert_eq!(receiver.iter().count() as u64, ITEMS));
-    report(what, "crossbeam (threads)", &rate(ITEMS, time));
+    report(what, "crossbeam (threads)", rate(ITEMS, time));
     thread.join().expect("its end");
 }
 
@@ -153,13 +155,13 @@ fn round_trips() {
         }
     };
     let process = Process::spawn(echo, there).expect("a process");
-    let mut trip = || {
+    let trip = || {
         here.send(1).expect("a receiver");
         here.recv().expect("an item");
     };
     trip();
     let time = timed(|| (0..TRIPS).for_each(|_| trip()));
-    report(what, "manyhands pipe", &each(TRIPS, time));
+    report(what, "manyhands pipe", each(TRIPS, time));
     drop(here);
     process.join().expect("its end");
     let ((to, from), process) =
@@ -171,13 +173,13 @@ fn round_trips() {
                 sender.send(number).expect("a receiver");
             }
         });
-    let mut trip = || {
+    let trip = || {
         to.send(1).expect("a receiver");
         from.recv().expect("an item");
     };
     trip();
     let time = timed(|| (0..TRIPS / 10).for_each(|_| trip()));
-    report(what, "ipc-channel, two", &each(TRIPS / 10, time));
+    report(what, "ipc-channel, two", each(TRIPS / 10, time));
     drop(to);
     process.join().expect("its end");
     let (to, for_them) = crossbeam_channel::unbounded::<u64>();
@@ -193,7 +195,7 @@ fn round_trips() {
             from.recv().expect("an item");
         }
     });
-    report(what, "crossbeam, two (threads)", &each(TRIPS, time));
+    report(what, "crossbeam, two (threads)", each(TRIPS, time));
     drop(to);
     thread.join().expect("its end");
 }
@@ -201,8 +203,7 @@ fn round_trips() {
 /// 8 MB messages.
 fn large() {
     let what = "8 MB messages from another process";
-    let bytes =
-        |time: Duration| format!("{:.2} GB/s", (LARGE * LARGES) as f64 / time.as_secs_f64() / 1e9);
+    let bytes = |time: Duration| ((LARGE * LARGES) as f64 / time.as_secs_f64() / 1e9, "GB/s");
     let (sender, receiver) = sync_channel::<ByteBuf>(2).expect("memory");
     let produce = |sender: Sender<ByteBuf>| {
         for _ in 0..=LARGES {
@@ -212,7 +213,18 @@ fn large() {
     let process = Process::spawn(produce, sender).expect("a process");
     receiver.recv().expect("an item");
     let time = timed(|| assert_eq!(receiver.iter().count(), LARGES));
-    report(what, "manyhands sync_channel(2)", &bytes(time));
+    report(what, "manyhands sync_channel(2)", bytes(time));
+    process.join().expect("its end");
+    let (sender, receiver) = sync_channel::<Buffer<u8>>(2).expect("memory");
+    let produce = |sender: Sender<Buffer<u8>>| {
+        for _ in 0..=LARGES {
+            sender.send(Buffer::filled(LARGE, 7)).expect("a receiver");
+        }
+    };
+    let process = Process::spawn(produce, sender).expect("a process");
+    receiver.recv().expect("an item");
+    let time = timed(|| assert_eq!(receiver.iter().count(), LARGES));
+    report(what, "manyhands sync_channel(2) of Buffer", bytes(time));
     process.join().expect("its end");
     let (receiver, process) = from_child(|parent: IpcSender<IpcReceiver<ByteBuf>>| {
         let (sender, receiver) = ipc::channel::<ByteBuf>().expect("a channel");
@@ -224,9 +236,9 @@ fn large() {
     receiver.recv().expect("an item");
     let time =
         timed(|| (0..LARGES / 4).for_each(|_| drop(black_box(receiver.recv().expect("an item")))));
-    report(what, "ipc-channel", &bytes(time * 4));
+    report(what, "ipc-channel", bytes(time * 4));
     process.join().expect("its end");
     let source = vec![7_u8; LARGE];
     let time = timed(|| (0..LARGES).for_each(|_| drop(black_box(source.clone()))));
-    report(what, "memcpy into fresh memory", &bytes(time));
+    report(what, "memcpy into fresh memory", bytes(time));
 }

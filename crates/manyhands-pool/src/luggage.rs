@@ -19,6 +19,7 @@
 
 use std::sync::Arc;
 
+use manyhands_shm::typed::{Cargo, Words};
 use manyhands_shm::world::{Block, Handle, World};
 
 use crate::wire;
@@ -28,7 +29,7 @@ pub type Luggage = Vec<Block>;
 
 /// The kind of blocks that hold bytes of one item: they count as such where bytes are counted. Other luggage
 /// (locks, queues, what was shared once) does not.
-pub const CARGO: u32 = 40;
+pub const CARGO: u32 = <Cargo as Words>::KIND;
 
 /// How many bytes of an item lie in its luggage.
 #[must_use]

@@ -22,9 +22,10 @@ use manyhands_shm::slate::{self, Slate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{self, Trouble};
 use crate::raised::Raised;
 use crate::travel::Collecting;
+use crate::trouble::Trouble;
+use crate::{codec, plain};
 
 /// First byte of a reply: all of its items have values.
 pub(crate) const VALUES: u8 = 1;
@@ -134,24 +135,26 @@ impl<'a> Batch<'a> {
             return self.finish_loose(value);
         };
         match codec::write_item(value, room) {
-            Ok(len) if self.collecting.is_empty() => {
+            Ok(len) if plain::is_fixed::<R>() || self.collecting.is_empty() => {
                 self.chalked += len;
                 self.finished += 1;
                 let bytes = u32::try_from(self.chalked).unwrap_or(u32::MAX);
                 slate.words().finish(self.finished, bytes);
             }
-            _ => self.finish_loose(value),
+            Ok(len) => {
+                self.loose.extend_from_slice(&room[..len]);
+                self.finished += 1;
+                self.ended = true;
+            }
+            Err(_) => self.finish_loose(value),
         }
     }
 
     /// A value that is not chalked up: nothing more is run before it is published.
     #[cold]
     fn finish_loose<R: Serialize + 'static>(&mut self, value: &R) {
-        if self.slate.is_some() {
-            // It may have been written once, in vain: what it names must be met once.
-            let again = std::mem::replace(&mut self.collecting, Collecting::begin());
-            drop(again);
-        }
+        // It may have been written once, in vain: what it names must be met once.
+        self.collecting.clear();
         match codec::append_item(value, &mut self.loose) {
             Ok(()) => {
                 self.finished += 1;
@@ -164,6 +167,9 @@ impl<'a> Batch<'a> {
     /// The item that was begun last has failed.
     #[cold]
     pub(crate) fn fail(&mut self, raised: Raised) {
+        // A part of its value may have been written. No other value is loose, or named anything: that ends a batch.
+        self.loose.clear();
+        self.collecting.clear();
         self.failure = Some(raised);
         self.ended = true;
     }

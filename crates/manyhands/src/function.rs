@@ -51,16 +51,17 @@ fn run<T: DeserializeOwned + 'static, R: Serialize + 'static>(
     batch: &mut Batch<'_>,
     function: impl Fn(T) -> R,
 ) {
-    while batch.begin() {
-        let argument = match batch.argument() {
-            Ok(argument) => argument,
-            Err(error) => return batch.fail(Raised::Unreadable(error.to_string())),
-        };
-        // A panic leaves nothing of ours half done: the value is not there, and the batch ends.
-        match catch_unwind(AssertUnwindSafe(|| function(argument))) {
-            Ok(value) => batch.finish(&value),
-            Err(payload) => batch.fail(Raised::Panicked(panics::caught(&*payload))),
+    let items = AssertUnwindSafe(|| {
+        while batch.begin() {
+            match batch.argument() {
+                Ok(argument) => batch.finish(&function(argument)),
+                Err(error) => return batch.fail(Raised::Unreadable(error.to_string())),
+            }
         }
+    });
+    // What a panic leaves half done of the batch is the item's that was begun last, and `fail` clears it away.
+    if let Err(payload) = catch_unwind(items) {
+        batch.fail(Raised::Panicked(panics::caught(&*payload)));
     }
 }
 
@@ -85,7 +86,7 @@ where
 {
     const { assert_no_captures::<F>() };
     |mut value| {
-        let value = codec::take::<V>(&mut value)
+        let value = codec::take_item::<V>(&mut value)
             .map_err(|error| Raised::Unreadable(format!("the value given by `with`: {error}")))?;
         Ok(Box::new(With::<F, V, T, R> { value, function: PhantomData }))
     }

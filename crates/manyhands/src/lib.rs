@@ -33,6 +33,7 @@
 //! | run one task | [`Pool::submit`], which gives a [`Handle`] |
 //! | give tasks what they need besides their items | [`Pool::with`] |
 //! | have something made once in each worker | [`PoolBuilder::initializer`], [`worker_state`] |
+//! | send megabytes without copies | [`Buffer`] |
 //! | run one function in a process of its own | [`Process::spawn`] |
 //! | test code that uses processes | [`test_support!`] |
 //! | show progress | [`Imap::bar`](Imap#method.bar), with the feature `indicatif` |
@@ -63,6 +64,7 @@ pub mod pipe;
 pub mod sync;
 
 mod batch;
+mod buffer;
 mod code;
 mod codec;
 mod error;
@@ -79,9 +81,11 @@ mod start;
 mod state;
 mod task;
 mod travel;
+mod trouble;
 mod worker;
 mod world;
 
+pub use buffer::Buffer;
 pub use error::{BuildError, Item, PoolFault, ProcessError, SpawnError, TaskError};
 pub use init::init;
 pub use memory::NoMemory;
@@ -89,6 +93,14 @@ pub use panics::Panic;
 pub use pool::{Handle, Imap, JoinTimeoutError, Pool, PoolBuilder, With};
 pub use process::Process;
 pub use state::{WorkerState, worker_state};
+
+#[cfg(test)]
+test_support!();
+
+/// The Rust programs of the project's page, which are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 #[doc(hidden)]
 pub use manyhands_os::before_main as __before_main;

@@ -108,7 +108,8 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         codec::append(&handover.order(), &mut encoded).map_err(io::Error::other)?;
         let mut request = Vec::with_capacity(encoded.len() + 4);
         begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
-        request.extend_from_slice(&encoded);
+        codec::append_framed(&encoded, &mut request)
+            .map_err(|error| SpawnError::Unwritable(error.to_string()))?;
         let output = create_log("manyhands-result")?;
         let name = std::any::type_name::<F>().to_owned();
         let role = Role::Process { place, name, argument: request };

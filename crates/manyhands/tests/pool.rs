@@ -236,6 +236,75 @@ fn what_serde_refuses_is_the_error_of_one_item() {
     assert_eq!(error.item().index(), Some(0));
 }
 
+/// What its reader refuses if its number can be divided by 10: before the text, of which nothing is read then.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Picky(#[serde(deserialize_with = "pick")] u64, String);
+
+fn pick<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match <u64 as serde::Deserialize>::deserialize(deserializer)? {
+        x if x.is_multiple_of(10) => Err(serde::de::Error::custom("it can be divided by 10")),
+        x => Ok(x),
+    }
+}
+
+#[test]
+fn what_cannot_be_read_fails_alone() {
+    let pool = pool(2);
+    let picky = |x: u64| Picky(x, "text".repeat((x.count_ones() % 7) as usize));
+    let unread = pool.map_each(|own: Picky| own.0 + own.1.len() as u64, (0..5_000).map(picky));
+    let results = pool.map_each(picky, 0..5_000);
+    for (x, (unread, result)) in (0..5_000).zip(unread.into_iter().zip(results)) {
+        if x % 10 == 0 {
+            for error in [unread.unwrap_err(), result.unwrap_err()] {
+                assert!(matches!(error, TaskError::Carriage { .. }), "{error}");
+                assert!(error.to_string().contains("cannot be read"), "{error}");
+                assert_eq!(error.item().index(), Some(x), "{error}");
+            }
+        } else {
+            assert_eq!(result.unwrap(), picky(x));
+            assert_eq!(unread.unwrap(), x + picky(x).1.len() as u64);
+        }
+    }
+}
+
+/// What panics while it is written or read, if its number can be divided by 10.
+#[derive(Debug, Clone, Copy)]
+struct Fragile<const WRITTEN: bool>(u64);
+
+impl<const WRITTEN: bool> serde::Serialize for Fragile<WRITTEN> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(!WRITTEN || !self.0.is_multiple_of(10), "it is written");
+        (self.0, self.0).serialize(serializer)
+    }
+}
+
+impl<'de, const WRITTEN: bool> serde::Deserialize<'de> for Fragile<WRITTEN> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (x, _) = <(u64, u64)>::deserialize(deserializer)?;
+        assert!(WRITTEN || !x.is_multiple_of(10), "it is read");
+        Ok(Self(x))
+    }
+}
+
+#[test]
+fn a_panic_of_what_serde_calls_is_the_error_of_its_item() {
+    let pool = pool(2);
+    let results = pool.map_each(Fragile::<true>, 0..2_000);
+    let arguments = pool.map_each(|own: Fragile<false>| own.0, (0..2_000).map(Fragile));
+    for (x, (result, argument)) in (0..2_000).zip(results.into_iter().zip(arguments)) {
+        if x % 10 == 0 {
+            for (error, words) in
+                [(result.unwrap_err(), "it is written"), (argument.unwrap_err(), "it is read")]
+            {
+                assert!(error.is_panic() && error.to_string().contains(words), "{error}");
+                assert_eq!(error.item().index(), Some(x), "{error}");
+            }
+        } else {
+            assert_eq!((result.unwrap().0, argument.unwrap()), (x, x));
+        }
+    }
+}
+
 #[test]
 fn many_threads_share_a_pool() {
     let pool = pool(2);

@@ -1,6 +1,7 @@
 //! A slate in a block of the world: its words, and behind them the bytes of results.
 #![expect(unsafe_code, reason = "results are plain bytes of shared memory")]
 
+use core::ptr::NonNull;
 use std::sync::Arc;
 
 use super::words::{Batch, Progress, Words};
@@ -14,7 +15,18 @@ const HEAD: usize = 128;
 
 /// The slate of one worker.
 #[derive(Debug, Clone)]
-pub struct Slate(Block);
+pub struct Slate {
+    block: Block,
+    /// Where the block is: it is asked for at every item.
+    words: NonNull<Words>,
+    room: NonNull<u8>,
+}
+
+// SAFETY: the addresses are of a block that is held as long as this lives, the same for every thread; words are
+// atomics, and who may use the room is said at `room`.
+unsafe impl Send for Slate {}
+// SAFETY: as above.
+unsafe impl Sync for Slate {}
 
 /// What a dead worker has left of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,53 +43,66 @@ impl Slate {
     /// # Errors
     /// [`NoMemory`].
     pub fn create(world: &Arc<World>, room: usize) -> Result<Self, NoMemory> {
-        Ok(Self(world.alloc(HEAD.saturating_add(room), Fill::Zero)?))
+        let block = world.alloc(HEAD.saturating_add(room), Fill::Zero)?;
+        Ok(Self::at(block))
+    }
+
+    fn at(block: Block) -> Self {
+        let words = NonNull::from(block.get::<Words>());
+        let room = NonNull::new(block.as_ptr().wrapping_add(HEAD));
+        Self { words, room: room.expect("a block is nowhere near address 0"), block }
     }
 
     /// The slate that a block is; `None` if it is too small to be one.
     #[must_use]
     pub fn of(block: Block) -> Option<Self> {
-        (block.len() > HEAD).then(|| Self(block))
+        (block.len() > HEAD).then(|| Self::at(block))
     }
 
     /// The block that it is.
     #[must_use]
     pub fn block(&self) -> &Block {
-        &self.0
+        &self.block
     }
 
     /// Its words.
     #[inline]
     #[must_use]
     pub fn words(&self) -> &Words {
-        self.0.get()
+        // SAFETY: the words lie in the block, whose length and alignment `Block::get` has checked; it is mapped as
+        // long as `self` holds it, and they are only used by their atomics.
+        unsafe { self.words.as_ref() }
     }
 
     /// Worker: the place for results. It is the worker's alone: others read it after the worker's death.
     #[inline]
     #[must_use]
     pub fn room(&mut self) -> &mut [u8] {
-        let (start, len) = (self.0.as_ptr().wrapping_add(HEAD), self.0.len() - HEAD);
+        let len = self.block.len() - HEAD;
         // SAFETY: the block is mapped, and longer than HEAD, as long as `self` holds it; bytes have no
         // alignment and any of them are valid. Only the worker that the slate belongs to calls this, on its
         // only copy, which is borrowed exclusively; whoever else reads here does so after that worker's death.
-        unsafe { std::slice::from_raw_parts_mut(start, len) }
+        unsafe { std::slice::from_raw_parts_mut(self.room.as_ptr(), len) }
+    }
+
+    /// The batch that the dead worker was at last, and what it has left of it; none if it never began one, or
+    /// had not opened it. The caller knows that it is dead.
+    #[must_use]
+    pub fn last(&self) -> Option<(Batch, Remains)> {
+        let batch = self.words().batch()?;
+        Some((batch, self.remains(batch)?))
     }
 
     /// What the dead worker has left of this batch, if it was at it. The caller knows that it is dead.
     #[must_use]
     pub fn remains(&self, batch: Batch) -> Option<Remains> {
         let progress = self.words().progress(batch)?;
-        let len = (progress.bytes as usize).min(self.0.len() - HEAD);
+        let len = (progress.bytes as usize).min(self.block.len() - HEAD);
         let mut results = vec![0; len];
         // SAFETY: `len` bytes from HEAD on lie in the block, which is mapped as long as `self` holds it; the
         // vector is as long and new. Its writer is dead, as the caller knows, so nobody writes meanwhile.
         unsafe {
-            std::ptr::copy_nonoverlapping(
-                self.0.as_ptr().wrapping_add(HEAD),
-                results.as_mut_ptr(),
-                len,
-            );
+            std::ptr::copy_nonoverlapping(self.room.as_ptr(), results.as_mut_ptr(), len);
         }
         Some(Remains { progress, results })
     }
@@ -91,6 +116,7 @@ mod tests {
     fn results_are_found_after_the_end() {
         let world = World::create(16 << 20).unwrap();
         let slate = Slate::create(&world, 1000).unwrap();
+        assert_eq!(slate.last(), None);
         let mut worker = Slate::of(world.adopt(slate.block().handle()).unwrap()).unwrap();
         let batch = Batch { call: 1, group: 2 };
         worker.words().open(batch, 3);
@@ -102,6 +128,7 @@ mod tests {
         assert_eq!(remains.results, b"abc");
         assert_eq!(remains.progress, Progress { begun: 2, limit: 3, finished: 1, bytes: 3 });
         assert_eq!(slate.remains(Batch { call: 1, group: 3 }), None);
+        assert_eq!(slate.last(), Some((batch, remains)));
         assert_eq!(worker.room().len(), 1000);
     }
 

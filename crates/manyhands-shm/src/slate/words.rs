@@ -150,6 +150,17 @@ impl Words {
         }
     }
 
+    /// Parent: the batch that the worker is at, if there is one.
+    #[must_use]
+    pub fn batch(&self) -> Option<Batch> {
+        let before = self.claim.load(Ordering::Acquire);
+        let found = Batch {
+            call: self.call.load(Ordering::Relaxed),
+            group: self.group.load(Ordering::Relaxed),
+        };
+        self.reading(found).filter(|after| turn(*after) == turn(before)).map(|_| found)
+    }
+
     /// Parent: how far this batch has come, if it is the one that the slate is about.
     #[must_use]
     pub fn progress(&self, batch: Batch) -> Option<Progress> {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Shareable`] (`shareable.rs`) | which types may live in shared memory |
 //! | [`Placed`] (`placed.rs`) | a block that holds a value of such a type, and says so |
+//! | [`Array`] (`array.rs`) | plain values: written as long as nobody else knows the block, read from then on |
 //! | [`Mutex`] (`mutex.rs`), [`RwLock`] (`rwlock.rs`) | a value behind a lock, with guards; poison |
 //! | [`wait`] (`condvar.rs`) | waiting for a condition with such a guard |
 //!
@@ -12,12 +13,14 @@
 //!
 //! It makes no errors for users of what it says, and knows nothing of how blocks travel.
 
+mod array;
 mod condvar;
 mod mutex;
 mod placed;
 mod rwlock;
 mod shareable;
 
+pub use array::{Array, Cargo};
 pub use condvar::{Woken, wait};
 pub use mutex::{Mutex, MutexGuard, MutexWords};
 pub use placed::{Held, Nothing, Placed, Shape, Words, register};

@@ -169,13 +169,60 @@ impl<W: Words, T: Shareable> Placed<W, [T]> {
     }
 }
 
+impl<W: Words, T: Shareable + Copy> Placed<W, [T]> {
+    /// Puts a copy of some values into shared memory. The words are all zero.
+    ///
+    /// # Errors
+    /// Without memory.
+    pub fn copy_slice(world: &Arc<World>, values: &[T]) -> Result<Self, NoMemory> {
+        let own = Self::copy_unnamed(world, values)?;
+        own.block.set_kind(W::KIND);
+        Ok(own)
+    }
+
+    /// The same; its block does not say yet what it is, so that nothing makes one of these of it.
+    pub(super) fn copy_unnamed(world: &Arc<World>, values: &[T]) -> Result<Self, NoMemory> {
+        let block = Self::room(world, values.len())?;
+        let first = first_of::<W, [T]>(&block);
+        // SAFETY: the block was made with room for so many values behind its header, aligned for them; it
+        // is new, so it overlaps nothing, and nobody else knows it yet. `T` is `Copy`.
+        unsafe { first.copy_from_nonoverlapping(NonNull::from(values).cast(), values.len()) };
+        Ok(Self::of_filled(block, values.len() as u64, values.len()))
+    }
+}
+
 impl<W: Words, T: Shape + ?Sized> Placed<W, T> {
     fn make(
         world: &Arc<World>,
         said: u64,
         count: usize,
+        value: impl FnMut(usize) -> T::One,
+    ) -> Result<Self, NoMemory> {
+        let own = Self::make_unnamed(world, said, count, value)?;
+        own.block.set_kind(W::KIND);
+        Ok(own)
+    }
+
+    /// As `make`; its block does not say yet what it is.
+    pub(super) fn make_unnamed(
+        world: &Arc<World>,
+        said: u64,
+        count: usize,
         mut value: impl FnMut(usize) -> T::One,
     ) -> Result<Self, NoMemory> {
+        let block = Self::room(world, count)?;
+        let first = first_of::<W, T>(&block);
+        for index in 0..count {
+            // SAFETY: the block has room for so many values behind the header, as computed in `room`.
+            let place = unsafe { first.add(index) };
+            // SAFETY: aligned, inside of the block, and nobody else knows it yet.
+            unsafe { place.write(value(index)) };
+        }
+        Ok(Self::of_filled(block, said, count))
+    }
+
+    /// A new block with a header of zeros and room for so many values, which are not there yet.
+    fn room(world: &Arc<World>, count: usize) -> Result<Block, NoMemory> {
         const {
             assert!(!core::mem::needs_drop::<T::One>(), "what is shared has nothing to drop");
             assert!(align_of::<T::One>() <= ALIGN, "blocks begin at multiples of 64");
@@ -188,18 +235,15 @@ impl<W: Words, T: Shape + ?Sized> Placed<W, T> {
         let block = world.alloc(len.ok_or(too_large)?, Fill::Dirty)?;
         // SAFETY: the block is longer than the header, and nobody else knows it yet.
         unsafe { block.as_ptr().write_bytes(0, offset::<W, T>()) };
-        let first = first_of::<W, T>(&block);
-        for index in 0..count {
-            // SAFETY: the block has room for so many values behind the header, as computed above.
-            let place = unsafe { first.add(index) };
-            // SAFETY: aligned, inside of the block, and nobody else knows it yet.
-            unsafe { place.write(value(index)) };
-        }
+        Ok(block)
+    }
+
+    /// The object in a block of `room` in which all values were written.
+    fn of_filled(block: Block, said: u64, count: usize) -> Self {
         let label = &block.get::<Header<W>>().label;
         label.count.store(said, Ordering::Relaxed);
         label.fingerprint.store(fingerprint::<T::One>(), Ordering::Release);
-        block.set_kind(W::KIND);
-        Ok(Self { value: T::at(first, count), block, words: PhantomData })
+        Self { value: T::at(first_of::<W, T>(&block), count), block, words: PhantomData }
     }
 
     /// The object in a block; none if the block is of something else.

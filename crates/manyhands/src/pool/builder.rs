@@ -12,8 +12,9 @@ use manyhands_shm::slate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::launcher::{Launcher, Slates};
+use super::launcher::Launcher;
 use super::shared::{Function, Shared, blob};
+use super::slates::Slates;
 use super::{MOST_WORKERS, Pool};
 use crate::batch::begin_request;
 use crate::error::BuildError;
@@ -135,7 +136,7 @@ impl PoolBuilder {
         S: 'static,
     {
         let maker = make::initializer_with(function);
-        let packed = codec::pack(value).map_err(|error| error.to_string());
+        let packed = codec::pack_item(value).map_err(|error| error.to_string());
         let function = Function { maker, name: type_name::<F>(), value: Some(packed) };
         self.initializer = Some(function);
         self
@@ -219,9 +220,11 @@ impl PoolBuilder {
         }
         let workers = self.count()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let world = Some(world::home()?);
+        let world = world::home()?;
+        let budget = world.budget();
         let memory = MemoryLimits::default();
-        let config = Config { workers, max_tasks: self.max_tasks, memory, cores, world };
+        let config =
+            Config { workers, max_tasks: self.max_tasks, memory, cores, world: Some(world) };
         let engine = Engine::new(config, Launching::Host, Start::default())?;
         if let Some(initializer) = self.initializer {
             set_initializer(&engine, initializer)?;
@@ -233,6 +236,7 @@ impl PoolBuilder {
             engine,
             slates,
             workers,
+            budget,
             buffer: self.buffer,
             one_by_one: self.max_tasks.is_some(),
             functions: Mutex::new(HashMap::new()),

@@ -16,32 +16,21 @@ use crate::codec;
 use crate::error::{Item, TaskError};
 use crate::travel::Collecting;
 
-/// Runs a call to its end, and hands each result to `sink` in the order of items until it says that it is enough.
-fn run<T, R, I>(
+/// Runs a call to its end, and hands results to `sink` in the order of items until that fails.
+fn run<T, I>(
     shared: &Arc<Shared>,
     function: &Function,
     items: I,
-    mut sink: impl FnMut(Result<R, TaskError>) -> bool,
-) where
+    mut sink: impl FnMut(Cursor) -> Result<(), TaskError>,
+) -> Result<(), TaskError>
+where
     T: Serialize + DeserializeOwned + 'static,
-    R: DeserializeOwned + 'static,
     I: Iterator<Item = T>,
 {
-    let mut flow = match Flow::open(shared, function, items, true) {
-        Ok(flow) => flow,
-        Err(error) => {
-            sink(Err(error));
-            return;
-        }
-    };
+    let mut flow = Flow::open(shared, function, items, true)?;
     loop {
         while let Some(chunk) = flow.chunks.take() {
-            let mut cursor = Cursor::new(chunk, function.name);
-            while let Some(result) = cursor.next() {
-                if !sink(result) {
-                    return;
-                }
-            }
+            sink(Cursor::new(chunk, function.name))?;
         }
         let (window, ahead) = (flow.window(), flow.items_out());
         if ahead <= window / 2 {
@@ -51,7 +40,7 @@ fn run<T, R, I>(
             continue;
         }
         if flow.is_done() && flow.chunks.is_empty() {
-            return;
+            return Ok(());
         }
         if !flow.is_idle() {
             let need = flow.half_way();
@@ -72,18 +61,8 @@ where
     I: Iterator<Item = T>,
 {
     let mut results = Vec::with_capacity(items.size_hint().0);
-    let mut failure = None;
-    run(shared, function, items, |result| match result {
-        Ok(value) => {
-            results.push(value);
-            true
-        }
-        Err(error) => {
-            failure = Some(error);
-            false
-        }
-    });
-    failure.map_or(Ok(results), Err)
+    run(shared, function, items, |cursor| cursor.append_to(&mut results))?;
+    Ok(results)
 }
 
 /// The result of each item.
@@ -98,10 +77,11 @@ where
     I: Iterator<Item = T>,
 {
     let mut results = Vec::with_capacity(items.size_hint().0);
-    run(shared, function, items, |result| {
-        results.push(result);
-        true
+    let run = run(shared, function, items, |mut cursor| {
+        results.extend(std::iter::from_fn(|| cursor.next()));
+        Ok(())
     });
+    results.extend(run.err().map(Err));
     results
 }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::codec;
 use crate::error::{Item, TaskError};
+use crate::plain;
 
 /// Results of consecutive items, in bytes until they are asked for.
 #[derive(Debug)]
@@ -30,6 +31,19 @@ impl Chunk {
     pub(super) fn failed(index: u64, error: TaskError) -> Self {
         Self { start: index, count: 1, what: What::Error(Box::new(error)) }
     }
+
+    /// The bytes of its values from some place on.
+    #[inline]
+    fn bytes(&self, at: usize) -> Result<&[u8], &TaskError> {
+        match &self.what {
+            What::Values { run, from, to } => match &run.body {
+                Body::Replies(bytes) => Ok(&bytes[from + at..*to]),
+                Body::Failed(_) => Ok(&[]),
+            },
+            What::Own(bytes) => Ok(&bytes[at..]),
+            What::Error(error) => Err(error),
+        }
+    }
 }
 
 /// Takes a chunk apart, item by item.
@@ -38,12 +52,11 @@ pub(super) struct Cursor {
     chunk: Chunk,
     at: usize,
     function: &'static str,
-    broken: Option<String>,
 }
 
 impl Cursor {
     pub(super) fn new(chunk: Chunk, function: &'static str) -> Self {
-        Self { chunk, at: 0, function, broken: None }
+        Self { chunk, at: 0, function }
     }
 
     /// The next item's result; none at the end.
@@ -55,28 +68,34 @@ impl Cursor {
         self.chunk.count -= 1;
         let index = self.chunk.start;
         self.chunk.start += 1;
-        let mut rest = match &self.chunk.what {
-            What::Values { run, from, to } => match &run.body {
-                Body::Replies(bytes) => &bytes[from + self.at..*to],
-                Body::Failed(_) => &[],
-            },
-            What::Own(bytes) => &bytes[self.at..],
-            What::Error(error) => return Some(Err(error.as_ref().clone())),
+        let mut rest = match self.chunk.bytes(self.at) {
+            Ok(rest) => rest,
+            Err(error) => return Some(Err(error.clone())),
         };
         let before = rest.len();
-        if self.broken.is_none() {
-            match codec::take_item::<R>(&mut rest) {
-                Ok(value) => {
-                    self.at += before - rest.len();
-                    return Some(Ok(value));
-                }
-                // Where the next value begins is not known.
-                Err(error) => self.broken = Some(error.to_string()),
-            }
+        let value = codec::take_item::<R>(&mut rest);
+        self.at += before - rest.len();
+        Some(value.map_err(|error| {
+            let item = Item::new(self.function, Some(index));
+            TaskError::Carriage { item, reason: format!("its result cannot be read: {error}") }
+        }))
+    }
+    /// Appends the values of all items; the first one's error that has one.
+    pub(super) fn append_to<R: DeserializeOwned + 'static>(
+        mut self,
+        values: &mut Vec<R>,
+    ) -> Result<(), TaskError> {
+        if let Ok(bytes) = self.chunk.bytes(0) {
+            let before = values.len();
+            let count = self.chunk.count as usize;
+            self.at = plain::decode_all(bytes, count, values);
+            let taken = values.len() - before;
+            self.chunk.start += taken as u64;
+            self.chunk.count -= u32::try_from(taken).unwrap_or(self.chunk.count);
         }
-        let text = self.broken.as_deref().unwrap_or_default();
-        let item = Item::new(self.function, Some(index));
-        let reason = format!("its result, or one that came with it, cannot be read: {text}");
-        Some(Err(TaskError::Carriage { item, reason }))
+        while let Some(value) = self.next() {
+            values.push(value?);
+        }
+        Ok(())
     }
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use manyhands_pool::luggage::reply_of;
+use manyhands_pool::luggage::{self, reply_of};
 use manyhands_pool::{Body, CallId, Failure, Need, Run, Waited};
 use manyhands_shm::record::{self, Next};
 use manyhands_shm::slate;
@@ -26,17 +26,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::chunk::{Chunk, What};
-use super::pace::Pace;
+use super::pace::{Pace, bytes_ahead};
+use super::pull::{Pulled, pull};
 use super::shared::{Function, ROOM, Shared, seal};
 use crate::batch::{Reply, begin_request};
 use crate::codec;
 use crate::error::{Item, TaskError};
-use crate::travel::Collecting;
 
-/// Bytes of arguments in a batch, at most.
-const BATCH_BYTES: usize = 16 << 10;
-/// Bytes of arguments on their way, at most, unless a single one is larger.
-const BYTES_AHEAD: usize = 64 << 20;
 /// A batch from which nothing was heard for so long is looked at.
 const OVERDUE: Duration = Duration::from_millis(5);
 /// A pull that takes longer makes the source a slow one, whose items go out one by one for a while.
@@ -72,7 +68,9 @@ pub(super) struct Flow<T, I> {
     /// Groups, items and bytes of arguments on their way.
     out: u64,
     items_out: u64,
-    bytes_out: usize,
+    bytes_out: u64,
+    /// Bytes of arguments on their way, at most, unless a single one is larger; and about as many of results.
+    bytes_ahead: u64,
     pace: Pace,
     pub(super) chunks: Chunks,
     item: std::marker::PhantomData<fn() -> T>,
@@ -146,6 +144,7 @@ where
         let opened = shared.open(function);
         let item = Item::new(function.name, None);
         let call = opened.map_err(|reason| TaskError::Refused { item, reason })?;
+        shared.slates.open(call.number());
         let (least, most) = source.size_hint();
         Ok(Self {
             shared: Arc::clone(shared),
@@ -161,6 +160,7 @@ where
             out: 0,
             items_out: 0,
             bytes_out: 0,
+            bytes_ahead: bytes_ahead(shared.budget),
             pace: Pace::default(),
             chunks: Chunks::new(ordered),
             item: std::marker::PhantomData,
@@ -175,7 +175,7 @@ where
 
     /// How many items may be on their way and not taken.
     pub(super) fn window(&self) -> u64 {
-        self.limit.unwrap_or_else(|| self.pace.ahead(self.shared.workers))
+        self.limit.unwrap_or_else(|| self.pace.ahead(self.shared.workers, self.bytes_ahead))
     }
 
     /// Items pulled so far.
@@ -204,7 +204,7 @@ where
     /// Pulls and sends up to so many items.
     pub(super) fn feed(&mut self, most: u64) {
         let mut left = most;
-        while left > 0 && (self.bytes_out < BYTES_AHEAD || self.out == 0) {
+        while left > 0 && (self.bytes_out < self.bytes_ahead || self.out == 0) {
             let Some(source) = &mut self.source else { return };
             let size = if self.ready_made && self.slow_for == 0 {
                 let most = self.limit.and_then(|limit| limit.try_into().ok()).unwrap_or(usize::MAX);
@@ -220,42 +220,27 @@ where
 
     /// Pulls and sends one batch of up to so many items.
     fn feed_batch(&mut self, size: u32) {
-        let Some(source) = &mut self.source else { return };
+        // If the source panics it is gone, and so is what was pulled of this batch.
+        let Some(mut source) = self.source.take() else { return };
         let began = Instant::now();
-        let start = self.fed;
-        let mut arguments = Vec::with_capacity(if size > 1 { BATCH_BYTES } else { 64 });
-        let mut count = 0;
-        let mut apart = None;
-        let collecting = Collecting::begin();
-        while count < size && arguments.len() < BATCH_BYTES {
-            let Some(argument) = source.next() else {
-                self.source = None;
-                break;
-            };
-            self.fed += 1;
-            let before = arguments.len();
-            if let Err(error) = codec::append_item(&argument, &mut arguments) {
-                apart = Some(Err(format!("its argument cannot be sent: {error}")));
-                break;
-            }
-            if !collecting.is_empty() {
-                apart = Some(Ok(arguments.split_off(before)));
-                break;
-            }
-            count += 1;
+        let Pulled { arguments, count, apart, ended } = pull(&mut source, size);
+        if !ended {
+            self.source = Some(source);
         }
-        let met = collecting.finish();
         if size > 1 && began.elapsed() > SLOW_PULL + SLOW_PULL * (size / 256) {
             self.slow_for = SLOW_FOR;
         } else {
             self.slow_for = self.slow_for.saturating_sub(1);
         }
-        self.send(start, count, arguments);
+        let start = self.fed;
+        self.fed += u64::from(count) + u64::from(apart.is_some());
+        self.send(start, count, arguments, 0);
         let index = start + u64::from(count);
         match apart {
-            Some(Ok(argument)) => {
+            Some(Ok((argument, met))) => {
+                let stowed = luggage::bytes_of(&met);
                 self.shared.engine.keep(self.call, self.number(), met);
-                self.send(index, 1, argument);
+                self.send(index, 1, argument, stowed);
             }
             Some(Err(reason)) => {
                 let error = TaskError::Carriage { item: self.item(index), reason };
@@ -265,8 +250,8 @@ where
         }
     }
 
-    /// Sends a batch.
-    fn send(&mut self, start: u64, count: u32, arguments: Vec<u8>) {
+    /// Sends a batch, which has so many bytes besides its arguments.
+    fn send(&mut self, start: u64, count: u32, arguments: Vec<u8>, stowed: usize) {
         if count == 0 {
             return;
         }
@@ -274,12 +259,12 @@ where
         request.extend_from_slice(&[0; ROOM]);
         begin_request(&mut request, count, self.batch(self.number()));
         request.extend_from_slice(&arguments);
-        let bytes = request.len();
+        let bytes = request.len() + stowed;
         let arguments = if count > 1 { arguments } else { Vec::new() };
         self.groups.push_back(Some(Group { start, count, arguments, bytes }));
         self.out += 1;
         self.items_out += u64::from(count);
-        self.bytes_out += bytes;
+        self.bytes_out += bytes as u64;
         self.shared.engine.push(self.call, 1, seal(request));
     }
 
@@ -291,6 +276,7 @@ where
     /// Takes what has come back; whether there was anything.
     pub(super) fn collect(&mut self) -> bool {
         let mut any = false;
+        self.shared.slates.prune(self.call.number(), |group| self.is_out(group));
         while let Some(run) = self.shared.engine.take(self.call) {
             any = true;
             match &run.body {
@@ -305,6 +291,12 @@ where
         any
     }
 
+    /// Whether a group has not come back.
+    fn is_out(&self, number: u64) -> bool {
+        let at = number.checked_sub(self.first_group).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.groups.get(at)).is_some_and(Option::is_some)
+    }
+
     /// Removes a group that has come back.
     fn settle(&mut self, number: u64) -> Option<Group> {
         let at = usize::try_from(number.checked_sub(self.first_group)?).ok()?;
@@ -315,11 +307,12 @@ where
         }
         self.out -= 1;
         self.items_out -= u64::from(group.count);
-        self.bytes_out -= group.bytes;
+        self.bytes_out -= group.bytes as u64;
         Some(group)
     }
 
     fn read(&mut self, run: Run) {
+        let stowed = luggage::bytes_of(&run.luggage) / (run.count.max(1) as usize);
         let run = Arc::new(run);
         let Body::Replies(bytes) = &run.body else { return };
         let mut at = 0;
@@ -338,7 +331,7 @@ where
                 continue;
             };
             let Reply { ns, finished, failure, values } = reply;
-            self.pace.note(ns, finished, values.len());
+            self.pace.note(ns, finished, values.len() + stowed);
             let what = What::Values { run: Arc::clone(&run), from: to - values.len(), to };
             self.chunks.put(Chunk { start: group.start, count: finished, what });
             let mut done = finished;
@@ -391,35 +384,19 @@ where
     /// Sends again what a group has not done: all but its first `done` items.
     fn send_rest(&mut self, group: &Group, done: u32) {
         let mut rest = &group.arguments[..];
-        for index in 0..done.min(group.count) {
-            if index + 1 < group.count && codec::take_item::<T>(&mut rest).is_err() {
-                return self.lose_rest(group, index + 1);
-            }
+        for _ in 0..done.min(group.count) {
+            codec::skip_item::<T>(&mut rest);
         }
         let mut next = done;
         while next < group.count {
             let size = self.pace.size(usize::MAX, self.shared.workers).min(group.count - next);
             let from = rest;
-            for index in next..next + size {
-                if codec::take_item::<T>(&mut rest).is_err() {
-                    return self.lose_rest(group, index);
-                }
+            for _ in next..next + size {
+                codec::skip_item::<T>(&mut rest);
             }
             let arguments = from[..from.len() - rest.len()].to_vec();
-            self.send(group.start + u64::from(next), size, arguments);
+            self.send(group.start + u64::from(next), size, arguments, 0);
             next += size;
-        }
-    }
-
-    /// Items whose arguments cannot be found, because one before them cannot be read.
-    fn lose_rest(&mut self, group: &Group, from: u32) {
-        for index in from..group.count {
-            let item = self.item(group.start + u64::from(index));
-            let reason = "an argument that was sent with it cannot be read".into();
-            self.chunks.put(Chunk::failed(
-                item.index().unwrap_or(0),
-                TaskError::Carriage { item, reason },
-            ));
         }
     }
 
@@ -485,6 +462,7 @@ impl<T, I> Flow<T, I> {
     /// Ends the call: cancels what has not begun, and drops the source.
     pub(super) fn end(&mut self) {
         self.source = None;
+        self.shared.slates.close(self.call.number());
         if !self.shared.engine.is_foreign() {
             self.shared.engine.cancel(self.call);
             self.shared.engine.abandon(self.call);

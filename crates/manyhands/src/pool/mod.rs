@@ -7,9 +7,9 @@
 //! | `with.rs` | calls of functions that get a value besides their items |
 //! | `calls.rs` | what a pool does with a function: to the end at once, or one item |
 //! | `imap.rs`, `handle.rs` | results one by one; the result of one task |
-//! | `flow.rs`, `chunk.rs`, `pace.rs` | a call over many items: batches out, chunks back, how large |
+//! | `flow.rs`, `pull.rs`, `chunk.rs`, `pace.rs` | a call over many items: batches out, chunks back, how large |
 //! | `shared.rs` | what all of these share: the engine, in this crate's words |
-//! | `launcher.rs` | the thread that starts workers, and what dead ones have left |
+//! | `launcher.rs`, `slates.rs` | the thread that starts workers; what dead ones have left of their batches |
 //!
 //! Scheduling, deaths and replacement are the engine's (`manyhands_pool`).
 
@@ -21,7 +21,9 @@ mod handle;
 mod imap;
 mod launcher;
 mod pace;
+mod pull;
 mod shared;
+mod slates;
 mod with;
 
 use std::any::type_name;

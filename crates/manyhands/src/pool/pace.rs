@@ -17,13 +17,21 @@ const AHEAD_LEAST: u64 = 4;
 const AHEAD_UNKNOWN: u64 = 16;
 /// And at most.
 const AHEAD_MOST: u64 = 1 << 21;
+/// Bytes of their arguments, and about as many of their results, at most: this, or a quarter of what shared
+/// memory there may be.
+const AHEAD_BYTES: u64 = 64 << 20;
+
+/// How many bytes of arguments may be on their way, and of results, with that much shared memory.
+pub(super) fn bytes_ahead(budget: u64) -> u64 {
+    AHEAD_BYTES.min(budget / 4)
+}
 
 /// What is known of a call's items.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Nanoseconds of an item (0: unknown).
     ns: u64,
-    /// Bytes of a result.
+    /// Bytes of a result, in its blocks too.
     bytes: u64,
 }
 
@@ -57,13 +65,15 @@ impl Pace {
         u32::try_from(by_time.min(by_room).min(share).max(1)).unwrap_or(1)
     }
 
-    /// How many items should be on their way.
-    pub(super) fn ahead(&self, workers: usize) -> u64 {
+    /// How many items should be on their way, whose results have about so many bytes; two for each worker at least.
+    pub(super) fn ahead(&self, workers: usize, bytes: u64) -> u64 {
         let each = match self.ns {
             0 => AHEAD_UNKNOWN,
             ns => (AHEAD_NS / ns).max(AHEAD_LEAST),
         };
-        (each * workers.max(1) as u64).min(AHEAD_MOST)
+        let workers = workers.max(1) as u64;
+        let by_bytes = (bytes / self.bytes.max(1)).max(2 * workers);
+        (each * workers).min(by_bytes).min(AHEAD_MOST)
     }
 }
 
@@ -82,7 +92,7 @@ mod tests {
             pace.note(1_000_000, 1, 8);
         }
         assert_eq!(pace.size(1_000_000, 2), 1);
-        assert!(pace.ahead(2) >= 8);
+        assert!(pace.ahead(2, u64::MAX) >= 8);
     }
 
     #[test]
@@ -90,5 +100,10 @@ mod tests {
         let mut pace = Pace::default();
         pace.note(1_000, 1_000, 10_000_000);
         assert_eq!(pace.size(1_000_000, 2), 4);
+        pace.note(1_000, 1, 8 << 20);
+        assert_eq!(pace.ahead(2, bytes_ahead(u64::MAX)), 8, "64 MB are on their way");
+        assert_eq!(pace.ahead(2, bytes_ahead(200 << 20)), 6);
+        pace.note(1_000, 1, 1 << 30);
+        assert_eq!(pace.ahead(2, bytes_ahead(u64::MAX)), 4, "nobody waits for the next one");
     }
 }

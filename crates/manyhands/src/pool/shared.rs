@@ -12,7 +12,7 @@ use manyhands_pool::{
 };
 use manyhands_shm::record::{self, Next};
 
-use super::launcher::Slates;
+use super::slates::Slates;
 use crate::error::{Item, PoolFault, TaskError};
 use crate::raised::Raised;
 use crate::task::Maker;
@@ -27,6 +27,8 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) slates: Arc<Slates>,
     pub(super) workers: usize,
+    /// How much shared memory there may be, in bytes.
+    pub(super) budget: u64,
     /// Items that an iterator is ahead of its consumer, if that was given.
     pub(super) buffer: Option<u64>,
     /// Requests are counted: each is one item.

@@ -40,7 +40,7 @@ pub struct With<V> {
 
 impl<V: Serialize + DeserializeOwned + 'static> With<V> {
     pub(super) fn new(shared: &Arc<Shared>, value: &V) -> Self {
-        let value = codec::pack(value).map_err(|error| error.to_string());
+        let value = codec::pack_item(value).map_err(|error| error.to_string());
         Self { shared: Arc::clone(shared), value, of: PhantomData }
     }
 

@@ -88,7 +88,7 @@ impl<T: Shareable> Shared<[T]> {
     where
         T: Copy,
     {
-        Self::from_fn(values.len(), |index| values[index])
+        Ok(Self(Held::copy_slice(&memory::world()?, values)?))
     }
 }
 

@@ -3,5 +3,5 @@
 fn main() {
     manyhands::init();
     let size = 3;
-    let _ = manyhands::Pool::builder().initializer(move || vec![0; size]).build();
+    let _ = manyhands::Pool::builder().initializer(move || vec![0; size]).build(); //~ this function captures values of its surroundings, which do not exist in another process: pass them with `.with(&value)`
 }

@@ -7,20 +7,20 @@ use manyhands::sync::Shareable;
 #[derive(Shareable)]
 struct Pointers {
     number: u64,
-    text: String,
+    text: String, //~ values of `String` may not live in shared memory
 }
 
 #[derive(Shareable)]
-struct Reference(&'static str);
+struct Reference(&'static str); //~ may not live in shared memory
 
 #[derive(Shareable)]
-struct Changed(Cell<u32>);
+struct Changed(Cell<u32>); //~ values of `Cell<u32>` may not live in shared memory
 
 #[derive(Shareable)]
-struct Torn(char);
+struct Torn(char); //~ values of `char` may not live in shared memory
 
 #[derive(Shareable)]
-enum Large {
+enum Large { //~ must be one byte, so that a kill cannot leave half of a tag: add #[repr(u8)]
     First,
     Second,
 }
@@ -29,17 +29,17 @@ enum Large {
 #[repr(u8)]
 enum Fields {
     Nothing,
-    Number(u32),
+    Number(u32), //~ after a kill its tag may not fit its fields
 }
 
 #[derive(Shareable)]
-union Either {
+union Either { //~ nobody knows which of its fields is there
     number: u32,
     bytes: [u8; 4],
 }
 
 #[derive(Shareable)]
-struct Dropped(u8);
+struct Dropped(u8); //~ what lives in shared memory is never dropped
 
 impl Drop for Dropped {
     fn drop(&mut self) {}

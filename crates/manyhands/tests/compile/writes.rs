@@ -5,11 +5,11 @@ use manyhands::sync::{Mutex, RwLock, Shared};
 fn main() {
     manyhands::init();
     let shared = Shared::new([1, 2]).unwrap();
-    shared[0] = 2;
+    shared[0] = 2; //~
 
     let lock = RwLock::new(1).unwrap();
-    *lock.read().unwrap() = 2;
+    *lock.read().unwrap() = 2; //~
 
-    let guard = Mutex::new(1).unwrap().lock().unwrap();
+    let guard = Mutex::new(1).unwrap().lock().unwrap(); //~
     drop(guard);
 }
