@@ -9,17 +9,25 @@ hold eight-byte numbers; every task looks at all of them (a sum), and every resu
 - big_results(_cold): 100 tasks that return 8 MB, taken one by one and dropped;
 - big_results_kept: the same by `map`, all results kept;
 - big_columns: as big_arguments, with every second column of 16 MB matrices;
-- big_one_for_all: 1 GB that 8 tasks read, shared first where the library can: seconds;
+- big_one_for_all(_again): 1 GB that 8 tasks read, made in shared memory where the library can, else
+  held by the function: seconds, in workers that have not seen it, and in those that have;
+- big_one_for_all_peak: the memory that all processes have together meanwhile, in GB; its parts are
+  counted once, whoever shares them;
+- big_one_held(_peak): the same with an ordinary array that the function holds;
 - big_method: a bound method of an object of 100 MB over 10,000 items: seconds;
 - big_queue: 8 MB arrays through a queue, from one process to another.
 """
 
+import functools
 import importlib
+import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import cli
+import processes
 from harness import WORKERS, Scale, Subject
 from rivals import Rival, Workers
 
@@ -117,14 +125,56 @@ def _keep(workers: Workers, lengths: list[Any]) -> None:
     _check(made[-1][0] == 1)
 
 
-def one_for_all(rival: Rival, scale: Scale) -> float:
-    """Seconds until 8 tasks have added up the same 1 GB."""
-    big = np.ones(scale.count(125_000_000))
-    if rival.name == "manyhands":
-        big = importlib.import_module("manyhands").share(big)
-    with rival.open(WORKERS) as workers:
-        list(workers.map(bigtasks.nothing, range(2 * WORKERS)))
-        return _seconds(lambda: list(workers.map(bigtasks.total, [big] * 8)))
+def _make_big(rival: Rival, scale: Scale, shared: bool) -> Any:
+    count = scale.count(125_000_000)
+    if not shared or rival.name != "manyhands":
+        return np.ones(count)
+    made = importlib.import_module("manyhands").empty(count)
+    made[:] = 1
+    return made
+
+
+def _one(shared: bool, times: int) -> Any:
+    """Seconds until 8 tasks have added up the same 1 GB, for the last of so many times."""
+
+    def measure(rival: Rival, scale: Scale) -> float:
+        big = _make_big(rival, scale, shared)
+        right = [float(len(big))] * 8
+        with rival.open(WORKERS) as workers:
+            list(workers.map(bigtasks.nothing, range(2 * WORKERS)))
+            add_up = functools.partial(bigtasks.total_of, big)
+            for _ in range(times):
+                begin = time.perf_counter()
+                sums = list(workers.map(add_up, range(8)))
+                seconds = time.perf_counter() - begin
+                _check(sums == right)
+            return seconds
+
+    return measure
+
+
+def _peak(shared: bool) -> Any:
+    """GB that the whole tree has at most while 8 tasks add up the same 1 GB."""
+
+    def measure(rival: Rival, scale: Scale) -> float:
+        before = processes.memory_bytes(processes.tree(os.getpid()))
+        most, done = before, threading.Event()
+
+        def watch() -> None:
+            nonlocal most
+            while not done.wait(0.02):
+                most = max(most, processes.memory_bytes(processes.tree(os.getpid())))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            _one(shared, 1)(rival, scale)
+        finally:
+            done.set()
+            watcher.join()
+        return (most - before) / GIGA
+
+    return measure
 
 
 def method(rival: Rival, scale: Scale) -> float:
@@ -160,6 +210,7 @@ def _subject(name: str, title: str, measure: Any, **facts: Any) -> Subject:
 
 
 _ALONE = {"rivals": ("manyhands",)}
+_GIGABYTES = {"unit": "GB", "more_is_better": False, "rivals": ("multiprocessing", "manyhands")}
 _SECONDS = {"unit": "s", "more_is_better": False, "rivals": ("multiprocessing", "manyhands")}
 _TWO = {"rivals": ("multiprocessing", "manyhands")}
 
@@ -172,7 +223,11 @@ SUBJECTS = (
     _subject("big_results", "100 results of 8 MB, used and dropped", _rate(_lengths, _take, 3)),
     _subject("big_results_cold", "the same, first run", _rate(_lengths, _take, 1)),
     _subject("big_results_kept", "100 results of 8 MB, kept", _rate(_lengths, _keep, 3)),
-    _subject("big_one_for_all", "1 GB that 8 tasks read", one_for_all, **_SECONDS),
+    _subject("big_one_for_all", "1 GB, shared, that 8 tasks read", _one(True, 1), **_SECONDS),
+    _subject("big_one_for_all_again", "the same, second run", _one(True, 2), **_SECONDS),
+    _subject("big_one_for_all_peak", "the same, peak memory", _peak(True), **_GIGABYTES),
+    _subject("big_one_held", "1 GB in the function of 8 tasks", _one(False, 1), **_SECONDS),
+    _subject("big_one_held_peak", "the same, peak memory", _peak(False), **_GIGABYTES),
     _subject("big_method", "a method of 100 MB, 10,000 items", method, **_SECONDS),
     _subject("big_queue", "8 MB arrays through a queue", queue, **_TWO),
 )

@@ -16,7 +16,7 @@ from ._local_report import AsyncReport, follow, make_reporter
 from ._local_result import LocalResult
 from ._local_seeds import Alone, Numbered, Seeded
 from ._local_stream import ResultIterator, Stream
-from ._options import check_callbacks, check_chunksize, check_errors, unique
+from ._options import bytes_bound, check_callbacks, check_chunksize, check_errors, unique
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class LocalPool(LocalBase):
         iterable: Iterable[T],
         chunksize: int | None = None,
         *,
+        max_bytes_in_flight: float | None = None,
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
@@ -128,6 +129,7 @@ class LocalPool(LocalBase):
             func: what to call with each item.
             iterable: the items; read to its end first.
             chunksize: items that one worker runs in sequence; None means one.
+            max_bytes_in_flight: checked, and without meaning: nothing is copied.
             errors: "raise" raises the first failure and cancels the rest; "return" runs everything
                 and puts exceptions in the place of values.
             progress: True, tqdm's options, or `function(done, total)`.
@@ -139,6 +141,7 @@ class LocalPool(LocalBase):
         """
         func, iterable = self._seeded(func, iterable, seed)
         func = self._limited(func, limits(timeout, retries, retry_on))
+        bytes_bound(max_bytes_in_flight)
         return self._map(func, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def starmap(
@@ -147,6 +150,7 @@ class LocalPool(LocalBase):
         iterable: Iterable[Iterable[Any]],
         chunksize: int | None = None,
         *,
+        max_bytes_in_flight: float | None = None,
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
@@ -158,6 +162,7 @@ class LocalPool(LocalBase):
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         star, iterable = self._seeded(unpacking(func), iterable, seed)
         star = self._limited(star, limits(timeout, retries, retry_on))
+        bytes_bound(max_bytes_in_flight)
         return self._map(star, iterable, chunksize, errors=errors, progress=progress, total=total)
 
     def map_async(

@@ -96,6 +96,9 @@ class Cargo:
     def name(self) -> tuple[int, int, int, int]:
         """Its name for other processes: id of the world, handle, offset and length."""
 
+    def place(self) -> tuple[int, bool]:
+        """Where it begins in this process, and whether it is shared by all who have it."""
+
     def freeze(self) -> None:
         """From now on nobody writes it: who gets it, gets it to read."""
 

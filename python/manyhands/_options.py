@@ -143,6 +143,11 @@ def bounds(buffersize: float | None, max_bytes: float | None) -> tuple[int | Non
     return _bound("buffersize", buffersize), _bound("max_bytes_in_flight", max_bytes)
 
 
+def bytes_bound(max_bytes: float | None) -> int | None:
+    """The bound of `map` in bytes, likewise."""
+    return _bound("max_bytes_in_flight", max_bytes)
+
+
 def _bound(name: str, value: float | None) -> int | None:
     if value is None:
         return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import _seeds, _setup
 from ._again import limits
-from ._options import arguments, check_callbacks, memory_limits, unique
+from ._options import arguments, bytes_bound, check_callbacks, memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
 from ._pool_life import PoolLife
 from ._signature import OfInit
@@ -161,6 +161,7 @@ class Pool(PoolLife):
         iterable: Iterable[T],
         chunksize: int | None = None,
         *,
+        max_bytes_in_flight: float | None = None,
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
@@ -175,6 +176,8 @@ class Pool(PoolLife):
             func: called with one item.
             iterable: pulled by the calling thread, a bounded number of items ahead.
             chunksize: items that one worker gets at a time; None adapts to what an item costs.
+            max_bytes_in_flight: bytes of arguments that were sent and not answered, an item more
+                or less; None: 64 MiB, or a quarter of `MANYHANDS_MEMORY`.
             errors: "raise" raises the first failure at once and cancels what has not started;
                 "return" runs everything and puts exceptions in the places of results.
             progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable
@@ -197,7 +200,8 @@ class Pool(PoolLife):
         """
         limit = limits(timeout, retries, retry_on)
         plan = Plan(ONE, chunksize, errors, limits=limit, root=self._roots(seed))
-        return self._map(func, iterable, plan, (progress, total))
+        most = bytes_bound(max_bytes_in_flight)
+        return self._map(func, iterable, plan, (progress, total), most)
 
     def starmap(
         self,
@@ -205,6 +209,7 @@ class Pool(PoolLife):
         iterable: Iterable[Any],
         chunksize: int | None = None,
         *,
+        max_bytes_in_flight: float | None = None,
         errors: Errors = "raise",
         progress: Progress = None,
         total: int | None = None,
@@ -221,7 +226,8 @@ class Pool(PoolLife):
         """
         limit = limits(timeout, retries, retry_on)
         plan = Plan(STAR, chunksize, errors, limits=limit, root=self._roots(seed))
-        return self._map(func, iterable, plan, (progress, total))
+        most = bytes_bound(max_bytes_in_flight)
+        return self._map(func, iterable, plan, (progress, total), most)
 
     def map_async(
         self,
@@ -389,11 +395,16 @@ class Pool(PoolLife):
         return crew.engine.submit(task, words)
 
     def _map(
-        self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, shown: tuple[Any, Any]
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        plan: Plan,
+        shown: tuple[Any, Any],
+        max_bytes: int | None,
     ) -> list[Any]:
         task = self._crew.task(func, plan, _setup.display(iterable, *shown))
         try:
-            results = self._crew.engine.map(task, iterable)
+            results = self._crew.engine.map(task, iterable, max_bytes)
         except Exception:
             self._crew.hear()
             raise

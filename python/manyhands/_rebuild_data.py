@@ -101,3 +101,42 @@ def polars_frame(buffer: Any) -> Any:
 def polars_series(buffer: Any) -> Any:
     """A polars series."""
     return polars_frame(buffer).to_series()
+
+
+def memory_at(place: int, size: int, owner: Any) -> Any:
+    """So many bytes at an address, which are there as long as `owner` is."""
+    import ctypes
+
+    memory: Any = (ctypes.c_ubyte * size).from_address(place)
+    memory.owner = owner
+    return memory
+
+
+def tensor(
+    buffer: Any,
+    dtype: Any,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...] | None,
+    requires_grad: bool,
+) -> Any:
+    """A tensor that lies in `buffer`; in a copy of it, if it is an item's that nobody may write.
+
+    torch has no tensor that cannot be written. One of what is shared is not to be.
+    """
+    import torch
+
+    from ._native import Cargo
+
+    if not memoryview(buffer).readonly:
+        flat = torch.frombuffer(buffer, dtype=torch.uint8)
+    else:
+        place, shared = buffer.place() if isinstance(buffer, Cargo) else (0, False)
+        size = memoryview(buffer).nbytes
+        if shared:
+            flat = torch.frombuffer(memory_at(place, size, buffer), dtype=torch.uint8)
+        else:
+            flat = torch.empty(size, dtype=torch.uint8)
+            memoryview(memory_at(flat.data_ptr(), size, flat)).cast("B")[:] = buffer
+    values = flat.view(dtype)
+    made = values.reshape(shape) if strides is None else values.as_strided(shape, strides)
+    return made.requires_grad_() if requires_grad else made

@@ -9,6 +9,7 @@
 | `array.array` | one buffer; the other side copies it, as an array owns its memory |
 | Arrow tables, batches and arrays | Arrow's own stream: of a slice only what it shows |
 | polars frames and series | polars' own stream |
+| CPU tensors of torch | one buffer, with its type and strides |
 
 A library that is not loaded is not asked for: nobody can have an object of it. `table` is made anew
 when one has been loaded since.
@@ -258,9 +259,57 @@ def _polars_stream(frame: Any) -> PickleBuffer:
     return PickleBuffer(file.getbuffer())
 
 
+# torch
+
+
+def _of_torch(torch: Any) -> dict[type, Reducer]:
+    if not hasattr(torch, "Tensor") or not hasattr(torch, "frombuffer"):
+        return {}
+    return {torch.Tensor: reduce_tensor}
+
+
+def reduce_tensor(tensor: Any) -> Any:
+    """One buffer, of whatever type; what is no plain tensor in this machine's memory as torch does it."""
+    torch = sys.modules["torch"]
+    size = tensor.numel() * tensor.element_size()
+    if size < LARGE or not _is_plain(tensor, torch):
+        return tensor.__reduce_ex__(5)
+    values, shape = tensor.detach(), tuple(tensor.shape)
+    strides: Any = None if values.is_contiguous() else values.stride()
+    steps = zip(shape, values.stride(), strict=True)
+    reach = (1 + sum((count - 1) * step for count, step in steps)) * values.element_size()
+    place = values.data_ptr()
+    shared = locate_cargo(place, reach)
+    if shared is None and reach <= size:
+        memory = rebuild.memory_at(place, reach, values)
+    elif shared is None:
+        strides, memory = None, Cargo.passing(size)
+        packed = torch.frombuffer(memory, dtype=torch.uint8).view(values.dtype)
+        packed.reshape(shape).copy_(values)
+    else:
+        memory = shared
+    return rebuild.tensor, (
+        PickleBuffer(memory), values.dtype, shape, strides, tensor.requires_grad,
+    )  # fmt: skip
+
+
+def _is_plain(tensor: Any, torch: Any) -> bool:
+    """Whether a tensor is its numbers, and nothing else."""
+    return (
+        tensor.device.type == "cpu"
+        and tensor.layout is torch.strided
+        and (tensor.is_leaf or not tensor.requires_grad)
+        and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg())
+        and not (tensor.is_shared() or tensor.has_names())
+        and not tensor._backward_hooks  # noqa: SLF001 - as torch's own reducer asks for it
+        and not tensor.__dict__
+    )
+
+
 _LIBRARIES: dict[str, Callable[[Any], dict[type, Reducer]]] = {
     "numpy": _of_numpy,
     "array": _of_array,
     "pyarrow": _of_arrow,
     "polars": _of_polars,
+    "torch": _of_torch,
 }

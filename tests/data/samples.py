@@ -93,6 +93,14 @@ def records():
     return made
 
 
+def record():
+    return Record("r", numbers())
+
+
+def stdlib_array():
+    return array.array("d", range(COUNT))
+
+
 def buffer_of_a_user():
     return Buffered(bytes(range(256)) * 200)
 
@@ -124,6 +132,14 @@ def set_first(obj):
     obj[0] = 7
 
 
+def set_zeros(obj):
+    obj[...] = np.zeros((), obj.dtype)
+
+
+def set_data(obj):
+    set_zeros(obj.data)
+
+
 ARRAYS = {
     "vector": numbers,
     "matrix": matrix,
@@ -142,15 +158,15 @@ ARRAYS = {
 }
 
 SAMPLES = [
-    *(Sample(name, make, same_array, flag(itself)) for name, make in ARRAYS.items()),
+    *(Sample(name, make, same_array, flag(itself), set_zeros) for name, make in ARRAYS.items()),
     Sample("bytes", lambda: bytes(range(256)) * 400, equal, view=False),
-    Sample("bytearray", lambda: bytearray(range(256)) * 400, equal, view=False),
+    Sample("bytearray", lambda: bytearray(range(256)) * 400, equal, None, set_first, view=False),
     Sample("str", lambda: "häuser" * 20_000, equal, view=False),
     Sample("tuple_of_bytes", lambda: (b"x" * 40_000, 1, "y" * 40_000), equal, view=False),
-    Sample("stdlib_array", lambda: array.array("d", range(COUNT)), equal, view=False),
-    Sample("list", lambda: list(range(COUNT)), equal, view=False),
-    Sample("masked", masked, same_masked, flag(lambda obj: obj.data)),
-    Sample("record", lambda: Record("r", numbers()), same_record, flag(lambda obj: obj.data)),
+    Sample("stdlib_array", stdlib_array, equal, None, set_first, view=False),
+    Sample("list", lambda: list(range(COUNT)), equal, None, set_first, view=False),
+    Sample("masked", masked, same_masked, flag(lambda obj: obj.data), set_data),
+    Sample("record", record, same_record, flag(lambda obj: obj.data), set_data),
     Sample("buffer", buffer_of_a_user, equal),
     Sample("objects", lambda: np.array([1, "a", None] * 9_000, object), same_array, view=False),
 ]
@@ -200,6 +216,11 @@ def add_one(view):
     view += 1
 
 
+def add_one_and_total(view):
+    view += 1
+    return float(view.sum())
+
+
 def first(view):
     return view.flat[0]
 
@@ -218,6 +239,45 @@ def answer(queue, name, obj):
 
 def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def make_and_die(name):
+    made = make(name)
+    die(made)
+
+
+def are_one(pair):
+    return pair[0] is pair[1]
+
+
+def twice_the_same(name):
+    made = make(name)
+    return made, made
+
+
+def put_some_and_die(queue, name):
+    for _ in range(3):
+        queue.put(make(name))
+    die(None)
+
+
+def take_two_and_die(queue):
+    taken = [queue.get(), queue.get()]
+    die(taken)
+
+
+def send_and_die(connection, name):
+    connection.send(make(name))
+    die(None)
+
+
+def receive_and_die(connection):
+    connection.recv()
+    die(None)
+
+
+def descriptors(_):
+    return len(os.listdir("/proc/self/fd"))
 
 
 def put_and_die(queue):

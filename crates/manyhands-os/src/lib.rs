@@ -58,5 +58,6 @@ pub mod socket;
 pub mod stdio;
 
 mod cgroup;
+mod huge;
 #[cfg(test)]
 mod testing;

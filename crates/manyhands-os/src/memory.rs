@@ -2,7 +2,8 @@
 //!
 //! A [`Segment`] is created sparse: it has a size but no pages. [`Segment::reserve`] makes the
 //! kernel allocate pages for a range, or says that it cannot; after that, touching the range can
-//! no longer end in SIGBUS. [`Segment::release`] gives pages back. The size is sealed when the
+//! no longer end in SIGBUS; [`Segment::reserve_long`] does so with huge pages where the kernel
+//! grants them. [`Segment::release`] gives pages back. The size is sealed when the
 //! segment is made, so that no process that holds the descriptor can cut off what others have
 //! mapped; [`Segment::attach`] refuses a descriptor without those seals.
 //!
@@ -16,12 +17,14 @@ use rustix::fs::{
     fcntl_get_seals, fcntl_setfl, fstat, ftruncate, memfd_create, seek, tell,
 };
 use rustix::io::{Errno, pread, retry_on_intr, write};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use rustix::param::page_size;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
+
+use crate::huge::{self, HUGE};
 
 /// Nobody may change the size, and nobody may lift that.
 const SIZE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
@@ -84,12 +87,8 @@ impl Segment {
     }
 
     fn map(fd: OwnedFd, len: usize) -> io::Result<Self> {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
-        // SAFETY: with a null address and no MAP_FIXED the kernel chooses a range that nothing
-        // else uses, so no existing memory changes; the size is sealed, so the file stays behind it.
-        let base = unsafe { mmap(ptr::null_mut(), len, access, flags, &fd, 0) }?;
-        let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        let aligned = if len < HUGE { None } else { map_aligned(&fd, len) };
+        let base = aligned.map_or_else(|| map_anywhere(&fd, len), Ok)?;
         let segment = Self { fd: Some(fd), base, len };
         // SAFETY: the range is the mapping made above; keeping it out of core dumps changes no
         // content.
@@ -106,6 +105,34 @@ impl Segment {
     /// empty or reaches beyond the segment. Then the range is as it was.
     pub fn reserve(&self, offset: usize, len: usize) -> io::Result<()> {
         self.allocate(FallocateFlags::empty(), offset, len)
+    }
+
+    /// As [`Segment::reserve`], for a long range that nobody uses yet: what of it are whole huge pages
+    /// becomes such where the kernel grants them, and all of it is entered into the tables of this
+    /// process. (Huge pages are counted from the beginning of the segment.)
+    ///
+    /// # Errors
+    ///
+    /// As of [`Segment::reserve`]; then some pages of the range may be there: release it.
+    pub fn reserve_long(&self, offset: usize, len: usize) -> io::Result<()> {
+        let likely = |_: &_| self.base.addr().get().is_multiple_of(HUGE) && huge::is_likely();
+        if let Some(range) = huge::whole(offset, len).filter(likely) {
+            for begin in range.clone().step_by(HUGE) {
+                self.reserve(begin, page_size())?;
+            }
+            // SAFETY: `reserve` has refused a range outside of the segment, which is mapped as long as
+            // `self` lives.
+            unsafe { huge::collapse(self.at(range.start), range.len()) };
+        }
+        self.reserve(offset, len)?;
+        // SAFETY: as above; all pages of the range are there.
+        unsafe { huge::populate(self.at(offset), len) };
+        Ok(())
+    }
+
+    fn at(&self, offset: usize) -> NonNull<u8> {
+        // SAFETY: callers have checked that the offset is inside of the mapping.
+        unsafe { self.base.add(offset) }
     }
 
     /// Gives a range back: its whole pages are freed, and all of it reads as zero from now on.
@@ -186,6 +213,35 @@ impl Drop for Segment {
         let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
         debug_assert!(unmapped.is_ok(), "unmapping a whole mapping: {unmapped:?}");
     }
+}
+
+const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+const SHARED: MapFlags = MapFlags::SHARED.union(MapFlags::NORESERVE);
+
+fn map_anywhere(fd: &OwnedFd, len: usize) -> io::Result<NonNull<u8>> {
+    // SAFETY: with a null address and no MAP_FIXED the kernel chooses a range that nothing else uses, so
+    // no existing memory changes; the size is sealed, so the file stays behind it.
+    let base = unsafe { mmap(ptr::null_mut(), len, ACCESS, SHARED, fd, 0) }?;
+    Ok(NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?)
+}
+
+/// Maps a file where a huge page may begin; `None` where there is no room for that.
+fn map_aligned(fd: &OwnedFd, len: usize) -> Option<NonNull<u8>> {
+    let room = len.checked_add(HUGE)?;
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: as in `map_anywhere`; nobody can use what is mapped without any access.
+    let found = unsafe { mmap_anonymous(ptr::null_mut(), room, ProtFlags::empty(), flags) }.ok()?;
+    let before = found.align_offset(HUGE);
+    let base = found.wrapping_byte_add(before);
+    // SAFETY: what MAP_FIXED replaces is a part of the range that was mapped above for this.
+    let mapped = unsafe { mmap(base, len, ACCESS, SHARED | MapFlags::FIXED, fd, 0) };
+    let (from, rest) = if mapped.is_ok() { (len, HUGE - before) } else { (0, len + HUGE - before) };
+    for (start, len) in [(found, before), (base.wrapping_byte_add(from), rest)] {
+        // SAFETY: both are parts of the range that was mapped above and not replaced; nobody knows them.
+        let unmapped = unsafe { if len > 0 { munmap(start, len) } else { Ok(()) } };
+        debug_assert!(unmapped.is_ok(), "unmapping what is left over: {unmapped:?}");
+    }
+    NonNull::new(mapped.ok()?.cast::<u8>())
 }
 
 /// Makes an empty anonymous file for text that several processes write to its end.
@@ -283,6 +339,22 @@ mod tests {
         unsafe { ours.as_ptr().wrapping_add(7).write_volatile(42) };
         // SAFETY: as above, in the other mapping.
         assert_eq!(unsafe { theirs.as_ptr().wrapping_add(7).read_volatile() }, 42);
+    }
+
+    #[test]
+    fn a_long_range_is_reserved_whole_and_zero() {
+        let segment = Segment::create("test", 8 * HUGE).unwrap();
+        assert!(segment.as_ptr().addr().is_multiple_of(HUGE));
+        let (offset, len) = (HUGE - page_size(), 3 * HUGE);
+        segment.reserve_long(offset, len).unwrap();
+        assert_eq!(pages_in_use(&segment), (len / page_size()) as u64);
+        for at in (offset..offset + len).step_by(page_size()) {
+            // SAFETY: a byte of a mapped and reserved range that this thread alone uses.
+            assert_eq!(unsafe { segment.as_ptr().wrapping_add(at).read_volatile() }, 0);
+        }
+        segment.release(offset, len).unwrap();
+        assert_eq!(pages_in_use(&segment), 0);
+        assert!(segment.reserve_long(7 * HUGE, 2 * HUGE).is_err());
     }
 
     #[test]

@@ -115,6 +115,9 @@ impl State {
                 } else {
                     buffer[from..to].to_vec()
                 });
+                if !luggage.is_empty() {
+                    self.airing.begin();
+                }
                 self.dropped.extend(call.settle(Run { first, count, body, luggage }));
                 call.bytes_in_flight = call.bytes_in_flight.saturating_sub(freed);
                 self.after_settling(id);

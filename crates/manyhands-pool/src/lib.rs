@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 mod again;
+mod airing;
 pub mod call;
 mod cause;
 mod collect;

@@ -163,6 +163,7 @@ impl Pool {
             Some(open) => open.keep(index, luggage),
             None => state.dropped.extend(luggage),
         }
+        state.airing.begin();
     }
 
     /// Feeds `count` items, whose records follow one another in `records`.

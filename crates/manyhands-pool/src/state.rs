@@ -13,6 +13,7 @@ use manyhands_shm::lane::Refused;
 use manyhands_shm::world::World;
 use rustc_hash::FxHashMap;
 
+use crate::airing::Airing;
 use crate::call::{Call, CallId, CallSpec, Failure, Fault};
 use crate::launch::LaunchQueue;
 use crate::luggage::{self, Luggage};
@@ -115,6 +116,7 @@ pub(crate) struct State {
     /// Holds that have ended: the supervisor drops them, outside of the lock.
     pub(crate) dropped: Luggage,
     pub(crate) oom_kills: OomKills,
+    pub(crate) airing: Airing,
 }
 
 /// Codes that nobody uses are kept up to this many, and this many bytes.
@@ -151,6 +153,7 @@ impl State {
             scratch: Vec::new(),
             dropped: Luggage::new(),
             oom_kills: OomKills::new(),
+            airing: Airing::default(),
         }
     }
 
@@ -376,7 +379,8 @@ impl State {
     /// Whether the supervisor has to be called for what was put off; once for each time.
     pub(crate) fn take_nudge(&mut self) -> bool {
         let wanted = self.look_again.is_some();
-        wanted && !std::mem::replace(&mut self.nudged, wanted)
+        let news = self.airing.take_news();
+        (wanted && !std::mem::replace(&mut self.nudged, wanted)) || news
     }
 
     /// The moment at which something must be done even if nothing happens.
@@ -385,9 +389,7 @@ impl State {
         let looks = self.seats.iter().filter_map(|seat| seat.worker.look_at()).min();
         let reports = self.workers().filter_map(|worker| worker.notice.as_ref());
         let reports = reports.map(|notice| notice.since + REPORT_WAIT).min();
-        [kills, looks, reports, self.launches.retry_at(), self.look_again]
-            .into_iter()
-            .flatten()
-            .min()
+        let others = [self.launches.retry_at(), self.look_again, self.airing.deadline()];
+        [kills, looks, reports].into_iter().chain(others).flatten().min()
     }
 }

@@ -17,6 +17,7 @@ use manyhands_os::event::EventFd;
 use manyhands_os::process::PidFd;
 use manyhands_os::{jobcontrol, poll, signals};
 
+use crate::airing::air;
 use crate::launch::Doors;
 use crate::registry::registry;
 use crate::shared::Shared;
@@ -123,12 +124,17 @@ impl Shared {
             self.finish();
         }
         let dropped = std::mem::take(&mut state.dropped);
-        let world = state.config.world.clone().filter(|_| buried);
+        let world = state.config.world.clone();
+        let airs = state.airing.is_due(now, world.as_deref());
         self.announce(&state);
         drop(state);
         drop(dropped);
-        if let Some(world) = world {
+        let Some(world) = world else { return };
+        if buried {
             world.sweep();
+        }
+        if airs {
+            air(&world);
         }
     }
 

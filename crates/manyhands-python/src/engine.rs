@@ -135,12 +135,13 @@ impl Engine {
         py: Python<'py>,
         task: &Task,
         iterable: &Bound<'py, PyAny>,
+        max_bytes: Option<usize>,
     ) -> PyResult<Bound<'py, PyList>> {
         let pool = self.ready(py)?;
         let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
         let feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
-        map::run(py, feed, task)
+        map::run(py, feed, task, max_bytes)
     }
 
     /// Starts a lazy iteration over results.

@@ -42,13 +42,15 @@ pub(crate) fn run<'py>(
     py: Python<'py>,
     mut feed: Feed,
     task: &Task,
+    max_bytes: Option<usize>,
 ) -> PyResult<Bound<'py, PyList>> {
     let pool = std::sync::Arc::clone(&feed.pool);
     let call = feed.call;
     let _abandon = Abandon(&pool, call);
     let results = PyList::empty(py);
     let mut progress = Progress::new(py, task.progress.as_ref());
-    let outcome = drive(py, &mut feed, task, (&results, &mut progress));
+    let bytes = max_bytes.unwrap_or_else(bytes_ahead);
+    let outcome = drive(py, (&mut feed, bytes), task, (&results, &mut progress));
     if let Err(error) = &outcome
         && !error.is_instance_of::<pyo3::exceptions::PyException>(py)
     {
@@ -69,13 +71,12 @@ pub(crate) fn raise_fault(py: Python<'_>, pool: &Pool) -> PyResult<()> {
 
 fn drive(
     py: Python<'_>,
-    feed: &mut Feed,
+    (feed, bytes_ahead): (&mut Feed, usize),
     task: &Task,
     (results, progress): (&Bound<'_, PyList>, &mut Progress),
 ) -> PyResult<()> {
     let (pool, call) = (std::sync::Arc::clone(&feed.pool), feed.call);
     let described = task.describe(false);
-    let bytes_ahead = bytes_ahead();
     loop {
         while let Some(run) = pool.take(call) {
             let mut cursor = Cursor::new(run);

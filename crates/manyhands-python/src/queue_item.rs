@@ -5,11 +5,12 @@
 //! pins their blocks, so that they live as long as the item, whatever becomes of its producer.
 //! What only `__main__` has travels inside of the item: see `manyhands._by_item`.
 //!
-//! Large buffers and pickles lie in blocks of their own (`cargo`), but for queues that count bytes, which count
-//! those of the item itself, and for those of a world in which this process makes no blocks. What is shared already
-//! goes as its place through the former, too.
+//! Large buffers and pickles lie in blocks of their own (`cargo`), but for queues of a world in which this process
+//! makes no blocks. A queue that counts bytes counts those of the item and of these blocks; what is shared already
+//! counts nothing.
 
-use manyhands_shm::channel::{Channel, name_of};
+use manyhands_pool::luggage;
+use manyhands_shm::channel::{Channel, extra_bytes, name_of};
 use manyhands_shm::world::Block;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -42,11 +43,8 @@ impl<'py> Outgoing<'py> {
     fn pickled(channel: &Channel, value: &Bound<'py, PyAny>) -> PyResult<Self> {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let home = channel.block().world().id();
-        let collecting = match channel.words().limits().bytes {
-            _ if !world::is_home(home) => Collecting::begin(),
-            None => Collecting::with_cargo(),
-            Some(_) => Collecting::with_cargo_of(usize::MAX),
-        };
+        let collecting =
+            if world::is_home(home) { Collecting::with_cargo() } else { Collecting::begin() };
         let slow = || own(value.py(), &DUMPS, "manyhands._by_item", "dumps")?.call1((value,));
         let encoded = pickle(value, slow, false)?;
         let met = collecting.finish();
@@ -56,7 +54,11 @@ impl<'py> Outgoing<'py> {
                  takes it could not have it",
             ));
         }
-        let pins = met.iter().map(|block| name_of(block.handle())).collect();
+        let mut pins: Vec<_> = met.iter().map(|block| name_of(block.handle())).collect();
+        let stowed = luggage::bytes_of(&met) as u64;
+        if stowed > 0 && channel.words().limits().bytes.is_some() {
+            pins.insert(0, extra_bytes(stowed));
+        }
         Ok(Self { encoded, pins, _met: met })
     }
 

@@ -94,7 +94,7 @@ fn put_slowly(
                 Err(refused) => refused,
             },
         };
-        wait_for_room(py, channel, item.len(), (patience, refused))?;
+        wait_for_room(py, channel, item.weight(), (patience, refused))?;
     }
 }
 
@@ -106,7 +106,7 @@ fn attempt(
     (patience, prepared): (Patience, &mut Option<Prepared<Block>>),
 ) -> PyResult<Outcome> {
     if item.len() >= LARGE && prepared.is_none() {
-        if !channel.words().has_room(item.len()) {
+        if !channel.words().has_room(item.weight()) {
             return Ok(Err(Refused::Full));
         }
         match py.detach(|| channel.prepare(item)) {
@@ -268,7 +268,7 @@ fn put_all(
         *put += done;
         items = &items[done..];
         if let Some(refused) = refused {
-            let len = items.first().unwrap_or(first).len();
+            let len = items.first().unwrap_or(first).weight();
             wait_for_room(py, channel, len, (patience, refused))?;
         }
     }

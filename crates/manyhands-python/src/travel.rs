@@ -84,7 +84,8 @@ impl Collecting {
     /// As above, for whoever calls [`take_cargo`] after each pickle.
     #[inline]
     pub(crate) fn with_cargo() -> Self {
-        Self::with_cargo_of(LARGE)
+        MET.with_borrow_mut(|met| met.push(Met { least: Some(LARGE), ..Met::default() }));
+        Self(())
     }
 
     /// As above, for an argument: [`take_largest`] will be asked.
@@ -92,13 +93,6 @@ impl Collecting {
     pub(crate) fn argument() -> Self {
         let met = Met { least: Some(LARGE), wants_largest: true, ..Met::default() };
         MET.with_borrow_mut(|all| all.push(met));
-        Self(())
-    }
-
-    /// As above, with buffers of so many bytes and those that lie in shared memory already.
-    #[inline]
-    pub(crate) fn with_cargo_of(least: usize) -> Self {
-        MET.with_borrow_mut(|met| met.push(Met { least: Some(least), ..Met::default() }));
         Self(())
     }
 

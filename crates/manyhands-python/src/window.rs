@@ -151,6 +151,11 @@ impl Cargo {
         (world, handle, self.0.offset, self.0.len)
     }
 
+    /// Where it begins in this process, and whether it is the memory of all who have it, not of one item.
+    fn place(&self) -> (usize, bool) {
+        (Room::place(&*self.0).expose_provenance(), self.0.block.kind() != CARGO)
+    }
+
     /// From now on nobody writes it: who gets it, gets it to read.
     fn freeze(&self) {
         self.0.block.set_kind(FROZEN);

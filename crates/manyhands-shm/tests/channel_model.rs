@@ -11,14 +11,15 @@ use std::collections::VecDeque;
 
 use heap::{Heap, OTHER, Process, channel};
 use manyhands_shm::channel::{
-    Head, Item, LARGE, Limits, Memory, Peek, Refused, Tail, Words, prepare,
+    Head, Item, LARGE, Limits, Memory, Peek, Refused, Tail, Words, extra_bytes, prepare,
 };
 use manyhands_shm::sync::Wait;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
 enum Act {
-    Put(usize, u64),
+    /// Bytes, pins, and what it counts beyond its bytes.
+    Put(usize, u64, u64),
     PutMany(Vec<usize>),
     Get,
     GetMany(usize),
@@ -30,9 +31,10 @@ enum Act {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let len = prop_oneof![6 => 0_usize..200, 1 => 3_000_usize..9_000, 1 => 32_000_usize..70_000];
+    let extra = prop_oneof![3 => Just(0_u64), 1 => 1_u64..60_000];
     let small = prop::collection::vec(0_usize..700, 0..40);
     let act = prop_oneof![
-        8 => (len, 0_u64..3).prop_map(|(len, pins)| Act::Put(len, pins)),
+        8 => (len, 0_u64..3, extra).prop_map(|(len, pins, extra)| Act::Put(len, pins, extra)),
         3 => small.prop_map(Act::PutMany),
         8 => Just(Act::Get),
         3 => (0_usize..50).prop_map(Act::GetMany),
@@ -58,7 +60,8 @@ fn limits() -> impl Strategy<Value = Limits> {
 /// What a channel should do.
 #[derive(Default)]
 struct Model {
-    items: VecDeque<Vec<u8>>,
+    /// Their bytes, and what they count.
+    items: VecDeque<(Vec<u8>, u64)>,
     put: u64,
     ended: u64,
     shut: bool,
@@ -67,7 +70,7 @@ struct Model {
 
 impl Model {
     fn bytes(&self) -> u64 {
-        self.items.iter().map(|item| item.len() as u64).sum()
+        self.items.iter().map(|item| item.1).sum()
     }
 
     fn admit(&self, limits: Limits, len: u64) -> Result<(), Refused<()>> {
@@ -84,9 +87,10 @@ impl Model {
         }
     }
 
-    fn put(&mut self, limits: Limits, item: &[u8]) -> Result<(), Refused<()>> {
-        self.admit(limits, item.len() as u64)?;
-        self.items.push_back(item.to_vec());
+    fn put(&mut self, limits: Limits, item: &[u8], extra: u64) -> Result<(), Refused<()>> {
+        let weight = item.len() as u64 + extra;
+        self.admit(limits, weight)?;
+        self.items.push_back((item.to_vec(), weight));
         self.put += 1;
         Ok(())
     }
@@ -114,16 +118,17 @@ impl Trial {
         Head::try_lock(&self.words, &self.process).unwrap()
     }
 
-    fn put(&mut self, len: usize, pins: u64) {
+    fn put(&mut self, len: usize, (pins, extra): (u64, u64)) {
         let content = self.content(len);
-        let pins: Vec<_> = (1..=pins).map(|pin| OTHER + pin).collect();
+        let mark = (extra > 0).then(|| extra_bytes(extra));
+        let pins: Vec<_> = mark.into_iter().chain((1..=pins).map(|pin| OTHER + 2 * pin)).collect();
         let item = Item { parts: [&content[..len / 3], &content[len / 3..]], pins: &pins };
         let outcome = if item.len() >= LARGE {
             self.tail().put_prepared(&mut prepare(&self.process, &item).unwrap())
         } else {
             self.tail().put(&item)
         };
-        assert_eq!(outcome, self.model.put(self.limits, &content));
+        assert_eq!(outcome, self.model.put(self.limits, &content, extra));
     }
 
     fn put_many(&mut self, lens: &[usize]) {
@@ -131,7 +136,7 @@ impl Trial {
         let items: Vec<_> =
             all.iter().map(|bytes| Item { parts: [&[], bytes], pins: &[] }).collect();
         let outcome = self.tail().put_many(&items);
-        let refused = all.iter().position(|item| self.model.put(self.limits, item).is_err());
+        let refused = all.iter().position(|item| self.model.put(self.limits, item, 0).is_err());
         assert_eq!(outcome.0, refused.unwrap_or(all.len()));
         assert_eq!(outcome.1.is_some(), refused.is_some());
     }
@@ -150,14 +155,14 @@ impl Trial {
         for name in pins {
             self.process.unpin(name);
         }
-        let expected: Vec<_> = (0..most).map_while(|_| self.model.items.pop_front()).collect();
+        let expected: Vec<_> = (0..most).map_while(|_| Some(self.model.items.pop_front()?.0)).collect();
         assert!(got == expected);
     }
 
     fn look(&self) {
         let mut head = self.head();
         let seen = head.peek().unwrap().map(|item| copy(&head, &item));
-        assert!(seen.as_ref() == self.model.items.front());
+        assert!(seen.as_ref() == self.model.items.front().map(|item| &item.0));
     }
 
     fn done(&mut self) {
@@ -207,7 +212,7 @@ proptest! {
         let mut trial = Trial { words, process, limits, model: Model::default(), numbers: 0 };
         for act in acts {
             match act {
-                Act::Put(len, pins) => trial.put(len, pins),
+                Act::Put(len, pins, extra) => trial.put(len, (pins, extra)),
                 Act::PutMany(lens) => trial.put_many(&lens),
                 Act::Get => trial.get(1),
                 Act::GetMany(most) => trial.get(most),

@@ -10,8 +10,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use heap::{Heap, OTHER, Process, Shared, channel, mortal};
-use manyhands_shm::channel::{Head, Item, LARGE, Limits, Memory, Refused, Tail, Words, prepare};
+use manyhands_shm::channel::{
+    Head, Item, LARGE, Limits, Memory, Refused, Tail, Words, extra_bytes, prepare,
+};
 use manyhands_shm::sync::Wait;
+
+/// Bytes are counted; there is always room.
+const MOST_BYTES: u64 = 1 << 40;
+const LIMITS: Limits = Limits { items: None, bytes: Some(MOST_BYTES) };
 
 /// Something that a process does with the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +46,13 @@ fn number_of(bytes: &[u8]) -> u64 {
 }
 
 fn pins_of(number: u64, count: usize) -> Vec<u64> {
-    (0..count as u64).map(|pin| OTHER + number * 16 + pin + 1).collect()
+    let mark = (count > 0).then(|| extra_bytes(extra_of(number)));
+    mark.into_iter().chain((1..=count as u64).map(|pin| OTHER + number * 32 + 2 * pin)).collect()
+}
+
+/// What an item with pins counts beyond its bytes.
+fn extra_of(number: u64) -> u64 {
+    number * 1000 + 1
 }
 
 fn tail<'a>(words: &'a Words, process: &'a Process) -> Tail<'a, Process> {
@@ -162,6 +174,8 @@ impl Trial {
         assert!(!self.words.is_broken());
         if !self.shut {
             put(&self.words, &process, (self.numbers, 8, 1));
+            let left = MOST_BYTES - 8 - extra_of(self.numbers);
+            assert!(self.words.has_room(left) && !self.words.has_room(left + 1), "bytes");
             self.numbers += 1;
         }
         self.words.end(&process);
@@ -235,7 +249,7 @@ fn killed_at_every_step() {
     for story in STORIES {
         let (before, act, after) = story;
         for steps in 0.. {
-            let mut trial = Trial::new(Limits::default());
+            let mut trial = Trial::new(LIMITS);
             for act in *before {
                 trial.act(*act, None);
             }
@@ -263,7 +277,7 @@ fn killed_at_every_step_of_what_follows_a_death() {
         for first in 0.. {
             let mut first_killed = false;
             for second in 0.. {
-                let mut trial = Trial::new(Limits::default());
+                let mut trial = Trial::new(LIMITS);
                 for act in *before {
                     trial.act(*act, None);
                 }
@@ -291,7 +305,7 @@ fn killed_at_every_step_of_what_follows_a_death() {
 #[test]
 fn the_end_can_be_killed_at_every_step() {
     for steps in 0.. {
-        let mut trial = Trial::new(Limits::default());
+        let mut trial = Trial::new(LIMITS);
         for act in [Act::PutMany(90, 120), Act::Put(40_000, 1), Act::GetMany(50), Act::Put(8, 1)] {
             trial.act(act, None);
         }

@@ -6,6 +6,9 @@
 //! END     in the place of a record: the items go on in the chunk `next`
 //! ```
 //!
+//! What an item counts in a channel that counts bytes is its own bytes, and those of blocks that it refers to, if it
+//! says so: by an odd word in the place of the first pin ([`extra_bytes`]), where names are even.
+//!
 //! A record never crosses chunks, and behind the last one there is always room for END. `first` is
 //! the number of a chunk's first item and `bytes` what all items before it had, so that after a death
 //! the place of any item of a chunk can be found from its number alone (`mend.rs`).
@@ -29,6 +32,22 @@ const LEN_MASK: u64 = (1 << LEN_BITS) - 1;
 pub const MOST_LEN: u64 = LEN_MASK - 1;
 /// Items that refer to more blocks cannot be put.
 pub const MOST_PINS: u64 = (1 << (64 - LEN_BITS)) - 2;
+
+/// The word that says that an item counts so many bytes more: the first of its pins.
+#[must_use]
+pub const fn extra_bytes(bytes: u64) -> u64 {
+    bytes << 1 | 1
+}
+
+/// Whether a word among the pins names a block.
+pub(super) const fn is_name(word: u64) -> bool {
+    word & 1 == 0
+}
+
+/// What an item counts beyond its own bytes, by the first of its pins.
+pub(super) const fn extra_of(word: u64) -> u64 {
+    if is_name(word) { 0 } else { word >> 1 }
+}
 
 /// The words at the start of a chunk.
 #[derive(Debug, Default)]
@@ -163,14 +182,21 @@ pub(super) fn next(chunk: impl Chunk, at: u64) -> Result<Next, Broken> {
     Ok(Next::Record(record))
 }
 
+/// What the record at a place counts: one that `next` has found there.
+#[inline]
+pub(super) fn weight(chunk: impl Chunk, at: u64, record: RecordHead) -> u64 {
+    let extra = if record.pins == 0 { 0 } else { extra_of(chunk.word(at + WORD)) };
+    record.len.saturating_add(extra)
+}
+
 /// Where item `number` of a chunk lies, or would lie, and the bytes of all items before it.
 pub(super) fn find(chunk: impl Chunk, number: u64) -> Result<(u64, u64), Broken> {
     let first = chunk.head().first.load(Ordering::Acquire);
     let (mut at, mut bytes) = (0, chunk.head().bytes.load(Ordering::Acquire));
     for _ in 0..number.checked_sub(first).ok_or(Broken)? {
         let Next::Record(record) = next(chunk, at)? else { return Err(Broken) };
+        bytes = bytes.wrapping_add(weight(chunk, at, record));
         at += record.size();
-        bytes += record.len;
     }
     Ok((at, bytes))
 }

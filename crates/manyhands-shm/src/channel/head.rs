@@ -20,7 +20,7 @@
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
-use super::chunk::{Broken, Chunk, Memory, Next, RecordHead, WORD, next};
+use super::chunk::{Broken, Chunk, Memory, Next, RecordHead, WORD, is_name, next, weight};
 use super::words::{BROKEN, DROPPED, Words};
 use super::{mend, spare};
 use crate::atomic::Ordering;
@@ -34,6 +34,7 @@ const MOST_SPARE_ROOM: u64 = 64 << 10;
 pub struct Peek {
     head: RecordHead,
     at: u64,
+    weight: u64,
     /// Its first byte (0 if it has none).
     pub first: u8,
 }
@@ -145,9 +146,10 @@ impl<'a, M: Memory> Head<'a, M> {
             let chunk = self.chunk()?;
             match next(chunk, self.at)? {
                 Next::Record(head) => {
+                    let weight = weight(chunk, self.at, head);
                     let at = self.at + head.content();
                     let first = if head.len == 0 { 0 } else { first_byte(chunk, at) };
-                    return Ok(Peek { head, at, first });
+                    return Ok(Peek { head, at, weight, first });
                 }
                 Next::End => self.enter_next(chunk)?,
             }
@@ -179,7 +181,8 @@ impl<'a, M: Memory> Head<'a, M> {
     pub fn pins(&self, item: &Peek, out: &mut Vec<u64>) -> Result<(), Broken> {
         let chunk = self.chunk()?;
         let start = item.at - item.head.pins * WORD;
-        out.extend((0..item.head.pins).map(|pin| chunk.word(start + pin * WORD)));
+        let words = (0..item.head.pins).map(|pin| chunk.word(start + pin * WORD));
+        out.extend(words.filter(|word| is_name(*word)));
         Ok(())
     }
 
@@ -187,7 +190,7 @@ impl<'a, M: Memory> Head<'a, M> {
     #[inline]
     pub fn pass(&mut self, item: &Peek) {
         self.at += item.head.size();
-        self.bytes += item.head.len;
+        self.bytes = self.bytes.wrapping_add(item.weight);
         self.ready += 1;
     }
 

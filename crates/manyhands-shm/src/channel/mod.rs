@@ -33,7 +33,7 @@ mod tail;
 mod wait;
 mod words;
 
-pub use chunk::{Broken, CHUNK_HEAD, Chunk, ChunkHead, MOST_LEN, MOST_PINS, Memory};
+pub use chunk::{Broken, CHUNK_HEAD, Chunk, ChunkHead, MOST_LEN, MOST_PINS, Memory, extra_bytes};
 #[cfg(not(loom))]
 pub use ends::{Ends, Side, register_ends};
 pub use head::{Head, Peek};

@@ -20,7 +20,9 @@
 
 use core::time::Duration;
 
-use super::chunk::{CHUNK_HEAD, Chunk, END, MOST_LEN, MOST_PINS, Memory, RecordHead, WORD};
+use super::chunk::{
+    CHUNK_HEAD, Chunk, END, MOST_LEN, MOST_PINS, Memory, RecordHead, WORD, extra_of, is_name, weight,
+};
 use super::words::{BROKEN, SHUT, Words};
 use super::{mend, spare};
 use crate::atomic::Ordering;
@@ -56,7 +58,7 @@ pub enum Refused<E> {
 pub struct Item<'a> {
     /// They follow each other.
     pub parts: [&'a [u8]; 2],
-    /// Each is pinned with the item.
+    /// Each is pinned with the item; but the first may be [`super::extra_bytes`].
     pub pins: &'a [u64],
 }
 
@@ -71,6 +73,13 @@ impl Item<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What it counts in a channel that counts bytes.
+    #[inline]
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.len().saturating_add(self.pins.first().map_or(0, |word| extra_of(*word)))
     }
 
     pub(super) fn head(&self) -> RecordHead {
@@ -234,15 +243,12 @@ impl<'a, M: Memory> Tail<'a, M> {
     /// See [`Refused`]. Then nothing has happened.
     #[inline]
     pub fn put(&mut self, item: &Item<'_>) -> Result<(), Refused<M::NoMemory>> {
-        let head = item.head();
-        self.admit(head)?;
+        let (head, weight) = (item.head(), item.weight());
+        self.admit(head, weight)?;
         let (chunk, at) = self.place(head.size())?;
         item.write(chunk, at);
-        for name in item.pins {
-            self.memory.step();
-            self.memory.pin(*name);
-        }
-        self.advance(at, head);
+        self.pin_all(item);
+        self.advance(at, head, weight);
         self.commit(1);
         Ok(())
     }
@@ -259,15 +265,18 @@ impl<'a, M: Memory> Tail<'a, M> {
         prepared: &mut Prepared<M::Fresh>,
     ) -> Result<(), Refused<M::NoMemory>> {
         assert!(!prepared.linked, "an item is put once");
-        self.admit(prepared.head)?;
         let chunk = self.memory.chunk(M::name(&prepared.fresh)).ok_or(Refused::Broken)?;
+        let weight = weight(chunk, 0, prepared.head);
+        self.admit(prepared.head, weight)?;
         self.link_fresh(&prepared.fresh)?;
         prepared.linked = true;
-        for place in 1..=prepared.head.pins {
-            self.memory.step();
-            self.memory.pin(chunk.word(place * WORD));
+        for word in (1..=prepared.head.pins).map(|place| chunk.word(place * WORD)) {
+            if is_name(word) {
+                self.memory.step();
+                self.memory.pin(word);
+            }
         }
-        self.advance(0, prepared.head);
+        self.advance(0, prepared.head, weight);
         self.commit(1);
         Ok(())
     }
@@ -278,12 +287,12 @@ impl<'a, M: Memory> Tail<'a, M> {
         let (mut put, mut ready) = (0, 0);
         let mut places = self.places();
         while let Some(item) = items.get(put) {
-            let head = item.head();
+            let (head, weight) = (item.head(), item.weight());
             if places == 0 {
                 self.commit(core::mem::take(&mut ready));
                 places = self.places();
             }
-            if let Err(refused) = self.admit_with(head, places) {
+            if let Err(refused) = self.admit_with((head, weight), places) {
                 self.commit(ready);
                 return (put, Some(refused));
             }
@@ -295,11 +304,8 @@ impl<'a, M: Memory> Tail<'a, M> {
                 Err(refused) => return (put, Some(refused)),
             };
             item.write(chunk, at);
-            for name in item.pins {
-                self.memory.step();
-                self.memory.pin(*name);
-            }
-            self.advance(at, head);
+            self.pin_all(item);
+            self.advance(at, head, weight);
             (put, ready, places) = (put + 1, ready + 1, places - 1);
         }
         self.commit(ready);
@@ -307,18 +313,30 @@ impl<'a, M: Memory> Tail<'a, M> {
     }
 
     #[inline]
-    fn admit(&self, head: RecordHead) -> Result<(), Refused<M::NoMemory>> {
-        self.admit_with(head, self.places())
+    fn pin_all(&self, item: &Item<'_>) {
+        for name in item.pins.iter().filter(|word| is_name(**word)) {
+            self.memory.step();
+            self.memory.pin(*name);
+        }
     }
 
     #[inline]
-    fn admit_with(&self, head: RecordHead, places: u64) -> Result<(), Refused<M::NoMemory>> {
+    fn admit(&self, head: RecordHead, weight: u64) -> Result<(), Refused<M::NoMemory>> {
+        self.admit_with((head, weight), self.places())
+    }
+
+    #[inline]
+    fn admit_with(
+        &self,
+        (head, weight): (RecordHead, u64),
+        places: u64,
+    ) -> Result<(), Refused<M::NoMemory>> {
         self.open()?;
         check(head)?;
         if places == 0 {
             return Err(Refused::Full);
         }
-        self.may_add(head.len)
+        self.may_add(weight)
     }
 
     #[inline]
@@ -412,10 +430,11 @@ impl<'a, M: Memory> Tail<'a, M> {
 
     /// The record at `at` is written; what follows it comes behind it.
     #[inline]
-    fn advance(&self, at: u64, head: RecordHead) {
+    fn advance(&self, at: u64, head: RecordHead, weight: u64) {
         let tail = &self.words.tail;
         tail.offset.store(at + head.size(), Ordering::Relaxed);
-        tail.bytes.store(tail.bytes.load(Ordering::Relaxed) + head.len, Ordering::Relaxed);
+        let bytes = tail.bytes.load(Ordering::Relaxed).wrapping_add(weight);
+        tail.bytes.store(bytes, Ordering::Relaxed);
     }
 
     #[inline]

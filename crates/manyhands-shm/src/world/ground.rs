@@ -5,7 +5,7 @@
 //! 64 KiB    roster: one slot for each process
 //! names     one for each block: where it is, how long, who holds it
 //! map       one entry for each page of the data
-//! data      the blocks
+//! data      the blocks; in a world of 64 MiB or more it begins on a huge page
 //! ```
 //!
 //! Names, map and data are sparse: a part is touched only below its mark, up to which it was
@@ -19,11 +19,14 @@ use manyhands_os::life::Acquaintances;
 use manyhands_os::memory::Segment;
 
 use super::local::Local;
-use super::words::{Header, MAGIC, Name, PAGE, Page, Plain, Slot, VERSION, Word};
+use super::words::{HUGE, Header, MAGIC, Name, PAGE, Page, Plain, Slot, VERSION, Word};
 use crate::sync::Owner;
 
 /// A multiple of every page size that Linux uses here.
 const GRAIN: usize = 64 << 10;
+/// Where the data of a world of that size begins: at a huge page.
+const HUGE_GRAIN: usize = HUGE as usize * PAGE;
+const LARGE: usize = 64 << 20;
 /// Address space of the header.
 const HEADER: usize = size_of::<Header>().next_multiple_of(GRAIN);
 /// Address space of the roster.
@@ -57,7 +60,8 @@ impl Plan {
         let names = (pages * NAMES_PER_PAGE).min(MOST_NAMES);
         let names_at = HEADER + ROSTER;
         let map_at = (names_at + names * size_of::<Name>()).next_multiple_of(GRAIN);
-        let data_at = (map_at + pages * size_of::<Page>()).next_multiple_of(GRAIN);
+        let grain = if pages * PAGE < LARGE { GRAIN } else { HUGE_GRAIN };
+        let data_at = (map_at + pages * size_of::<Page>()).next_multiple_of(grain);
         let len = (data_at + pages * PAGE).next_multiple_of(GRAIN);
         Some(Self { pages, names, names_at, map_at, data_at, len })
     }
@@ -65,7 +69,8 @@ impl Plan {
     /// The largest one that fits into so many bytes.
     fn within(bytes: usize) -> Option<Self> {
         let each = PAGE + size_of::<Page>() + NAMES_PER_PAGE * size_of::<Name>();
-        let pages = bytes.checked_sub(HEADER + ROSTER + 4 * GRAIN)? / each;
+        let lost = if bytes < LARGE { 0 } else { HUGE_GRAIN };
+        let pages = bytes.checked_sub(HEADER + ROSTER + 4 * GRAIN + lost)? / each;
         Self::of_pages(pages.min(MOST_PAGES))
     }
 }
@@ -228,9 +233,10 @@ impl Ground {
         Ok(true)
     }
 
-    /// Reserves pages of the data.
+    /// Reserves pages of the data, many of them as huge pages.
     pub(super) fn reserve(&self, page: u32, count: u32) -> io::Result<()> {
-        self.segment.reserve(self.plan.data_at + page as usize * PAGE, count as usize * PAGE)
+        let (at, len) = (self.plan.data_at + page as usize * PAGE, count as usize * PAGE);
+        if count < HUGE { self.segment.reserve(at, len) } else { self.segment.reserve_long(at, len) }
     }
 
     /// Gives pages of the data back to the kernel. A failure leaves them as they are: reserved, at the

@@ -162,6 +162,31 @@ impl World {
         }
     }
 
+    /// Bytes that are free and kept for the next blocks, as somebody has just left it: without the lock.
+    #[must_use]
+    pub fn warm(&self) -> u64 {
+        self.ground.header().warm.get() * super::words::PAGE as u64
+    }
+
+    /// Bytes that are reserved and not free, as [`World::warm`].
+    #[must_use]
+    pub fn in_use(&self) -> u64 {
+        self.ground.header().reserved.get().saturating_sub(self.warm())
+    }
+
+    /// How often pages were taken for blocks, as [`World::warm`]: while it stays the same, nobody has
+    /// used what is free.
+    #[must_use]
+    pub fn runs_taken(&self) -> u64 {
+        self.ground.header().runs_taken.get()
+    }
+
+    /// Gives free pages back to the system until so many bytes are left, run by run: others have the
+    /// lock in between.
+    pub fn cool(&self, keep: u64) {
+        while self.warm() > keep && self.enter().drop_longest() {}
+    }
+
     /// How many bytes may be reserved.
     #[must_use]
     pub fn budget(&self) -> u64 {

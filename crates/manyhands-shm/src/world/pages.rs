@@ -14,13 +14,15 @@
 //! Only the first page of a run, and the last one if it is free, have a word with a meaning: a run
 //! that is taken clears its last page, so that who looks back from the next one sees no stale tail.
 //!
+//! A run of a huge page or more begins on one, where there is room for that.
+//!
 //! A short run that has to be reserved is reserved together with its neighbours, a step of 64 pages,
 //! under the lock. A long one is not reserved here at all: whoever asked does that without the lock.
 //! Warm pages are kept up to a bound: those beyond go back to the kernel, the longest runs first.
 
 use super::ground::Part;
 use super::inside::{Heat, Inside, Shortage};
-use super::words::{BINS, PAGE, Word};
+use super::words::{BINS, HUGE, PAGE, Word};
 use crate::atomic::AtomicU32;
 
 /// Tags of the first page of a run, or of the last one of a free run.
@@ -82,9 +84,17 @@ fn bin_for(len: u32) -> usize {
     bin_of(len.saturating_add((1 << (len.ilog2() - 2)) - 1))
 }
 
+/// Where in free pages a run of `count` begins: on a huge page if it is as long and fits there.
+fn place_in(first: u32, len: u32, count: u32) -> Option<u32> {
+    let rest = len.checked_sub(count)?;
+    let whole = first.checked_next_multiple_of(HUGE).filter(|whole| whole - first <= rest);
+    Some(whole.filter(|_| count >= HUGE).unwrap_or(first))
+}
+
 impl Inside<'_> {
     /// Takes a run of `count` pages.
     pub(super) fn take_run(&self, count: u32) -> Result<Run, Shortage> {
+        Self::count(&self.ground.header().runs_taken, 1);
         if let Some(page) = self.take_free(Heat::Warm, count) {
             return Ok(Run { page, state: Taken::Dirty });
         }
@@ -149,26 +159,33 @@ impl Inside<'_> {
             return Ok(page);
         }
         let header = self.ground.header();
-        let page = header.frontier.get();
-        let end = page.checked_add(count).filter(|end| *end as usize <= self.ground.pages());
-        let Some(end) = end else {
+        let pages = u32::try_from(self.ground.pages()).unwrap_or(u32::MAX);
+        let begin = header.frontier.get();
+        let Some(page) = place_in(begin, pages - begin, count) else {
             self.drop_warm(0);
             return self.take_free(Heat::Cold, count).ok_or(Shortage::Space);
         };
+        let end = page + count;
         // The entry behind the run is looked at when it is given back.
-        let mapped = (end as usize + 1).min(self.ground.pages());
-        self.ground.extend(Part::Map, mapped)?;
+        self.ground.extend(Part::Map, pages.min(end + 1) as usize)?;
         header.frontier.put(end);
         self.set_used(page, count);
+        if page > begin {
+            self.give_run(begin, page - begin, Heat::Cold);
+        }
         Ok(page)
     }
 
     /// Takes pages from the bins of one heat.
     fn take_free(&self, heat: Heat, count: u32) -> Option<u32> {
-        let page = self.find(heat, count)?;
-        let len = self.unlink(page, heat);
-        if len > count {
-            self.link(page + count, len - count, heat);
+        let first = self.find(heat, count)?;
+        let len = self.unlink(first, heat);
+        let page = place_in(first, len, count).unwrap_or(first);
+        let (before, behind) = (page - first, len - count - (page - first));
+        for (start, len) in [(first, before), (page + count, behind)] {
+            if len > 0 {
+                self.link(start, len, heat);
+            }
         }
         self.set_used(page, count);
         if heat == Heat::Warm {
@@ -258,15 +275,18 @@ impl Inside<'_> {
 
     /// Gives warm pages back to the kernel until so many are left.
     pub(super) fn drop_warm(&self, keep: u64) {
-        let header = self.ground.header();
-        while header.warm.get() > keep {
-            let Some(page) = self.longest_warm() else { return };
-            let len = self.unlink(page, Heat::Warm);
-            self.ground.punch(page, len);
-            Self::count(&header.warm, -i64::from(len));
-            self.count_reserved(len, false);
-            self.give_run(page, len, Heat::Cold);
-        }
+        while self.ground.header().warm.get() > keep && self.drop_longest() {}
+    }
+
+    /// Gives the longest warm run back to the kernel; false if there is none.
+    pub(super) fn drop_longest(&self) -> bool {
+        let Some(page) = self.longest_warm() else { return false };
+        let len = self.unlink(page, Heat::Warm);
+        self.ground.punch(page, len);
+        Self::count(&self.ground.header().warm, -i64::from(len));
+        self.count_reserved(len, false);
+        self.give_run(page, len, Heat::Cold);
+        true
     }
 
     fn longest_warm(&self) -> Option<u32> {

@@ -15,7 +15,7 @@
 
 use super::inside::{Heat, Inside, Shortage};
 use super::pages::{SLAB, Taken};
-use super::words::{CLASSES, PAGE, Word};
+use super::words::{CLASSES, HUGE, PAGE, Word};
 use crate::atomic::AtomicU64;
 
 /// Pages of a slab.
@@ -82,9 +82,15 @@ fn places(class: usize) -> usize {
     SLAB_BYTES / place_size(class)
 }
 
-/// The pages that a block of so many bytes takes, if it is not small.
+/// The pages that a block of so many bytes takes, if it is not small: whole huge pages where that costs
+/// no more than an eighth.
 pub(super) fn pages_of(len: usize) -> Option<u32> {
-    if len <= SMALL { None } else { u32::try_from(len.div_ceil(PAGE)).ok() }
+    if len <= SMALL {
+        return None;
+    }
+    let count = u32::try_from(len.div_ceil(PAGE)).ok()?;
+    let whole = count.checked_next_multiple_of(HUGE).filter(|whole| whole - count <= count / 8);
+    Some(whole.unwrap_or(count))
 }
 
 /// The slab of a block, and its place in it.

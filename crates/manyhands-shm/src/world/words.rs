@@ -13,10 +13,12 @@ use crate::sync::{Bell, Owner, RawMutex};
 
 /// Bytes of a page of data: the unit of runs, whatever the kernel's pages are.
 pub(super) const PAGE: usize = 4096;
+/// Pages of a huge page.
+pub(super) const HUGE: u32 = 512;
 /// "manyhand" as a number.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"manyhand");
 /// The version of everything in this file and of the structures in blocks.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Bins of free runs of one temperature.
 pub(super) const BINS: usize = 128;
 /// Classes of small blocks.
@@ -117,6 +119,8 @@ pub(super) struct Header {
     pub(super) patience: AtomicU64,
     /// When somebody last swept now and then, in milliseconds. Any value will do; changed without the lock.
     pub(super) swept: AtomicU64,
+    /// How many runs of pages were taken. Any value will do.
+    pub(super) runs_taken: AtomicU64,
     /// Truth, written once.
     pub(super) version: AtomicU32,
     /// Mark: names that were ever used.
