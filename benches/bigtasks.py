@@ -15,7 +15,7 @@ def total(array: Any) -> float:
     return float(array.sum())
 
 
-def total_of(array: Any, number: int) -> float:
+def total_of(array: Any, _number: int) -> float:
     """Read all of an array that comes with the function."""
     return float(array.sum())
 

@@ -355,9 +355,7 @@ class Engine:
             progress: the display of the call, or None.
         """
 
-    def map(
-        self, task: Task, iterable: Iterable[Any], max_bytes: int | None
-    ) -> list[Any]:
+    def map(self, task: Task, iterable: Iterable[Any], max_bytes: int | None) -> list[Any]:
         """Run all items and return their results."""
 
     def map_later(self, task: Task, iterable: Iterable[Any]) -> AsyncResult:

@@ -269,10 +269,10 @@ def _of_torch(torch: Any) -> dict[type, Reducer]:
 
 
 def reduce_tensor(tensor: Any) -> Any:
-    """One buffer, of whatever type; what is no plain tensor in this machine's memory as torch does it."""
+    """One buffer, of whatever type; what is more than its numbers as torch does it."""
     torch = sys.modules["torch"]
     size = tensor.numel() * tensor.element_size()
-    if size < LARGE or not _is_plain(tensor, torch):
+    if size == 0 or not _is_plain(tensor, torch):
         return tensor.__reduce_ex__(5)
     values, shape = tensor.detach(), tuple(tensor.shape)
     strides: Any = None if values.is_contiguous() else values.stride()
@@ -282,6 +282,9 @@ def reduce_tensor(tensor: Any) -> Any:
     shared = locate_cargo(place, reach)
     if shared is None and reach <= size:
         memory = rebuild.memory_at(place, reach, values)
+    elif shared is None and size < LARGE:
+        strides, values = None, values.contiguous()
+        memory = rebuild.memory_at(values.data_ptr(), size, values)
     elif shared is None:
         strides, memory = None, Cargo.passing(size)
         packed = torch.frombuffer(memory, dtype=torch.uint8).view(values.dtype)
@@ -300,7 +303,7 @@ def _is_plain(tensor: Any, torch: Any) -> bool:
         and tensor.layout is torch.strided
         and (tensor.is_leaf or not tensor.requires_grad)
         and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg())
-        and not (tensor.is_shared() or tensor.has_names())
+        and not (tensor.is_shared() or getattr(tensor, "has_names", bool)())
         and not tensor._backward_hooks  # noqa: SLF001 - as torch's own reducer asks for it
         and not tensor.__dict__
     )

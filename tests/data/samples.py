@@ -12,6 +12,7 @@ import os
 import pickle
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -277,7 +278,7 @@ def receive_and_die(connection):
 
 
 def descriptors(_):
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def put_and_die(queue):

@@ -85,7 +85,7 @@ WRITTEN = [sample for sample in samples.SAMPLES if sample.write]
 
 @pytest.mark.parametrize("sample", WRITTEN, ids=repr)
 def test_what_arrives_is_not_what_was_sent(workers, sample):
-    """Whoever writes what he got changes nothing for the sender, nor for the next one who gets it."""
+    """Whoever writes what he got changes nothing for the sender, nor for the next to get it."""
     obj, expected = sample.make(), sample.make()
     queue = manyhands.Queue()
     queue.put(obj)
@@ -142,9 +142,13 @@ def test_either_end_of_a_pipe_is_killed(sample):
     process.join()
     process.close()
     with pytest.raises(OSError, match=r"[Pp]ipe|peer|closed"):
-        for _ in range(100):
-            here.send(sample.make())
+        send_for_long(here, sample)
     here.close()
+
+
+def send_for_long(connection, sample):
+    for _ in range(100):
+        connection.send(sample.make())
 
 
 def run(target, *args):
@@ -262,5 +266,3 @@ def test_what_is_idle_goes_back_to_the_system(workers):
         lambda: _native.usage()[1] <= 1 << 20, lambda: f"{_native.usage()}", limit=60
     )
     assert workers.map(samples.total, [np.ones(500_000)] * 20) == [5e5] * 20
-
-

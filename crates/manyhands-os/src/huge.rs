@@ -8,6 +8,7 @@
 //! Refuses: to fail. Where there is no huge page, small ones are as good: whoever asked allocates those that are
 //! missing in any case.
 #![expect(unsafe_code, reason = "advice about memory that the caller has mapped")]
+#![expect(clippy::disallowed_types, reason = "one time that no model needs to see")]
 
 use std::io;
 use std::ops::Range;

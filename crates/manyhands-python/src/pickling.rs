@@ -143,8 +143,9 @@ fn with_reducers<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>
 /// a file's memory.
 fn mentions_data(bytes: &[u8]) -> bool {
     static WORDS: std::sync::OnceLock<Vec<Finder<'static>>> = std::sync::OnceLock::new();
-    let words = WORDS
-        .get_or_init(|| ["memmap", "numpy", "array", "pyarrow", "polars", "torch"].map(Finder::new).into());
+    let words = WORDS.get_or_init(|| {
+        ["memmap", "numpy", "array", "pyarrow", "polars", "torch"].map(Finder::new).into()
+    });
     let words = if bytes.len() < LARGE { &words[..1] } else { &words[..] };
     words.iter().any(|word| word.find(bytes).is_some())
 }

@@ -155,7 +155,8 @@ impl Trial {
         for name in pins {
             self.process.unpin(name);
         }
-        let expected: Vec<_> = (0..most).map_while(|_| Some(self.model.items.pop_front()?.0)).collect();
+        let expected: Vec<_> =
+            (0..most).map_while(|_| Some(self.model.items.pop_front()?.0)).collect();
         assert!(got == expected);
     }
 

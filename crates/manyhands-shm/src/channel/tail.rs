@@ -21,7 +21,8 @@
 use core::time::Duration;
 
 use super::chunk::{
-    CHUNK_HEAD, Chunk, END, MOST_LEN, MOST_PINS, Memory, RecordHead, WORD, extra_of, is_name, weight,
+    CHUNK_HEAD, Chunk, END, MOST_LEN, MOST_PINS, Memory, RecordHead, WORD, extra_of, is_name,
+    weight,
 };
 use super::words::{BROKEN, SHUT, Words};
 use super::{mend, spare};

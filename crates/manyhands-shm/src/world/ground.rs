@@ -236,7 +236,11 @@ impl Ground {
     /// Reserves pages of the data, many of them as huge pages.
     pub(super) fn reserve(&self, page: u32, count: u32) -> io::Result<()> {
         let (at, len) = (self.plan.data_at + page as usize * PAGE, count as usize * PAGE);
-        if count < HUGE { self.segment.reserve(at, len) } else { self.segment.reserve_long(at, len) }
+        if count < HUGE {
+            self.segment.reserve(at, len)
+        } else {
+            self.segment.reserve_long(at, len)
+        }
     }
 
     /// Gives pages of the data back to the kernel. A failure leaves them as they are: reserved, at the
