@@ -118,24 +118,3 @@ fn who_waits_for_a_dead_party_is_freed() {
         assert!(!barrier.is_broken());
     });
 }
-
-/// One is alone inside and sleeps without looking; the next one comes, and dies before the third.
-#[test]
-fn who_is_alone_is_told_of_the_next_one_and_learns_of_its_death() {
-    loom::model(|| {
-        let [one, two] = mortals();
-        let barrier = Arc::new(Barrier::new(3));
-        let mut visit = Visit::default();
-        let limit = Some(Duration::ZERO);
-        assert_eq!(barrier.wait(&mut visit, &one, limit, false), Wait::TimedOut);
-        let other = spawn(&barrier, &two, move |barrier, process| {
-            let mut visit = Visit::default();
-            assert_eq!(barrier.wait(&mut visit, process, limit, false), Wait::TimedOut);
-            process.die();
-        });
-        // It goes on with its visit, as one does that has slept once.
-        assert_eq!(barrier.wait(&mut visit, &one, None, false), Wait::Ready(Outcome::Broken));
-        other.join().unwrap();
-        assert_eq!(barrier.waiting(), 0);
-    });
-}

@@ -30,10 +30,7 @@ use super::owner::{Liveness, Owner};
 use super::wait::{Deadline, SLICE, SPIN, Wait};
 
 /// The most parties.
-const SEATS: usize = if cfg!(loom) { 3 } else { 1016 };
-
-/// How long the only party inside sleeps. In a model for ever: whoever comes must wake it.
-const ALONE: Option<Duration> = if cfg!(loom) { None } else { Some(SLICE) };
+const SEATS: usize = if cfg!(loom) { 2 } else { 1016 };
 
 const FILLING: u32 = 0;
 const ACTING: u32 = 1;
@@ -253,8 +250,8 @@ impl Barrier {
         (deadline, pace): (Deadline, Pace),
         world: &impl Liveness,
     ) -> Wait<bool> {
-        let owned = world.slice();
-        let slice = deadline.slice(if pace.alone { owned.and(ALONE) } else { owned });
+        let slice =
+            deadline.slice(world.slice().map(|owned| if pace.alone { SLICE } else { owned }));
         let spin = if slice == Some(Duration::ZERO) { Duration::ZERO } else { pace.spin };
         match self.bell.wait(ticket, slice, spin) {
             Wait::TimedOut if !deadline.is_over() => {
