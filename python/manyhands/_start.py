@@ -14,8 +14,9 @@ import signal
 import sys
 from _thread import allocate_lock
 
-from . import _failures, _handles, _native, _neighbours
-from ._threads import start_thread
+from . import _failures, _half_imported, _handles, _native, _neighbours
+from ._threads import NoThreadError, start_thread
+from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
         return Forked(pid)
     code = 1
     try:
+        _half_imported.forget()
         _forget_children()
         _tie_or_leave(parent)
         _neighbours.receive(parcel.fds, parcel)
@@ -259,6 +261,7 @@ class _TyingName(str):
 
 def serve_process(ends: Ends) -> None:
     """The target of such a process."""
+    _half_imported.forget()  # a context may fork, too
     import multiprocessing.process
 
     # Workers may have children of their own: what a daemon is forbidden to have.
@@ -316,8 +319,14 @@ class LaunchThread:
         orders = []
         while (work := self._launches.next(False)) is not None:
             orders.append(work)
-        self._launch_all(orders)
-        start_thread(self._run, "launch")
+        with Uninterrupted():
+            self._launch_all(orders)
+            try:
+                start_thread(self._run, "launch")
+            except NoThreadError:
+                for worker in self._workers.values():
+                    worker.discard()
+                raise
 
     def _launch_all(self, orders: list[Any]) -> None:
         """All or none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from _weakref import ref
+from errno import EAGAIN
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -20,13 +21,21 @@ if TYPE_CHECKING:
 _started: set[ref[Thread]] = set()
 
 
+class NoThreadError(OSError, RuntimeError):
+    """No thread can be started: an error of the system, which `threading` calls a RuntimeError."""
+
+
 def start_thread(run: Callable[[], object], name: str) -> None:
-    """Run `run()` in a daemon thread called `manyhands-<name>`."""
+    """Run `run()` in a daemon thread called `manyhands-<name>`; NoThreadError if there is none."""
     import threading
 
     thread = threading.Thread(target=run, name=f"manyhands-{name}", daemon=True)
     _started.add(ref(thread, _started.discard))
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        text = f"{error} (RLIMIT_NPROC, or a limit of the control group)"
+        raise NoThreadError(EAGAIN, text) from None
 
 
 def join_all(seconds: float) -> None:
@@ -37,4 +46,7 @@ def join_all(seconds: float) -> None:
     for known in list(_started):
         thread = known()
         if thread is not None:
-            thread.join(max(0.0, until - monotonic()))
+            try:
+                thread.join(max(0.0, until - monotonic()))
+            except RuntimeError:
+                continue  # an interrupt that met `start_thread` has left one that never came to be

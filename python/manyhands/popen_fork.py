@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import signal
 
-from . import _arrival, _native
+from . import _arrival, _half_imported, _native
 from ._popen import Popen as _Popen
 from ._popen import close_all
+from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class Popen(_Popen):
         return fd
 
     def _launch(self, process: Any) -> None:
+        with Uninterrupted() as until:
+            self._fork(process, until)
+
+    def _fork(self, process: Any, until: Uninterrupted) -> None:
         lifeline, held = os.pipe()
         creator = _arrival.creator()
         try:
@@ -40,8 +45,9 @@ class Popen(_Popen):
             close_all(lifeline, held)
             raise
         if self.pid == 0:
+            _half_imported.forget()
             os.close(held)
-            _arrival.run_and_exit(lambda: self._run(process, lifeline, creator))
+            _arrival.run_and_exit(lambda: self._run(process, (lifeline, creator), until))
         os.close(lifeline)
         try:
             self.sentinel = os.pidfd_open(self.pid)
@@ -53,9 +59,11 @@ class Popen(_Popen):
             raise
         self._hold(held, self.sentinel)
 
-    def _run(self, process: Any, lifeline: int, creator: int | None) -> int:
+    def _run(self, process: Any, tie: tuple[int, int | None], until: Uninterrupted) -> int:
+        lifeline, creator = tie
         if self.bound:
             _arrival.bind(lifeline, creator)
+        until.end()
         os.environ.update(process._env or {})
         code: int = process._bootstrap(parent_sentinel=lifeline)
         return code

@@ -70,6 +70,23 @@ pub fn fork_and_end() -> io::Result<i32> {
     }
 }
 
+/// What an error says that starting a process or a thread gave, and which limit it is about.
+///
+/// # Examples
+/// ```
+/// use manyhands_os::fork::told;
+/// use std::io::Error;
+/// assert!(told(&Error::from_raw_os_error(11)).contains("RLIMIT_NPROC"));
+/// assert_eq!(told(&Error::other("full")), "full");
+/// ```
+#[must_use]
+pub fn told(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => format!("{error} (RLIMIT_NPROC, or a limit of the control group)"),
+        _ => error.to_string(),
+    }
+}
+
 /// Calls `before` before every fork of this process, in the thread that forks, and `parent` or
 /// `child` in the same thread after it (`parent` also when the fork failed). For good: there is no
 /// way to take it back. It covers every caller of the C library's `fork`; `vfork`, `posix_spawn`

@@ -69,6 +69,8 @@ enum Found {
         from: usize,
         to: usize,
     },
+    /// Code was loaded, or could not be.
+    Code(u64),
 }
 
 impl State {
@@ -152,6 +154,7 @@ impl State {
             Found::Initializer { from, to } => {
                 self.fail_pool(InitFailure::Raised(buffer[from..to].to_vec()));
             }
+            Found::Code(id) => self.loaded(id),
             Found::Event { from, to } => {
                 self.events.push_back((seat, buffer[from + 1..to].to_vec()));
             }
@@ -251,7 +254,8 @@ fn answer(worker: &mut Worker, reply: Reply, buffer: &[u8], found: &mut Vec<Foun
         What::Initializer if tag == Some(wire::RAISED) => {
             found.push(Found::Initializer { from, to });
         }
-        What::Initializer | What::Code(_) | What::Stop | What::Forget => {}
+        What::Code(id) => found.push(Found::Code(id)),
+        What::Initializer | What::Stop | What::Forget => {}
     }
 }
 

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! What is lost may be a request of our own: the initializer (the pool fails, once and for all) or a blob
-//! of code (the calls that need it fail). Nothing is ever sent twice once it was begun.
+//! of code (it is loaded elsewhere; the calls that need it fail when the third worker in a row has ended over
+//! it). No item and no initializer is ever sent twice once it was begun.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ use crate::worker_seat::{Frame, Notice, Process, REPORT_WAIT, What, Worker};
 const FAILED_LAUNCHES: u32 = 3;
 /// The same for workers that end before they have looked at their lane: somebody may be killing them.
 const FAILED_STARTS: u32 = 12;
+/// Workers that may end in a row while they load the same code, before that is the code's fault.
+const FAILED_LOADS: u32 = 3;
 /// From the third failed start in a row on, each waits so much longer than the one before, up to 20 times.
 const START_PAUSE: Duration = Duration::from_millis(50);
 /// How long a worker that was asked to end may take.
@@ -104,12 +107,38 @@ impl State {
             }
             What::Initializer if self.phase == Phase::Terminated => {}
             What::Initializer => self.fail_pool(InitFailure::Died(Arc::clone(death))),
-            What::Code(id) => self.poison(id, death),
+            What::Code(id) => self.blame(id, death),
             What::Stop | What::Forget => {}
         }
     }
 
-    /// Code that killed a worker while it was loaded fails every call that needs it.
+    /// A worker ended while it loaded this code: that may have been the code, or whoever kills workers. Those
+    /// that ended together, with their template, count as one.
+    fn blame(&mut self, code: u64, death: &Arc<Death>) {
+        let Some(loaded) = self.codes.get_mut(&code) else { return };
+        if death.reason.is_some() && loaded.common == death.reason {
+            return;
+        }
+        loaded.common.clone_from(&death.reason);
+        loaded.deaths += 1;
+        if loaded.deaths < FAILED_LOADS {
+            return;
+        }
+        self.loaded(code);
+        if self.initializer.as_ref().is_some_and(|initializer| initializer.codes.contains(&code)) {
+            return self.fail_pool(InitFailure::Died(Arc::clone(death)));
+        }
+        self.poison(code, death);
+    }
+
+    /// A worker has loaded it: whatever ended others meanwhile was not this code.
+    pub(crate) fn loaded(&mut self, code: u64) {
+        if let Some(code) = self.codes.get_mut(&code) {
+            (code.deaths, code.common) = (0, None);
+        }
+    }
+
+    /// Code that cannot be loaded fails every call that needs it.
     fn poison(&mut self, code: u64, death: &Arc<Death>) {
         let users: Vec<_> = self
             .calls
@@ -414,6 +443,38 @@ mod tests {
         state.note_death(key, None, None, true);
         state.bury(key);
         assert!(state.fault.is_some() && state.seats.is_empty());
+    }
+
+    fn died(reason: Option<&str>) -> Arc<Death> {
+        Arc::new(Death { reason: reason.map(str::to_owned), ..Death::default() })
+    }
+
+    #[test]
+    fn code_is_to_blame_when_three_in_a_row_have_ended_over_it() {
+        let mut state = pool_with_initializer();
+        for _ in 0..2 {
+            state.blame(1, &died(None));
+            state.blame(1, &died(None));
+            assert!(state.fault.is_none());
+            state.loaded(1);
+        }
+        for _ in 0..3 {
+            state.blame(1, &died(None));
+        }
+        assert!(state.fault.is_some());
+    }
+
+    #[test]
+    fn those_who_end_with_their_template_count_as_one() {
+        let mut state = pool_with_initializer();
+        for _ in 0..8 {
+            state.blame(1, &died(Some("the template was killed")));
+        }
+        assert!(state.fault.is_none());
+        for reason in ["the second one was killed", "the third one was killed"] {
+            state.blame(1, &died(Some(reason)));
+        }
+        assert!(state.fault.is_some());
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(crate) enum Phase {
 pub(crate) struct Initializer {
     pub(crate) name: String,
     /// Blobs to load; the last one's value is called.
-    codes: Vec<u64>,
+    pub(crate) codes: Vec<u64>,
     payload: Vec<u8>,
     /// Keeps the blocks that the payload names.
     _luggage: Luggage,
@@ -74,6 +74,10 @@ pub(crate) struct Code {
     pub(crate) users: usize,
     /// Keeps the blocks that it names.
     luggage: Luggage,
+    /// Workers in a row that ended while they loaded it.
+    pub(crate) deaths: u32,
+    /// Why the last of them ended, where it did not end alone.
+    pub(crate) common: Option<String>,
 }
 
 #[derive(Debug)]
@@ -263,7 +267,8 @@ impl State {
         }
         let (id, bytes): (u64, Arc<[u8]>) = (self.next_code, bytes.into());
         self.next_code += 1;
-        self.codes.insert(id, Code { bytes: Arc::clone(&bytes), users: 0, luggage });
+        let (code, common) = (Arc::clone(&bytes), None);
+        self.codes.insert(id, Code { bytes: code, users: 0, luggage, deaths: 0, common });
         self.code_ids.insert(bytes, id);
         self.use_code(id);
         id

@@ -15,6 +15,7 @@ use crate::lane_view::word;
 use crate::launches::Launches;
 use crate::map;
 use crate::outcome::initializer_failed;
+use crate::processes::numbered;
 use crate::result::AsyncResult;
 use crate::task::{Code, Plan, Task};
 use crate::travel::Collector;
@@ -89,7 +90,8 @@ impl Engine {
         let memory = MemoryLimits { soft, hard };
         let config = Config { workers, max_tasks, memory, cores, world: Some(world::home(py)?) };
         let start = Start { blob: start, fds: Vec::new() };
-        Ok(Self { pool: Arc::new(Pool::new(config, launcher, start)?) })
+        let pool = Pool::new(config, launcher, start).map_err(|error| numbered(&error))?;
+        Ok(Self { pool: Arc::new(pool) })
     }
 
     /// The id of a blob of code, the same for the same bytes; what was `met` while it was pickled stays with it.

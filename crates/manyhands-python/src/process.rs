@@ -5,6 +5,7 @@ use manyhands_os::{cpu, jobcontrol, poll, signals};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::processes::numbered;
 use crate::{exit, ffi};
 
 /// How many threads of this process can run at once: the lowest of the affinity mask, the CPU quota of every
@@ -17,7 +18,7 @@ pub(crate) fn cpu_count() -> PyResult<usize> {
 /// Forks with the interpreter's hooks and without its warning; 0 in the child.
 #[pyfunction]
 pub(crate) fn fork(py: Python<'_>) -> PyResult<i32> {
-    Ok(ffi::fork(py)?)
+    ffi::fork(py).map_err(|error| numbered(&error))
 }
 
 /// Runs in every forked child (`os.register_at_fork`): the pools that exist are the parent's.

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use manyhands_os::fork::told;
 use manyhands_os::launch::{Program, spawn_member};
 use manyhands_os::lifeline;
 use manyhands_os::process::{self, ExitStatus, Signal};
@@ -113,10 +114,11 @@ impl ProcessTemplate {
     }
 }
 
-/// An error of the kernel with its number, by which the package tells a want of descriptors.
-fn numbered(error: &std::io::Error) -> PyErr {
+/// An error of the kernel with its number, by which the package tells a want of descriptors, and with the
+/// limit that it is about.
+pub(crate) fn numbered(error: &std::io::Error) -> PyErr {
     match error.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, error.to_string())),
+        Some(number) => PyOSError::new_err((number, told(error))),
         None => PyOSError::new_err(error.to_string()),
     }
 }

@@ -27,8 +27,11 @@ impl Host for PyHost<'_> {
     }
 
     fn fork(&mut self) -> io::Result<Fork> {
-        let pid =
-            self.fork.call0().and_then(|pid| pid.extract::<i32>()).map_err(io::Error::other)?;
+        let forked = self.fork.call0().and_then(|pid| pid.extract::<i32>());
+        let pid = forked.map_err(|error| {
+            let number = error.value(self.fork.py()).getattr("errno").and_then(|it| it.extract());
+            number.map_or_else(|_| io::Error::other(error), io::Error::from_raw_os_error)
+        })?;
         Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid) })
     }
 }

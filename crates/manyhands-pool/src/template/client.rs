@@ -277,7 +277,10 @@ impl Template {
         if !matches!(self.phase, Phase::Ending(_)) {
             self.phase = Phase::Ending(Instant::now() + GRACE);
             self.waiting.clear();
-            self.current.iter_mut().chain(&mut self.retired).for_each(Connection::ask_to_end);
+            for connection in self.current.iter_mut().chain(&mut self.retired) {
+                // One that has not come up would hear of it only then. It has nobody who has run.
+                if connection.ready { connection.ask_to_end() } else { connection.kill() }
+            }
         }
         !self.is_running()
     }

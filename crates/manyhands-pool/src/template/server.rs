@@ -22,6 +22,7 @@
 //! - Nothing here waits for the pool: what does not fit into the socket is kept until it does.
 
 use manyhands_os::event::EventFd;
+use manyhands_os::fork::told;
 use manyhands_os::jobcontrol::end_groups_on;
 use manyhands_os::launch::take_inherited;
 use manyhands_os::poll::{Interest, poll_for};
@@ -251,7 +252,7 @@ impl<'h> Server<'h> {
     }
 
     fn fork_failed(&mut self, id: u64, error: &io::Error) -> io::Result<()> {
-        self.say(Report::ForkFailed { id, message: error.to_string() })
+        self.say(Report::ForkFailed { id, message: told(error) })
     }
 
     /// Forks no more; what was asked for and not answered is thrown away, and asked elsewhere.

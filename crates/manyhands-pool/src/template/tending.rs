@@ -14,6 +14,7 @@
 //!    forked, or when it had done all that was asked. [`FAILURES_MAX`] failures in a row are the end.
 
 use manyhands_os::ending::signal_number;
+use manyhands_os::fork::told;
 use manyhands_os::poll::poll;
 use manyhands_os::process::{PidFd, Signal, kill_group};
 use std::io;
@@ -56,7 +57,8 @@ impl Template {
             Err(error) => {
                 let program = self.program.path.display();
                 self.note_failure(&format!(
-                    "the template process ({program}) did not start: {error}"
+                    "the template process ({program}) did not start: {}",
+                    told(&error)
                 ));
                 false
             }
