@@ -170,7 +170,7 @@ pub(super) fn find(chunk: impl Chunk, number: u64) -> Result<(u64, u64), Broken>
     for _ in 0..number.checked_sub(first).ok_or(Broken)? {
         let Next::Record(record) = next(chunk, at)? else { return Err(Broken) };
         at += record.size();
-        bytes += record.len;
+        bytes = bytes.wrapping_add(record.len);
     }
     Ok((at, bytes))
 }
