@@ -24,9 +24,19 @@ def start_thread(run: Callable[[], object], name: str) -> None:
     """Run `run()` in a daemon thread called `manyhands-<name>`."""
     import threading
 
-    thread = threading.Thread(target=run, name=f"manyhands-{name}", daemon=True)
+    thread = threading.Thread(target=_run, args=(run, name), name=f"manyhands-{name}", daemon=True)
     _started.add(ref(thread, _started.discard))
     thread.start()
+
+
+def _run(run: Callable[[], object], name: str) -> None:
+    try:
+        # For the doctor, and whoever looks with `ps`: the kernel's name of this thread.
+        with open("/proc/thread-self/comm", "w", encoding="ascii") as comm:
+            comm.write(f"manyhands-{name}"[:15])
+    except OSError:
+        pass  # /proc may not be mounted
+    run()
 
 
 def join_all(seconds: float) -> None:
