@@ -2,6 +2,7 @@
 //! operation waits longer than it may. The short form of the targets in `fuzz/`, and what they found.
 //!
 //! It writes through the world's descriptor, into the blocks that there are, and never into the world's own words.
+#![cfg(not(loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any test function")]
 
 use std::fs::File;
