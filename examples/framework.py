@@ -7,19 +7,22 @@ file is imported by the examples; by itself it does nothing.
 import importlib.util
 
 FRAMEWORKS = ("torch", "jax", "tensorflow")
+NONE_INSTALLED = "this example needs PyTorch, JAX or TensorFlow: `pip install jax` is the smallest"
 WEIGHTS = (2.0, 3.0)  # of the input's two numbers
 
 
-def load():
-    """The name and device of the framework, and a function of a row of two numbers.
+def is_installed(name):
+    """Whether a framework is there; looking does not import it."""
+    return importlib.util.find_spec(name) is not None
 
-    Both are None where no framework is installed.
-    """
+
+def load():
+    """The name and device of the framework, and a function of a row of two numbers."""
     for name, build in zip(FRAMEWORKS, (_torch, _jax, _tensorflow), strict=True):
-        if importlib.util.find_spec(name) is not None:
+        if is_installed(name):
             device, predict = build()
             return f"{name} on {device}", predict
-    return None, None
+    raise ModuleNotFoundError(NONE_INSTALLED)
 
 
 def _torch():

@@ -8,7 +8,7 @@ TensorFlow, whichever is installed, on a GPU if there is one.
 
 import sys
 
-from framework import FRAMEWORKS, load
+from framework import FRAMEWORKS, NONE_INSTALLED, is_installed, load
 
 import manyhands as mp
 
@@ -20,8 +20,6 @@ def build():
     """Run once in each worker, before its first task."""
     global name, predict
     name, predict = load()
-    if name is None:
-        raise ModuleNotFoundError("none of these is installed: " + ", ".join(FRAMEWORKS))
 
 
 def ask(number):
@@ -29,6 +27,8 @@ def ask(number):
 
 
 def main():
+    if not any(map(is_installed, FRAMEWORKS)):
+        raise SystemExit(NONE_INSTALLED)
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 8
     with mp.Pool(2, initializer=build) as pool:
         answers = pool.map(ask, range(count))

@@ -10,7 +10,7 @@ whichever is installed, on a GPU if there is one.
 
 import sys
 
-from framework import FRAMEWORKS, load
+from framework import FRAMEWORKS, NONE_INSTALLED, is_installed, load
 
 import manyhands as mp
 
@@ -19,21 +19,19 @@ def serve(tasks, results):
     """Build the model, then answer each task: (index, input) -> (index, output)."""
     name, predict = load()
     results.put(name)
-    while predict is not None:
+    while True:
         index, row = tasks.get()
         results.put((index, predict(row)))
 
 
 def main():
+    if not any(map(is_installed, FRAMEWORKS)):
+        raise SystemExit(NONE_INSTALLED)
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 8
     tasks, results = mp.Queue(), mp.Queue()
     server = mp.Process(target=serve, args=(tasks, results), daemon=True)
     server.start()
-    name = results.get()
-    if name is None:
-        server.join()
-        raise SystemExit("none of these is installed: " + ", ".join(FRAMEWORKS))
-    print("served by", name)
+    print("served by", results.get())
     for index in range(count):
         tasks.put((index, [float(index), 1.0]))
     answers = dict(results.get() for _ in range(count))

@@ -22,6 +22,10 @@ def raise_made(name):
     raise case(name).make()
 
 
+def take_from(queue):
+    return queue.get(timeout=20)
+
+
 def same_as_made(name, value):
     return hostile.same(case(name).make(), value)
 

@@ -23,8 +23,10 @@ def cases(*fates):
     return [pytest.param(c.make, id=c.name) for c in hostile.VALUES if c.fate in fates]
 
 
-def test_corpus_is_large_enough():
-    assert len(hostile.VALUES) + len(hostile.EXCEPTIONS) > 100
+@pytest.mark.parametrize("place", hostile.PLACES)
+def test_corpus_is_large_enough(place):
+    names = {case.name for case in hostile.PLACES[place]}
+    assert len(names) == len(hostile.PLACES[place]) >= 40
     assert len({case.name for case in hostile.VALUES}) == len(hostile.VALUES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,10 +13,20 @@ import doctor_tasks
 import pytest
 
 import manyhands
-from manyhands._doctor import ObjectState, find_cycle
+from manyhands._deadlock import Wait, Waiting, arrows, explain, find_cycle
 from manyhands._threads_of import descendants
 
 SECONDS = 50
+
+pytestmark = pytest.mark.usefixtures("template_up")
+
+
+@pytest.fixture(scope="module")
+def template_up(warmed_up):
+    """The template of processes stays for the next one: it is there before the first test looks."""
+    process = manyhands.Process(target=abs, args=(1,))
+    process.start()
+    process.join()
 
 
 def wait_for(look, wanted):
@@ -95,24 +106,86 @@ def test_the_stacks_of_the_program_itself(make_pool):
     assert str(os.getpid()) in text
 
 
+def test_processes_show_what_they_do():
+    event, started = manyhands.Event(), manyhands.Event()
+    process = manyhands.Process(target=doctor_tasks.wait_for_event, args=(event, started))
+    with manyhands.Pool(1) as pool:
+        process.start()
+        assert started.wait(20)
+        look = lambda: [one for one in pool.doctor().processes if one.pid == process.pid]  # noqa: E731
+        (shown,) = wait_for(look, lambda shown: shown and shown[0].stacks)
+        assert "in wait_for_event" in shown.stacks
+        assert f"process {process.pid}: " in str(pool.doctor())
+        event.set()
+        process.join()
+        assert not look()
+
+
+def test_who_has_a_queue_may_put_something():
+    ask, answer, both = manyhands.Queue(), manyhands.Queue(), manyhands.Barrier(2)
+    one = manyhands.Process(target=doctor_tasks.get_then_put, args=(ask, answer, both))
+    two = manyhands.Process(target=doctor_tasks.get_then_put, args=(answer, ask, both))
+    with manyhands.Pool(1) as pool:
+        for process in (one, two):
+            process.start()
+        seen = wait_for(pool.doctor, lambda seen: len(_waited_for(seen)) == 2)
+    waited = {state.waiters: state for state in _waited_for(seen)}
+    assert waited[one.pid,].holders == tuple(sorted((os.getpid(), one.pid, two.pid)))
+    # They wait for each other, and for this process, which does something else.
+    assert not seen.cycle
+    ask.put("an item")
+    for process in (one, two):
+        process.join(20)
+        assert process.exitcode == 0
+
+
+def _waited_for(seen):
+    return [state for state in seen.objects if state.kind == "Queue" and state.waiters]
+
+
 # Circles
 
 
-def lock(name, owner, *waiters):
-    return ObjectState("Lock", name, {}, owner, waiters)
+def lock(owner):
+    return Wait("a lock, which GIVER holds", frozenset((owner,)), owned=True)
+
+
+def either(*givers):
+    return Wait("an item, which GIVER could put", frozenset(givers))
+
+
+def found(only=True, **waits):
+    """The arrows, to look for a circle in; `_11` is process 11."""
+    return arrows({int(name[1:]): Waiting(tuple(these), only) for name, these in waits.items()})
 
 
 def test_a_circle_is_found_in_its_order():
-    assert find_cycle([lock(1, 11, 12), lock(2, 12, 13), lock(3, 13, 11)]) == (11, 13, 12)
-    assert find_cycle([lock(1, 11, 11)]) == (11,)
-    tail = [lock(1, 11, 12), lock(2, 12, 11), lock(3, 11, 9), lock(4, 9, 8)]
-    assert find_cycle(tail) == (11, 12)
+    seen = found(_12=[lock(11)], _13=[lock(12)], _11=[lock(13)])
+    assert find_cycle(seen) == (11, 13, 12)
+    assert explain((11, 13, 12), seen)[1] == "13 waits for a lock, which 12 holds"
+    assert find_cycle(found(_11=[lock(11)])) == (11,)
+    assert find_cycle(found(_12=[lock(11)], _11=[lock(12), lock(9)], _8=[lock(9)])) == (11, 12)
 
 
 def test_what_is_no_circle():
-    assert find_cycle([]) == ()
-    assert find_cycle([lock(1, 11, 12, 13), lock(2, 12, 13)]) == ()
-    assert find_cycle([lock(1, None, 12), lock(2, 12, 11)]) == ()
+    assert find_cycle({}) == ()
+    assert find_cycle(found(_12=[lock(11)], _13=[lock(11), lock(12)])) == ()
+
+
+def test_a_wait_that_anybody_may_end_is_hopeless_only_if_all_of_them_wait():
+    seen = found(_11=[either(12, 13)], _12=[either(11)], _13=[lock(11)])
+    assert find_cycle(seen) in ((11, 12), (11, 13))
+    assert sorted(seen[11]) == [12, 13]
+    assert find_cycle(found(_11=[either(12, 13)], _12=[either(11)])) == ()
+    assert find_cycle(found(_11=[either()])) == ()
+    # A lock and a queue in one circle.
+    assert find_cycle(found(_11=[either(12)], _12=[lock(11)])) == (11, 12)
+
+
+def test_who_does_something_else_as_well_may_end_a_wait():
+    assert find_cycle(found(only=False, _11=[either(12)], _12=[either(11)])) == ()
+    # But not that for a lock: that circle is told all the same.
+    assert find_cycle(found(only=False, _11=[lock(12)], _12=[lock(11)])) == (11, 12)
 
 
 # From outside
@@ -128,6 +201,22 @@ def command(*arguments):
     )
 
 
+@contextlib.contextmanager
+def another_program(script):
+    folder = os.path.dirname(doctor_tasks.__file__)  # noqa: PTH120 - a path for the environment
+    program = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": folder},
+    )
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.communicate()
+
+
 def test_the_report_of_the_machine():
     done = command("doctor")
     assert done.returncode == 0, done.stderr
@@ -135,6 +224,25 @@ def test_the_report_of_the_machine():
         assert word in done.stdout
     assert "started, worked and ended" in done.stdout
     assert "not known" not in done.stdout
+
+
+def test_a_circle_by_queues_and_a_pool_is_seen_from_outside():
+    script = """
+        import manyhands, doctor_tasks
+        ask, answer, both = manyhands.Queue(), manyhands.Queue(), manyhands.Barrier(2)
+        with manyhands.Pool(2) as pool:
+            print("there", flush=True)
+            pool.starmap(doctor_tasks.get_then_put, [(ask, answer, both), (answer, ask, both)], 1)
+    """
+    with another_program(script) as program:
+        assert program.stdout.readline() == "there\n"
+        done = wait_for(
+            lambda: command("stacks", program.pid), lambda done: "DEADLOCK" in done.stdout
+        )
+        assert done.returncode == 0
+        verdict = next(line for line in done.stdout.splitlines() if "DEADLOCK" in line)
+        assert f"{program.pid} waits for a pool's results, which " in verdict
+        assert "waits for an item of Queue 0x" in verdict
 
 
 def test_a_program_that_does_not_move_is_seen_from_outside():
@@ -150,14 +258,7 @@ def test_a_program_that_does_not_move_is_seen_from_outside():
             for call in calls:
                 call.wait()
     """
-    folder = os.path.dirname(doctor_tasks.__file__)  # noqa: PTH120 - a path for the environment
-    program = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": folder},
-    )
-    try:
+    with another_program(script) as program:
         assert program.stdout.readline() == "there\n"
         done = wait_for(
             lambda: command("stacks", program.pid),
@@ -165,11 +266,10 @@ def test_a_program_that_does_not_move_is_seen_from_outside():
             lambda done: "DEADLOCK" in done.stdout and done.stdout.count("in hold_then_wait") == 2,
         )
         assert done.returncode == 0
+        # The program itself, in C.
+        assert '"<string>"' in done.stdout
         workers = [pid for pid in descendants(program.pid) if f"(pid {pid}): busy" in done.stdout]
         assert len(workers) == 2
-    finally:
-        program.kill()
-        program.communicate()
 
 
 @pytest.mark.parametrize("pid", [2**22, 0])
@@ -189,3 +289,23 @@ def test_a_process_without_manyhands():
     assert done.returncode == 0, done.stderr
     assert "nothing of manyhands is in use" in done.stdout
     assert "sleep 60" in done.stdout
+
+
+def test_processes_of_another_program():
+    script = """
+        import manyhands, doctor_tasks
+        event, started = manyhands.Event(), manyhands.Event()
+        process = manyhands.Process(target=doctor_tasks.wait_for_event, args=(event, started))
+        process.start()
+        started.wait()
+        print(process.pid, flush=True)
+        process.join()
+    """
+    with another_program(script) as program:
+        child = int(program.stdout.readline())
+        wanted = (f"process {child}: ", "in wait_for_event", "in join", "Event 0x")
+        done = wait_for(
+            lambda: command("stacks", program.pid),
+            lambda done: all(text in done.stdout for text in wanted),
+        )
+        assert done.returncode == 0

@@ -167,6 +167,28 @@ def test_framework_pool():
     assert lines == ["answered by torch on cpu", *ANSWERS]
 
 
+@pytest.mark.parametrize("example", ["framework_process", "framework_pool"])
+def test_without_a_framework_one_sentence_says_what_to_install(example, tmp_path):
+    # Nothing that is installed beside the package is found, whatever this environment has.
+    shell = (
+        "import importlib.util, runpy, sys\n"
+        f"sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        f"runpy.run_path({str(EXAMPLES / example)!r} + '.py', run_name='__main__')\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", shell],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert child.returncode == 1
+    (line,) = child.stderr.splitlines()
+    assert "pip install jax" in line
+
+
 REAL = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
 
 

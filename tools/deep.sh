@@ -5,17 +5,19 @@
 #   loom     the models to three preemptions, those of the pipe also to four, as far as 100 seconds
 #            for each take them
 #   storm    the kill storm of the Rust face
+#   asan     the tests of the crates with AddressSanitizer, where the toolchain brings it
+#   fuzz     the targets in fuzz/, so many seconds each (FUZZ_SECONDS), where cargo-fuzz is installed
 #   marked   the Python tests marked `deep`
 #   repeat   the ordinary Python tests ten times over (REPEATS)
 #   load     the same once more while twice as many busy processes as there are processors compete
 # The time of each part is printed. Reads PYTHON, the interpreter with the installed wheel. Refuses to
-# build anything but the models.
+# build anything but the models, the sanitized tests and the targets.
 
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:?the interpreter that has the wheel}
 repeats=${REPEATS:-10}
-parts=${PARTS:-loom storm marked repeat load}
+parts=${PARTS:-loom storm asan fuzz marked repeat load}
 load=()
 
 stop_load() { # ends the busy processes that this script started, by their ids
@@ -46,6 +48,43 @@ part_storm() {
     MANYHANDS_TEST_KILLS=2000 cargo test --locked --release -p manyhands --test storm
 }
 
+# Both need options that a stable compiler has and does not promise.
+unstable=(env RUSTC_BOOTSTRAP=1)
+target=$(rustc -vV | sed -n 's/^host: //p')
+
+sanitizes() { # whether the compiler brings AddressSanitizer's runtime for this machine
+    local probe status=0
+    probe=$(mktemp -d)
+    echo 'fn main() {}' >"$probe/main.rs"
+    "${unstable[@]}" rustc -Zsanitizer=address --target "$target" -o "$probe/main" "$probe/main.rs" \
+        2>/dev/null && "$probe/main" || status=1
+    rm -r "$probe"
+    return $status
+}
+
+part_asan() {
+    if ! sanitizes; then
+        echo 'this toolchain brings no AddressSanitizer: left out'
+        return
+    fi
+    "${unstable[@]}" RUSTFLAGS=-Zsanitizer=address cargo test --locked --target "$target" \
+        --target-dir target/asan -p manyhands-os -p manyhands-shm -p manyhands-pool -p manyhands \
+        --lib --tests
+}
+
+part_fuzz() {
+    if ! cargo fuzz --version >/dev/null 2>&1 || ! sanitizes; then
+        echo 'cargo-fuzz is not installed, or has no AddressSanitizer: left out'
+        return
+    fi
+    local name
+    for name in $(cargo fuzz list); do
+        echo "-- target $name"
+        "${unstable[@]}" cargo fuzz run --target-dir target/fuzz "$name" -- -timeout=30 \
+            -max_total_time="${FUZZ_SECONDS:-300}" -rss_limit_mb=4096 -print_final_stats=1
+    done
+}
+
 part_marked() {
     tests -m deep
 }
@@ -68,7 +107,7 @@ part_load() {
 
 for part in $parts; do
     if ! declare -F "part_$part" >/dev/null; then
-        echo "deep: no part is named $part; loom storm marked repeat load" >&2
+        echo "deep: no part is named $part; loom storm asan fuzz marked repeat load" >&2
         exit 2
     fi
 done

@@ -15,11 +15,12 @@ from ._native import cpu_count
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any, Literal
+    from typing import Any, Literal, overload
 
     from . import connection, errors, queues, synchronize
     from ._executor import Executor
     from ._pool import Pool
+    from ._shared_types import MakesArray, MakesRawArray, MakesRawValue, MakesValue
     from .managers import SyncManager
 
 
@@ -139,33 +140,61 @@ class Api:
 
     # Shared values
 
-    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:  # noqa: N802
-        """A ctypes object in shared memory, with a lock unless `lock` is false."""
-        from .sharedctypes import Value
+    if TYPE_CHECKING:
 
-        return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
+        @property
+        def Value(self) -> MakesValue:  # noqa: N802 - multiprocessing's name
+            """A ctypes object in shared memory, with a lock unless `lock` is false."""
 
-    def Array(  # noqa: N802 - multiprocessing's name
-        self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True
-    ) -> Any:
-        """A ctypes array in shared memory, with a lock unless `lock` is false."""
-        from .sharedctypes import Array
+        @property
+        def Array(self) -> MakesArray:  # noqa: N802 - multiprocessing's name
+            """A ctypes array in shared memory, with a lock unless `lock` is false."""
 
-        return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
+        @property
+        def RawValue(self) -> MakesRawValue:  # noqa: N802 - multiprocessing's name
+            """A ctypes object in shared memory."""
 
-    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:  # noqa: N802 - the same
-        """A ctypes object in shared memory."""
-        from .sharedctypes import RawValue
+        @property
+        def RawArray(self) -> MakesRawArray:  # noqa: N802 - multiprocessing's name
+            """A ctypes array in shared memory."""
 
-        return RawValue(typecode_or_type, *args)
+    else:
 
-    def RawArray(self, typecode_or_type: Any, size_or_initializer: Any) -> Any:  # noqa: N802
-        """A ctypes array in shared memory."""
-        from .sharedctypes import RawArray
+        def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:  # noqa: N802
+            """A ctypes object in shared memory, with a lock unless `lock` is false."""
+            from .sharedctypes import Value
 
-        return RawArray(typecode_or_type, size_or_initializer)
+            return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
 
-    def Atomic(self, value: float | None = None) -> synchronize.Atomic:  # noqa: N802 - as the others
+        def Array(  # noqa: N802 - multiprocessing's name
+            self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True
+        ) -> Any:
+            """A ctypes array in shared memory, with a lock unless `lock` is false."""
+            from .sharedctypes import Array
+
+            return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
+
+        def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:  # noqa: N802 - the same
+            """A ctypes object in shared memory."""
+            from .sharedctypes import RawValue
+
+            return RawValue(typecode_or_type, *args)
+
+        def RawArray(self, typecode_or_type: Any, size_or_initializer: Any) -> Any:  # noqa: N802
+            """A ctypes array in shared memory."""
+            from .sharedctypes import RawArray
+
+            return RawArray(typecode_or_type, size_or_initializer)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def Atomic(self, value: int | None = None) -> synchronize.Atomic[int]: ...
+
+        @overload
+        def Atomic(self, value: float) -> synchronize.Atomic[float]: ...
+
+    def Atomic(self, value: float | None = None) -> synchronize.Atomic[Any]:  # noqa: N802 - as the others
         """A number in shared memory that needs no lock; an `int` or a `float`, as `value` is."""
         from .synchronize import Atomic
 

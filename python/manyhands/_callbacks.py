@@ -31,32 +31,32 @@ class _Watched:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.results: dict[int, AsyncResult] = {}
+        self.results: dict[int, AsyncResult[Any]] = {}
         self.running = False
 
 
-def watch(result: AsyncResult) -> None:
+def watch(result: AsyncResult[Any]) -> None:
     """Run the callbacks of a result when it has arrived.
 
     Raises RuntimeError if there can be no more threads, or the interpreter is going down.
     """
-    engine = result.engine
+    engine = result._engine
     with _lock:
         watched = _engines.setdefault(id(engine), _Watched(engine))
-        watched.results[result.number] = result
+        watched.results[result._number] = result
         if not watched.running:
             _start(watched, result)
-    result.announce()
+    result._announce()
 
 
-def _start(watched: _Watched, result: AsyncResult) -> None:
+def _start(watched: _Watched, result: AsyncResult[Any]) -> None:
     """Start the thread, with the lock: nobody else may rely on one that does not come."""
     watched.running = True
     try:
         start_thread(lambda: _serve(watched), "callbacks")
     except RuntimeError:
         watched.running = False
-        watched.results.pop(result.number, None)
+        watched.results.pop(result._number, None)
         raise
 
 
@@ -85,8 +85,8 @@ def _serve(watched: _Watched) -> None:
                 return
 
 
-def _complete(result: AsyncResult) -> None:
-    for callback in result.take_callbacks():
+def _complete(result: AsyncResult[Any]) -> None:
+    for callback in result._take_callbacks():
         report(callback, result)
 
 
@@ -105,11 +105,11 @@ def report(callback: Callable[..., object], *args: Any) -> None:
 
 
 def with_callbacks(
-    result: AsyncResult,
+    result: AsyncResult[Any],
     callback: Callable[[Any], object] | None,
     error_callback: Callable[[BaseException], object] | None,
     display: Any = None,
-) -> AsyncResult:
+) -> AsyncResult[Any]:
     """Attach the callbacks of `apply_async` and `map_async`, and the display of its progress.
 
     They have run before anybody else learns of the result.
@@ -118,22 +118,22 @@ def with_callbacks(
         return result
     follower = None if display is None else _Follower(result, display)
 
-    def run(arrived: AsyncResult) -> None:
+    def run(arrived: AsyncResult[Any]) -> None:
         try:
-            returned, value = arrived.peek()
+            returned, value = arrived._peek()
             if follower is not None:
                 follower.finish(len(value) if returned else None)
             chosen = callback if returned else error_callback
             if chosen is not None:
                 report(chosen, value)
         finally:
-            arrived.release()
+            arrived._release()
 
-    result.hold()
+    result._hold()
     try:
         result.add_done_callback(run)
     except BaseException:
-        result.release()
+        result._release()
         raise
     return result
 
@@ -141,7 +141,7 @@ def with_callbacks(
 class _Follower:
     """Shows how far a call has come, while it runs on its own."""
 
-    def __init__(self, result: AsyncResult, display: Any) -> None:
+    def __init__(self, result: AsyncResult[Any], display: Any) -> None:
         self._result = result
         self._display = display
         self._lock = allocate_lock()
@@ -149,8 +149,8 @@ class _Follower:
         start_thread(self._run, "progress")
 
     def _run(self) -> None:
-        while self._show(self._result.progress()):
-            self._result.wait_progress(0.1)
+        while self._show(self._result._progress()):
+            self._result._wait_progress(0.1)
 
     def _show(self, done: int | None) -> bool:
         with self._lock:
@@ -172,11 +172,11 @@ class _Follower:
             self._display.close()
 
     def _write_printed(self) -> None:
-        for stream, text in self._result.printed():
+        for stream, text in self._result._printed():
             self._display.write(text, "stdout" if stream == 1 else "stderr")
 
 
-def awaited(result: AsyncResult) -> Generator[Any, None, Any]:
+def awaited(result: AsyncResult[Any]) -> Generator[Any, None, Any]:
     """What `await result` does: wait for a future of the running loop, then ask for the value."""
     import asyncio
 

@@ -2,9 +2,8 @@
 
 `Pool.doctor()` asks from within, `python -m manyhands stacks PID` from outside; both make a
 `Diagnosis`, whose text is for people. What it looks at: the words that workers write about
-themselves, the locks and queues in shared memory, and where threads sleep (`_threads_of`). A
-*cycle* are processes each of which waits for a lock that the next one holds: they will wait for
-ever.
+themselves, the locks and queues in shared memory, where threads sleep (`_threads_of`), and who
+waits for whom (`_deadlock`).
 
 Refuses: to change anything, and to take a lock that others may want.
 """
@@ -12,20 +11,20 @@ Refuses: to change anything, and to take a lock that others may want.
 from __future__ import annotations
 
 import os
-import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import _native
+from . import _native, _stacks
+from ._deadlock import Wait, Waiting, arrows, explain, find_cycle
 from ._logs import MOST_RECORDS
-from ._threads_of import command_of, waiters
+from ._threads_of import command_of, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-# Seconds that workers have to write their stacks.
-_PATIENCE = 1.0
+    from ._threads_of import Thread
+
+_HUB = "manyhands-hub"
 _INDENT = "      "
 
 
@@ -55,7 +54,7 @@ class ObjectState:
 
     `kind` is the class, `name` its number in the shared memory, `facts` what is known of it, such
     as `items` of a queue; `owner` the process that holds a lock; `waiters` the processes with
-    threads that sleep on it.
+    threads that sleep on it; `holders` all processes that have the object.
     """
 
     kind: str
@@ -63,15 +62,30 @@ class ObjectState:
     facts: Mapping[str, Any]
     owner: int | None = None
     waiters: tuple[int, ...] = ()
+    holders: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """A process that is no worker, such as one of `Process`.
+
+    `command` is what it was started with, `stacks` the text of its Python stacks, if they could be
+    had.
+    """
+
+    pid: int
+    command: str
+    stacks: str | None = None
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What the doctor has found: print it.
 
-    `pid` is the process that was looked at, `workers` those of its pools, `objects` the locks and
-    queues that are in use, `cycle` the processes of a deadlock in their order, or empty, and
-    `stacks` the Python stacks of the process itself, if they could be had.
+    `pid` is the process that was looked at, `workers` those of its pools, `processes` its other
+    children, `objects` the locks and queues that are in use, `cycle` the processes of a deadlock in
+    their order, or empty, `reasons` a sentence for each of them, and `stacks` the Python stacks of
+    the process itself, if they could be had.
     """
 
     pid: int
@@ -80,26 +94,22 @@ class Diagnosis:
     cycle: tuple[int, ...] = ()
     stacks: str | None = None
     notes: tuple[str, ...] = field(default=())
+    processes: tuple[ProcessState, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"process {self.pid}: {command_of(self.pid)}"]
         lines += [f"  {note}" for note in self.notes]
-        lines += self._verdict()
+        lines += ["  DEADLOCK: " + "; ".join(self.reasons)] if self.cycle else []
         lines += _stack_lines(self.stacks)
         for worker in self.workers:
             lines.append(f"  {_describe_worker(worker)}")
             lines += _stack_lines(worker.stacks)
+        for process in self.processes:
+            lines.append(f"  process {process.pid}: {process.command}")
+            lines += _stack_lines(process.stacks)
         lines += [f"  {_describe_object(one)}" for one in self.objects]
         return "\n".join(lines)
-
-    def _verdict(self) -> list[str]:
-        if not self.cycle:
-            return []
-        steps = [
-            f"{pid} waits for {_lock_of(self.objects, pid, holder)}, which {holder} holds"
-            for pid, holder in zip(self.cycle, (*self.cycle[1:], self.cycle[0]), strict=True)
-        ]
-        return ["  DEADLOCK: " + "; ".join(steps)]
 
 
 def _describe_worker(worker: WorkerState) -> str:
@@ -131,107 +141,115 @@ def _stack_lines(stacks: str | None) -> list[str]:
     return [] if not stacks else [_INDENT + line for line in stacks.rstrip().splitlines()]
 
 
-def _lock_of(objects: Iterable[ObjectState], waiter: int, owner: int) -> str:
-    for one in objects:
-        if one.owner == owner and waiter in one.waiters:
-            return f"{one.kind} {one.name:#x}"
-    return "a lock"
-
-
 # Looking
 
 
-def look_at_objects(pids: Iterable[int] | None = None) -> tuple[ObjectState, ...]:
-    """The locks and queues of the home world that are in use: held, waited for, or filled."""
+@dataclass(frozen=True)
+class Sight:
+    """The locks and queues of the home world that are in use, and who waits for whom."""
+
+    objects: tuple[ObjectState, ...]
+    cycle: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+def look(workers: Mapping[int, Iterable[int]], *, stranger: bool = False) -> Sight:
+    """Look at the home world.
+
+    `workers` are the processes that work for a pool at this moment, by the process that has the
+    pool. A stranger is there to look, and is none of the program's.
+    """
     facts = _native.survey()
     _, descriptor = _native.home_world()
     inode = os.fstat(descriptor).st_ino
-    asleep: dict[int, set[int]] = {}
-    for pid in _native.relatives() if pids is None else pids:
-        for waiter in waiters(pid, inode):
-            for one in facts:
-                if one["offset"] <= waiter.offset < one["offset"] + one["length"]:
-                    asleep.setdefault(one["name"], set()).add(pid)
-    states = (_object(one, asleep.get(one["name"], set())) for one in facts)
-    return tuple(state for state in states if _is_in_use(state))
+    own = os.getpid() if stranger else 0
+    pids = [pid for pid in _native.relatives() if pid != own]
+    seen = {pid: threads(pid) for pid in pids}
+    states = [_object(one, seen, inode, own) for one in facts]
+    waiting = {pid: _waiting(found, workers.get(pid, ())) for pid, found in seen.items()}
+    for state in states:
+        for pid in state.waiters:
+            waits = (*waiting[pid].waits, _wait(state, pid))
+            waiting[pid] = Waiting(waits, waiting[pid].only)
+    found = arrows(waiting)
+    cycle = find_cycle(found)
+    used = tuple(state for state in states if _is_in_use(state))
+    return Sight(used, cycle, explain(cycle, found))
 
 
-def _object(facts: dict[str, Any], asleep: set[int]) -> ObjectState:
-    shown = {
-        name: value
-        for name, value in facts.items()
-        if name not in ("kind", "name", "offset", "length", "owner", "processes")
-    }
+def _sleeps_on(thread: Thread, inode: int, facts: Mapping[str, Any]) -> bool:
+    start, end = facts["offset"], facts["offset"] + facts["length"]
+    return thread.inode == inode and thread.offset is not None and start <= thread.offset < end
+
+
+def _object(
+    facts: dict[str, Any], seen: Mapping[int, list[Thread]], inode: int, own: int
+) -> ObjectState:
+    hidden = ("kind", "name", "offset", "length", "owner", "processes", "holders")
+    shown = {name: value for name, value in facts.items() if name not in hidden}
+    # The channel of log records is always waited on, by a thread that does nothing else.
+    ours = facts.get("most") == MOST_RECORDS
+    asleep = [
+        pid
+        for pid, found in seen.items()
+        if not ours and any(_sleeps_on(thread, inode, facts) for thread in found)
+    ]
+    holders = tuple(sorted({pid for pid in facts["holders"] if pid != own}))
     return ObjectState(
-        facts["kind"], facts["name"], shown, facts.get("owner"), tuple(sorted(asleep))
+        facts["kind"], facts["name"], shown, facts.get("owner"), tuple(asleep), holders
     )
+
+
+def _waiting(found: list[Thread], workers: Iterable[int]) -> Waiting:
+    """What a process waits for apart from objects: its pools."""
+    program = [thread for thread in found if not thread.ours]
+    only = bool(program) and all(thread.file is not None for thread in program)
+    busy = frozenset(workers)
+    if busy and any(thread.file == _HUB for thread in program):
+        return Waiting((Wait("a pool's results, which GIVER works for", busy),), only)
+    # Waiting for a pool of which nobody knows the workers is no wait that could be told.
+    return Waiting((), only and not any(thread.file == _HUB for thread in program))
+
+
+def _wait(state: ObjectState, pid: int) -> Wait:
+    name = f"{state.kind} {state.name:#x}"
+    if state.owner is not None:
+        return Wait(f"{name}, which GIVER holds", frozenset((state.owner,)), owned=True)
+    givers = frozenset(state.holders) - {pid}
+    if state.kind != "Queue":
+        return Wait(f"{name}, which GIVER could end", givers)
+    if state.facts.get("full"):
+        return Wait(f"room in {name}, which GIVER could make", givers)
+    return Wait(f"an item of {name}, which GIVER could put", givers)
 
 
 def _is_in_use(state: ObjectState) -> bool:
     busy = any(state.facts.get(name) for name in ("locked", "items", "waiting"))
-    # The channel of log records is always waited on.
-    return bool(busy or (state.waiters and state.facts.get("most") != MOST_RECORDS))
-
-
-def find_cycle(objects: Iterable[ObjectState]) -> tuple[int, ...]:
-    """Processes that wait for each other's locks in a circle, if there are some.
-
-    A process with several threads may go on by another thread of it: then it is no deadlock of the
-    whole process, but the threads in the circle wait for ever all the same.
-    """
-    waits: dict[int, set[int]] = {}
-    for one in objects:
-        if one.owner is not None:
-            for pid in one.waiters:
-                waits.setdefault(pid, set()).add(one.owner)
-    for start in sorted(waits):
-        path = _path_back(waits, start)
-        if path:
-            return path
-    return ()
-
-
-def _path_back(waits: dict[int, set[int]], start: int) -> tuple[int, ...]:
-    """A way from a process along those that it waits for, back to itself."""
-    left: list[tuple[int, ...]] = [(start,)]
-    seen = set()
-    while left:
-        path = left.pop()
-        for holder in sorted(waits.get(path[-1], ())):
-            if holder == start:
-                return path
-            if holder not in seen:
-                seen.add(holder)
-                left.append((*path, holder))
-    return ()
-
-
-def stacks_once_written(read: Callable[[], dict[int, bytes]]) -> dict[int, str]:
-    """What `read` gives, as text, once workers write no more; without those that write nothing.
-
-    A worker writes within milliseconds, unless it is in the kernel and cannot be interrupted.
-    """
-    pause = threading.Event()
-    deadline = time.monotonic() + _PATIENCE
-    before, seen = None, read()
-    while time.monotonic() < deadline and (before != seen or not all(seen.values())):
-        pause.wait(0.02)
-        before, seen = seen, read()
-    texts = {key: text.decode("utf-8", "backslashreplace") for key, text in seen.items()}
-    return {key: text for key, text in texts.items() if text}
+    return bool(busy or state.waiters)
 
 
 def diagnose(workers: Iterable[WorkerState]) -> Diagnosis:
     """The diagnosis of this process, with those of its workers."""
-    objects = look_at_objects()
+    workers, own = tuple(workers), os.getpid()
+    busy = [one.pid for one in workers if one.pid is not None and one.state == "busy"]
+    sight = look({own: busy})
+    processes, notes = _stacks.of_children(own, {worker.pid for worker in workers})
     return Diagnosis(
-        os.getpid(), tuple(workers), objects, find_cycle(objects), stacks=_own_stacks()
+        own,
+        workers,
+        sight.objects,
+        sight.cycle,
+        _own_stacks(),
+        tuple(notes),
+        tuple(ProcessState(*process) for process in processes),
+        sight.reasons,
     )
 
 
 def _own_stacks() -> str:
     """The Python stacks of this process: all threads but our own."""
     import sys
+    import threading
     import traceback
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}

@@ -287,14 +287,14 @@ def _map(
     except ValueError:
         account.check_open()  # another thread has shut it down meanwhile
         raise
-    account.crew.keep(results.stream)
+    account.crew.keep(results._stream)
     return results if deadline is None else _Results(results, deadline)
 
 
 class _Results:
     """What `map` with a timeout returns: results in order, until the deadline."""
 
-    def __init__(self, results: ResultIterator, deadline: float) -> None:
+    def __init__(self, results: ResultIterator[Any], deadline: float) -> None:
         self._results = results
         self._deadline = deadline
 

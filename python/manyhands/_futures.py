@@ -32,9 +32,9 @@ R = TypeVar("R")
 class Future(concurrent.futures.Future[R]):
     """A standard Future; `cancel` succeeds until a worker has begun the call."""
 
-    def __init__(self, call: AsyncResult, account: Account) -> None:
+    def __init__(self, call: AsyncResult[Any], account: Account) -> None:
         super().__init__()
-        self._call: AsyncResult | None = call
+        self._call: AsyncResult[Any] | None = call
         self._account = account
         account.enter(self)
         try:
@@ -72,7 +72,7 @@ class Future(concurrent.futures.Future[R]):
                 "this future belongs to the parent process: it cannot arrive in a forked child"
             )
 
-    def _settle(self, call: AsyncResult) -> None:
+    def _settle(self, call: AsyncResult[Any]) -> None:
         with self._account.settling(self):
             try:
                 self._take_outcome(call)
@@ -84,8 +84,8 @@ class Future(concurrent.futures.Future[R]):
                     traceback.print_exception(error)
             self._call = None
 
-    def _take_outcome(self, call: AsyncResult) -> None:
-        returned, value = call.peek()
+    def _take_outcome(self, call: AsyncResult[Any]) -> None:
+        returned, value = call._peek()
         if not returned and _is_cancellation(value):
             super().cancel()
         if not self.set_running_or_notify_cancel():

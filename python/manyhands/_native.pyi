@@ -2,9 +2,9 @@
 # `ResultIterator` and `cpu_count`; all else is for the package's own modules. `make check` holds
 # this file against the built module, by stubtest.
 
-from collections.abc import Callable, Generator, Iterable
-from types import TracebackType
-from typing import Any, Literal, Self, final
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from types import GenericAlias, TracebackType
+from typing import Any, Generic, Literal, Self, TypeVar, final
 
 from ._native_doctor import LaneView as LaneView
 from ._native_doctor import copy_fd as copy_fd
@@ -60,6 +60,8 @@ from ._native_world import stow_buffer as stow_buffer
 from ._native_world import sweep as sweep
 from ._native_world import usage as usage
 from ._native_world import watch_types as watch_types
+
+_T_co = TypeVar("_T_co", covariant=True)
 
 __all__ = [
     "AsyncResult",
@@ -141,14 +143,16 @@ def cpu_count() -> int:
     """
 
 @final
-class AsyncResult:
+class AsyncResult(Generic[_T_co]):
     """The result of a call that runs on its own: of `apply_async`, `map_async`, `starmap_async`.
 
     It has the method names of `multiprocessing` and those of `concurrent.futures`, and can be
     awaited. Its value is decoded by whoever asks for it first, and kept.
     """
 
-    def get(self, timeout: float | None = None) -> Any:
+    @classmethod
+    def __class_getitem__(cls, item: Any) -> GenericAlias: ...
+    def get(self, timeout: float | None = None) -> _T_co:
         """Return the value, or raise what the task raised.
 
         Args:
@@ -159,7 +163,7 @@ class AsyncResult:
             concurrent.futures.CancelledError: it was cancelled, or its pool terminated.
         """
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> _T_co:
         """The same as `get`, under the name of `concurrent.futures`."""
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -198,57 +202,67 @@ class AsyncResult:
             running: with False, nothing is done once a worker has begun an item of the call.
         """
 
-    def add_done_callback(self, callback: Callable[[AsyncResult], object]) -> None:
+    def add_done_callback(self, callback: Callable[[AsyncResult[_T_co]], object]) -> None:
         """Call `callback(self)` once the result has arrived.
 
         It is called in a thread of the package, or at once, in this thread, if the result is there.
         """
 
-    def __await__(self) -> Generator[Any, None, Any]: ...
+    def __await__(self) -> Generator[Any, None, _T_co]: ...
+    # For `concurrent.futures.wait` and `as_completed`
+    @property
+    def _condition(self) -> Any: ...
+    @property
+    def _state(self) -> str: ...
+    @property
+    def _waiters(self) -> list[Any]: ...
     # For the threads that run callbacks and show progress
     @property
-    def engine(self) -> Engine:
+    def _engine(self) -> Engine:
         """The pool that runs it."""
 
     @property
-    def number(self) -> int:
+    def _number(self) -> int:
         """The call's number among `Engine.completions`."""
 
-    def announce(self) -> None:
+    def _announce(self) -> None:
         """Ask the engine to announce the completion among `Engine.completions`."""
 
-    def take_callbacks(self) -> list[Callable[[AsyncResult], object]]:
+    def _take_callbacks(self) -> list[Callable[[Any], object]]:
         """The callbacks that wait; they are handed out once."""
 
-    def hold(self) -> None:
-        """Keep the result from everybody else until `release`, for callbacks that come first."""
+    def _hold(self) -> None:
+        """Keep the result from everybody else until `_release`, for callbacks that come first."""
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Let everybody have the result."""
 
-    def peek(self) -> tuple[bool, Any]:
+    def _peek(self) -> tuple[bool, Any]:
         """Whether the task returned, and what it returned or raised."""
 
-    def progress(self) -> int | None:
+    def _progress(self) -> int | None:
         """How many items have ended so far; None once the outcome is there."""
 
-    def wait_progress(self, timeout: float) -> None:
+    def _wait_progress(self, timeout: float) -> None:
         """Wait until something new may be shown, at most `timeout` seconds."""
 
-    def printed(self) -> list[tuple[int, str]]:
+    def _printed(self) -> list[tuple[int, str]]:
         """What workers printed since the last time: 1 or 2 for the stream, and the text."""
 
 @final
-class ResultIterator:
+class ResultIterator(Generic[_T_co]):
     """Yields results; made by `imap`, `imap_unordered`, `istarmap` and `istarmap_unordered`.
 
     It pulls its source in the thread that asks for results, a bounded number of items ahead. One
     that is dropped or closed cancels what has not started and closes its source.
     """
 
+    @classmethod
+    def __class_getitem__(cls, item: Any) -> GenericAlias: ...
     def __iter__(self) -> Self: ...
-    def __next__(self) -> Any: ...
-    def next(self, timeout: float | None = None) -> Any:
+    def __next__(self) -> _T_co: ...
+    def __aiter__(self) -> AsyncIterator[_T_co]: ...
+    def next(self, timeout: float | None = None) -> _T_co:
         """The next result.
 
         Args:
@@ -273,7 +287,7 @@ class ResultIterator:
         _traceback: TracebackType | None,
     ) -> None: ...
     @property
-    def stream(self) -> Stream: ...
+    def _stream(self) -> Stream: ...
 
 @final
 class Stream:
@@ -358,15 +372,15 @@ class Engine:
     def map(self, task: Task, iterable: Iterable[Any], max_bytes: int | None) -> list[Any]:
         """Run all items and return their results."""
 
-    def map_later(self, task: Task, iterable: Iterable[Any]) -> AsyncResult:
+    def map_later(self, task: Task, iterable: Iterable[Any]) -> AsyncResult[Any]:
         """Feed all items now and return at once."""
 
     def iterate(
         self, task: Task, iterable: Iterable[Any], bounds: tuple[int | None, int | None]
-    ) -> ResultIterator:
+    ) -> ResultIterator[Any]:
         """Start a lazy iteration; `bounds` are the items and the bytes that are read ahead."""
 
-    def submit(self, task: Task, value: Any) -> AsyncResult:
+    def submit(self, task: Task, value: Any) -> AsyncResult[Any]:
         """Submit one item: `value` as the task's shape wants it."""
 
     def report(

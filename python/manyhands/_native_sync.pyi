@@ -3,8 +3,10 @@
 # of this name when the program runs.
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Literal, Self
+from types import GenericAlias, TracebackType
+from typing import Any, Generic, Literal, Self, TypeVar, overload
+
+_N = TypeVar("_N", int, float)
 
 __all__ = [
     "Atomic",
@@ -260,7 +262,7 @@ class Barrier:
     def _timeout(self) -> float | None: ...
     def _handle(self) -> tuple[int, int]: ...
 
-class Atomic:
+class Atomic(Generic[_N]):
     """A number in shared memory that all processes change without a lock.
 
     An `int` has 64 bits; a change that would leave them raises OverflowError and changes nothing.
@@ -271,36 +273,39 @@ class Atomic:
         ctx: accepted as in `multiprocessing`, and not needed.
     """
 
+    @overload
     def __new__(
-        cls,
-        value: float | None = None,
-        *,
-        ctx: Any = None,
-        _block: tuple[int, int] | None = None,
+        cls, value: None = None, *, ctx: Any = None, _block: tuple[int, int] | None = None
+    ) -> Atomic[int]: ...
+    @overload
+    def __new__(
+        cls, value: _N, *, ctx: Any = None, _block: tuple[int, int] | None = None
     ) -> Self: ...
-    def load(self) -> Any:
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+    def load(self) -> _N:
         """The value at this moment."""
 
-    def store(self, value: float) -> None:
+    def store(self, value: _N) -> None:
         """Replace the value."""
 
-    def add(self, other: float) -> Any:
+    def add(self, other: _N) -> _N:
         """Add to the value and return the new one."""
 
-    def sub(self, other: float) -> Any:
+    def sub(self, other: _N) -> _N:
         """Subtract from the value and return the new one."""
 
-    def fetch_add(self, other: float) -> Any:
+    def fetch_add(self, other: _N) -> _N:
         """Add to the value and return the one before."""
 
-    def fetch_sub(self, other: float) -> Any:
+    def fetch_sub(self, other: _N) -> _N:
         """Subtract from the value and return the one before."""
 
-    def exchange(self, value: float) -> Any:
+    def exchange(self, value: _N) -> _N:
         """Replace the value and return the one before."""
 
-    def compare_exchange(self, expected: float, value: float) -> bool:
+    def compare_exchange(self, expected: _N, value: _N) -> bool:
         """Replace the value if it is `expected`; whether it was. Floats compare by their bits."""
 
-    value: Any
+    value: _N
     def _handle(self) -> tuple[int, int]: ...

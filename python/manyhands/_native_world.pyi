@@ -2,8 +2,10 @@
 # `_native.pyi` hands these names on; there is no module of this name when the program runs.
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self, final
+from types import GenericAlias, TracebackType
+from typing import Any, Generic, Self, TypeVar, final
+
+_T = TypeVar("_T")
 
 __all__ = [
     "Cargo",
@@ -143,13 +145,15 @@ class Memory:
     def __reduce__(self) -> Any: ...
 
 @final
-class Synchronized:
+class Synchronized(Generic[_T]):
     """A value with the lock that guards it; `manyhands.Value` makes it."""
 
-    value: Any
+    value: _T
     """The value, read and written with the lock held."""
 
     def __new__(cls, obj: Any, lock: Any = None, ctx: Any = None) -> Self: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def get_obj(self) -> Any:
         """The ctypes object, to be used without the lock."""
 

@@ -11,13 +11,29 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Literal, TypeAlias
+    from typing import Any, Literal, TypeAlias, TypedDict
 
     Errors: TypeAlias = Literal["raise", "return"]
     Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
     Progress: TypeAlias = bool | dict[str, Any] | Callable[[int, int | None], object] | None
     MemoryLimit: TypeAlias = int | tuple[int | None, int | None] | None
     Seed: TypeAlias = int | str | bytes | None
+
+    class MapOptions(TypedDict, total=False):
+        """What every mapping call takes, apart from what its result depends on."""
+
+        progress: Progress
+        total: int | None
+        timeout: float | None
+        retries: int
+        retry_on: Kinds
+        seed: Seed
+
+    class LazyOptions(MapOptions, total=False):
+        """The same for lazy ones."""
+
+        buffersize: float | None
+        max_bytes_in_flight: float | None
 
 
 _ENDLESS = float("inf")

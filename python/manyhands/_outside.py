@@ -2,7 +2,8 @@
 
 It copies the descriptors of that program's lanes and of its shared memory (`pidfd_getfd`), which
 wants the right to trace it: that of the same user where the system allows it, or of root. Then it
-looks as the program itself would, and asks the workers for their Python stacks.
+looks as the program itself would, and asks all processes for their Python stacks: workers by their
+lanes, others by what they offer (`_stacks`).
 
 While it looks it is one more process of that program's shared memory, and holds nothing in it.
 
@@ -11,23 +12,11 @@ Refuses: to stop the program, and to load code into it.
 
 from __future__ import annotations
 
-import os
 import time
-from typing import TYPE_CHECKING
 
-from . import _native
-from ._doctor import (
-    Diagnosis,
-    ObjectState,
-    WorkerState,
-    find_cycle,
-    look_at_objects,
-    stacks_once_written,
-)
-from ._threads_of import command_of, descendants
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from . import _native, _stacks
+from ._doctor import Diagnosis, ProcessState, Sight, WorkerState, look
+from ._threads_of import memory_files
 
 _LANE = "manyhands-lane"
 _WORLD = "manyhands-world"
@@ -40,36 +29,25 @@ def diagnose(pid: int) -> Diagnosis:
         ProcessLookupError: there is no such process.
         PermissionError: it may not be looked into.
     """
-    files = dict(_memory_files(pid))
+    files = dict(memory_files(pid))
     lanes = [fd for fd, name in files.items() if name == _LANE]
     worlds = [fd for fd, name in files.items() if name == _WORLD]
     notes = [] if lanes or worlds else ["nothing of manyhands is in use in this process"]
     workers = [worker for fd in lanes if (worker := _worker(pid, fd)) is not None]
-    objects = _objects(pid, worlds)
-    own = {worker.pid for worker in workers}
-    others = (other for other in descendants(pid) if other not in own)
-    notes += [f"child {other}: {command_of(other)}" for other in others]
-    return Diagnosis(pid, tuple(workers), objects, find_cycle(objects), notes=tuple(notes))
-
-
-def _memory_files(pid: int) -> Iterator[tuple[int, str]]:
-    """The anonymous memory files of a process: descriptor and name."""
-    folder = f"/proc/{pid}/fd"
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        raise ProcessLookupError(f"there is no process {pid}") from None
-    except PermissionError:
-        raise PermissionError(
-            f"process {pid} may not be looked into: be its user, or root"
-        ) from None
-    for name in names:
-        try:
-            target = os.readlink(f"{folder}/{name}")
-        except OSError:
-            continue  # closed meanwhile
-        if target.startswith("/memfd:"):
-            yield int(name), target[len("/memfd:") :].removesuffix(" (deleted)")
+    busy = [worker.pid for worker in workers if worker.pid and worker.state == "busy"]
+    sight = _sight(pid, worlds, busy)
+    known = {worker.pid for worker in workers}
+    (own, *processes), others = _stacks.of_children(pid, known, with_itself=True)
+    return Diagnosis(
+        pid,
+        tuple(workers),
+        sight.objects,
+        sight.cycle,
+        own[2],
+        (*notes, *others),
+        tuple(ProcessState(*process) for process in processes),
+        sight.reasons,
+    )
 
 
 def _copied(pid: int, fd: int) -> int:
@@ -94,14 +72,13 @@ def _worker(pid: int, fd: int) -> WorkerState | None:
         return None
     seconds = (time.monotonic_ns() - since) / 1e9 if runs and since else None
     lane.ask_stacks()
-    stacks = stacks_once_written(lambda: {0: lane.stacks()}).get(0)
+    stacks = _stacks.once_written(lambda: {0: lane.stacks()}).get(0)
     item = "an item" if runs else None
     return WorkerState(None, worker, doing, item, None, seconds, None, stacks)
 
 
-def _objects(pid: int, worlds: list[int]) -> tuple[ObjectState, ...]:
+def _sight(pid: int, worlds: list[int], busy: list[int]) -> Sight:
     if not worlds:
-        return ()
+        return Sight((), (), ())
     _native.attach_world(_copied(pid, worlds[0]))
-    pids = [number for number in _native.relatives() if number != os.getpid()]
-    return look_at_objects(pids)
+    return look({pid: busy}, stranger=True)

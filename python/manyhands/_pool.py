@@ -13,23 +13,23 @@ from . import _seeds, _setup
 from ._again import limits
 from ._options import arguments, bytes_bound, check_callbacks, memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
-from ._pool_life import PoolLife
+from ._pool_lazy import LazyCalls
 from ._signature import OfInit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
     from ._again import Limits
-    from ._native import AsyncResult, ResultIterator
-    from ._options import Errors, Kinds, MemoryLimit, Progress, Seed
+    from ._native import AsyncResult
+    from ._options import Errors, Kinds, MapOptions, MemoryLimit, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
 
 
-class Pool(PoolLife):
+class Pool(LazyCalls):
     """A pool of worker processes.
 
     Args:
@@ -64,10 +64,11 @@ class Pool(PoolLife):
 
     __signature__ = OfInit()
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # By its name only: `Pool(0)` is an error in `multiprocessing`, and mostly a mistake.
         if kwargs.get("processes") == 0 and cls is Pool:
-            return _setup.serial_pool(*args, **kwargs)
+            serial: Any = _setup.serial_pool(*args, **kwargs)
+            return serial  # type: ignore[no-any-return]
         return super().__new__(cls)
 
     def __init__(
@@ -127,17 +128,17 @@ class Pool(PoolLife):
 
     def apply_async(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., R],
         args: Iterable[Any] = (),
         kwds: Mapping[str, Any] | None = None,
-        callback: Callable[[Any], object] | None = None,
+        callback: Callable[[R], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         kwargs: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         retries: int = 0,
         retry_on: Kinds = Exception,
-    ) -> AsyncResult:
+    ) -> AsyncResult[R]:
         """As `apply`, but return an `AsyncResult` at once.
 
         `callback` is called with the value, `error_callback` with the exception, in a thread of the
@@ -155,6 +156,30 @@ class Pool(PoolLife):
 
     # Many items, all results
 
+    if TYPE_CHECKING:
+
+        @overload
+        def map(
+            self,
+            func: Callable[[T], R],
+            iterable: Iterable[T],
+            chunksize: int | None = None,
+            *,
+            errors: Literal["raise"] = "raise",
+            **options: Unpack[MapOptions],
+        ) -> list[R]: ...
+
+        @overload
+        def map(
+            self,
+            func: Callable[[T], R],
+            iterable: Iterable[T],
+            chunksize: int | None = None,
+            *,
+            errors: Literal["return"],
+            **options: Unpack[MapOptions],
+        ) -> list[R | BaseException]: ...
+
     def map(
         self,
         func: Callable[[T], R],
@@ -169,7 +194,7 @@ class Pool(PoolLife):
         retries: int = 0,
         retry_on: Kinds = Exception,
         seed: Seed = None,
-    ) -> list[R]:
+    ) -> list[Any]:
         """`[func(x) for x in iterable]`, on all workers.
 
         Args:
@@ -203,6 +228,30 @@ class Pool(PoolLife):
         most = bytes_bound(max_bytes_in_flight)
         return self._map(func, iterable, plan, (progress, total), most)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def starmap(
+            self,
+            func: Callable[..., R],
+            iterable: Iterable[Any],
+            chunksize: int | None = None,
+            *,
+            errors: Literal["raise"] = "raise",
+            **options: Unpack[MapOptions],
+        ) -> list[R]: ...
+
+        @overload
+        def starmap(
+            self,
+            func: Callable[..., R],
+            iterable: Iterable[Any],
+            chunksize: int | None = None,
+            *,
+            errors: Literal["return"],
+            **options: Unpack[MapOptions],
+        ) -> list[R | BaseException]: ...
+
     def starmap(
         self,
         func: Callable[..., R],
@@ -217,7 +266,7 @@ class Pool(PoolLife):
         retries: int = 0,
         retry_on: Kinds = Exception,
         seed: Seed = None,
-    ) -> list[R]:
+    ) -> list[Any]:
         """As `map`, with `func(*item)`, or `func(**item)` where the item is a dict.
 
         >>> with Pool(2) as pool:
@@ -228,6 +277,34 @@ class Pool(PoolLife):
         plan = Plan(STAR, chunksize, errors, limits=limit, root=self._roots(seed))
         most = bytes_bound(max_bytes_in_flight)
         return self._map(func, iterable, plan, (progress, total), most)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def map_async(
+            self,
+            func: Callable[[T], R],
+            iterable: Iterable[T],
+            chunksize: int | None = None,
+            callback: Callable[[Any], object] | None = None,
+            error_callback: Callable[[BaseException], object] | None = None,
+            *,
+            errors: Literal["raise"] = "raise",
+            **options: Unpack[MapOptions],
+        ) -> AsyncResult[list[R]]: ...
+
+        @overload
+        def map_async(
+            self,
+            func: Callable[[T], R],
+            iterable: Iterable[T],
+            chunksize: int | None = None,
+            callback: Callable[[Any], object] | None = None,
+            error_callback: Callable[[BaseException], object] | None = None,
+            *,
+            errors: Literal["return"],
+            **options: Unpack[MapOptions],
+        ) -> AsyncResult[list[R | BaseException]]: ...
 
     def map_async(
         self,
@@ -244,7 +321,7 @@ class Pool(PoolLife):
         retries: int = 0,
         retry_on: Kinds = Exception,
         seed: Seed = None,
-    ) -> AsyncResult:
+    ) -> AsyncResult[Any]:
         """As `map`, but return an `AsyncResult` once all items are submitted.
 
         The whole iterable is pulled and pickled by this call; use `imap` for one that is long or
@@ -253,6 +330,34 @@ class Pool(PoolLife):
         limit = limits(timeout, retries, retry_on)
         plan = Plan(ONE, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def starmap_async(
+            self,
+            func: Callable[..., R],
+            iterable: Iterable[Any],
+            chunksize: int | None = None,
+            callback: Callable[[Any], object] | None = None,
+            error_callback: Callable[[BaseException], object] | None = None,
+            *,
+            errors: Literal["raise"] = "raise",
+            **options: Unpack[MapOptions],
+        ) -> AsyncResult[list[R]]: ...
+
+        @overload
+        def starmap_async(
+            self,
+            func: Callable[..., R],
+            iterable: Iterable[Any],
+            chunksize: int | None = None,
+            callback: Callable[[Any], object] | None = None,
+            error_callback: Callable[[BaseException], object] | None = None,
+            *,
+            errors: Literal["return"],
+            **options: Unpack[MapOptions],
+        ) -> AsyncResult[list[R | BaseException]]: ...
 
     def starmap_async(
         self,
@@ -269,111 +374,11 @@ class Pool(PoolLife):
         retries: int = 0,
         retry_on: Kinds = Exception,
         seed: Seed = None,
-    ) -> AsyncResult:
+    ) -> AsyncResult[Any]:
         """As `map_async`, with `func(*item)`, or `func(**item)` where the item is a dict."""
         limit = limits(timeout, retries, retry_on)
         plan = Plan(STAR, chunksize, errors, limits=limit, root=self._roots(seed))
         return self._map_async(func, iterable, plan, (callback, error_callback, progress, total))
-
-    # Many items, results one by one
-
-    def imap(
-        self,
-        func: Callable[[T], Any],
-        iterable: Iterable[T],
-        chunksize: int | None = None,
-        *,
-        buffersize: float | None = None,
-        max_bytes_in_flight: float | None = None,
-        errors: Errors = "raise",
-        progress: Progress = None,
-        total: int | None = None,
-        timeout: float | None = None,
-        retries: int = 0,
-        retry_on: Kinds = Exception,
-        seed: Seed = None,
-    ) -> ResultIterator:
-        """Yield results in the order of the items, lazily.
-
-        The iterable is pulled in the thread that asks for results, at most `buffersize` items
-        (None: a bounded number that adapts) and `max_bytes_in_flight` bytes (None: 64 MiB) ahead,
-        so it may be endless. A failure is raised for its item; the iteration can go on after it. An
-        iterator that is dropped cancels what has not started and closes its source.
-
-        >>> with Pool(2) as pool:
-        ...     list(pool.imap(abs, range(-2, 1)))
-        [2, 1, 0]
-        """
-        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        root = self._roots(seed)
-        plan = Plan(ONE, chunksize, errors, limits=limit, buffer=ahead, root=root)
-        return self._iterate(func, iterable, plan, (progress, total))
-
-    def imap_unordered(
-        self,
-        func: Callable[[T], Any],
-        iterable: Iterable[T],
-        chunksize: int | None = None,
-        *,
-        buffersize: float | None = None,
-        max_bytes_in_flight: float | None = None,
-        errors: Errors = "raise",
-        progress: Progress = None,
-        total: int | None = None,
-        timeout: float | None = None,
-        retries: int = 0,
-        retry_on: Kinds = Exception,
-        seed: Seed = None,
-    ) -> ResultIterator:
-        """As `imap`, in the order in which results arrive."""
-        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        root = self._roots(seed)
-        plan = Plan(ONE, chunksize, errors, ordered=False, limits=limit, buffer=ahead, root=root)
-        return self._iterate(func, iterable, plan, (progress, total))
-
-    def istarmap(
-        self,
-        func: Callable[..., Any],
-        iterable: Iterable[Any],
-        chunksize: int | None = None,
-        *,
-        buffersize: float | None = None,
-        max_bytes_in_flight: float | None = None,
-        errors: Errors = "raise",
-        progress: Progress = None,
-        total: int | None = None,
-        timeout: float | None = None,
-        retries: int = 0,
-        retry_on: Kinds = Exception,
-        seed: Seed = None,
-    ) -> ResultIterator:
-        """As `imap`, with `func(*item)`, or `func(**item)` where the item is a dict."""
-        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        root = self._roots(seed)
-        plan = Plan(STAR, chunksize, errors, limits=limit, buffer=ahead, root=root)
-        return self._iterate(func, iterable, plan, (progress, total))
-
-    def istarmap_unordered(
-        self,
-        func: Callable[..., Any],
-        iterable: Iterable[Any],
-        chunksize: int | None = None,
-        *,
-        buffersize: float | None = None,
-        max_bytes_in_flight: float | None = None,
-        errors: Errors = "raise",
-        progress: Progress = None,
-        total: int | None = None,
-        timeout: float | None = None,
-        retries: int = 0,
-        retry_on: Kinds = Exception,
-        seed: Seed = None,
-    ) -> ResultIterator:
-        """As `istarmap`, in the order in which results arrive."""
-        limit, ahead = limits(timeout, retries, retry_on), (buffersize, max_bytes_in_flight)
-        root = self._roots(seed)
-        plan = Plan(STAR, chunksize, errors, ordered=False, limits=limit, buffer=ahead, root=root)
-        return self._iterate(func, iterable, plan, (progress, total))
 
     # What the methods share
 
@@ -383,7 +388,7 @@ class Pool(PoolLife):
         args: Iterable[Any],
         kwds: Mapping[str, Any] | None,
         limits: Limits,
-    ) -> AsyncResult:
+    ) -> AsyncResult[Any]:
         crew = self._crew
         root = self._roots() if self._seeded else None
         if kwds:
@@ -413,7 +418,7 @@ class Pool(PoolLife):
 
     def _map_async(
         self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, extras: tuple[Any, ...]
-    ) -> AsyncResult:
+    ) -> AsyncResult[Any]:
         callback, error_callback, progress, total = extras
         check_callbacks(callback, error_callback)
         display = _setup.display(iterable, progress, total)
@@ -423,11 +428,3 @@ class Pool(PoolLife):
         from ._callbacks import with_callbacks
 
         return with_callbacks(result, callback, error_callback, display)
-
-    def _iterate(
-        self, func: Callable[..., Any], iterable: Iterable[Any], plan: Plan, shown: tuple[Any, Any]
-    ) -> ResultIterator:
-        task = self._crew.task(func, plan, _setup.display(iterable, *shown))
-        results = self._crew.engine.iterate(task, iterable, plan.buffer)
-        self._crew.keep(results.stream)
-        return results

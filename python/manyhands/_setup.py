@@ -23,6 +23,7 @@ from . import (
     _neighbours,
     _pickling,
     _snapshot,
+    _stacks,
 )
 from ._again import NO_LIMITS
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
@@ -180,6 +181,7 @@ class Crew:
         self._streams: list[Stream] = []
         self._lock = allocate_lock()
         self._environ = environ = options.environ()
+        _stacks.offer()
         by_template = options.method == "template"
         # The template's workers are told at the first call.
         snapshot = self._snapshot(None if by_template else self._logs())
@@ -384,10 +386,11 @@ class Crew:
 
     def doctor(self) -> Diagnosis:
         """What the workers, and everything that they share, do and wait for."""
-        from ._doctor import WorkerState, diagnose, stacks_once_written
+        from ._doctor import WorkerState, diagnose
+        from ._stacks import once_written
 
         self.engine.ask_stacks()
-        stacks = stacks_once_written(lambda: dict(self.engine.stacks()))
+        stacks = once_written(lambda: dict(self.engine.stacks()))
         states = []
         for seat, pid, doing, running, seconds, waiting in self.engine.report():
             function, index = (None, None)

@@ -29,13 +29,23 @@ def start_thread(run: Callable[[], object], name: str) -> None:
     """Run `run()` in a daemon thread called `manyhands-<name>`; NoThreadError if there is none."""
     import threading
 
-    thread = threading.Thread(target=run, name=f"manyhands-{name}", daemon=True)
+    thread = threading.Thread(target=_run, args=(run, name), name=f"manyhands-{name}", daemon=True)
     _started.add(ref(thread, _started.discard))
     try:
         thread.start()
     except RuntimeError as error:
         text = f"{error} (RLIMIT_NPROC, or a limit of the control group)"
         raise NoThreadError(EAGAIN, text) from None
+
+
+def _run(run: Callable[[], object], name: str) -> None:
+    try:
+        # For the doctor, and whoever looks with `ps`: the kernel's name of this thread.
+        with open("/proc/thread-self/comm", "w", encoding="ascii") as comm:
+            comm.write(f"manyhands-{name}"[:15])
+    except OSError:
+        pass  # /proc may not be mounted
+    run()
 
 
 def join_all(seconds: float) -> None:

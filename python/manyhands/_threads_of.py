@@ -14,37 +14,48 @@ Refuses: to stop or to change a process.
 from __future__ import annotations
 
 import os
-import platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), -1)
+_FUTEX = {"x86_64": 202, "aarch64": 98}.get(os.uname().machine, -1)
 _WAITS = (0, 9)  # FUTEX_WAIT and FUTEX_WAIT_BITSET
 _COMMAND = 0x7F
 
 
-class Waiter:
-    """A thread that sleeps on a word at `offset` of a file."""
+class Thread:
+    """A thread of a process.
 
-    __slots__ = ("offset", "pid", "thread")
+    `ours` is one of the package's own, which does nothing for the program by itself. One that
+    sleeps on a word of an anonymous memory file has its `file` by name, the file's `inode`, and the
+    `offset` of the word; others have None.
+    """
 
-    def __init__(self, pid: int, thread: int, offset: int) -> None:
+    __slots__ = ("file", "inode", "offset", "ours", "pid", "thread")
+
+    def __init__(self, pid: int, thread: int) -> None:
         self.pid = pid
         self.thread = thread
-        self.offset = offset
+        # The first thread is the program's, whatever a worker calls itself.
+        self.ours = thread != pid and _read(f"/proc/{pid}/task/{thread}/comm").startswith(
+            "manyhands"
+        )
+        self.file: str | None = None
+        self.inode: int | None = None
+        self.offset: int | None = None
 
 
-def waiters(pid: int, inode: int) -> list[Waiter]:
-    """The threads of a process that sleep on a word of the file with that inode."""
-    mapped = list(_mappings(pid, inode))
-    found = []
-    for thread in _threads(pid):
-        address = _sleeps_on(pid, thread)
-        for start, end, offset in mapped:
+def threads(pid: int) -> list[Thread]:
+    """The threads of a process, with what they sleep on; none of one that has ended."""
+    mapped = list(_mapped_files(pid))
+    found = [Thread(pid, number) for number in _numbers(pid)]
+    for thread in found:
+        address = _sleeps_on(pid, thread.thread)
+        for start, end, offset, inode, name in mapped:
             if address is not None and start <= address < end:
-                found.append(Waiter(pid, thread, address - start + offset))
+                thread.file, thread.inode = name, inode
+                thread.offset = address - start + offset
     return found
 
 
@@ -56,7 +67,7 @@ def _read(path: str) -> str:
         return ""  # it has ended, or we may not look
 
 
-def _threads(pid: int) -> list[int]:
+def _numbers(pid: int) -> list[int]:
     try:
         return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
     except OSError:
@@ -71,13 +82,39 @@ def _sleeps_on(pid: int, thread: int) -> int | None:
     return int(words[1], 16) if int(words[2], 16) & _COMMAND in _WAITS else None
 
 
-def _mappings(pid: int, inode: int) -> Iterator[tuple[int, int, int]]:
-    """Where a file is mapped: from, to, and which offset of the file is there."""
+def _mapped_files(pid: int) -> Iterator[tuple[int, int, int, int, str]]:
+    """Where memory files are mapped: from, to, which offset of the file, its inode and name."""
     for line in _read(f"/proc/{pid}/maps").splitlines():
-        addresses, _, offset, _, number = line.split(None, 5)[:5]
-        if number == str(inode):
-            start, end = addresses.split("-")
-            yield int(start, 16), int(end, 16), int(offset, 16)
+        words = line.split(None, 5)
+        if len(words) > 5 and words[5].startswith("/memfd:"):  # noqa: PLR2004 - the last is the name
+            start, end = words[0].split("-")
+            name = name_of(words[5])
+            yield int(start, 16), int(end, 16), int(words[2], 16), int(words[4]), name
+
+
+def memory_files(pid: int) -> Iterator[tuple[int, str]]:
+    """The anonymous memory files of a process: descriptor and name."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        raise ProcessLookupError(f"there is no process {pid}") from None
+    except PermissionError:
+        raise PermissionError(
+            f"process {pid} may not be looked into: be its user, or root"
+        ) from None
+    for name in names:
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue  # closed meanwhile
+        if target.startswith("/memfd:"):
+            yield int(name), name_of(target)
+
+
+def name_of(target: str) -> str:
+    """The name of a memory file, as /proc shows it."""
+    return target.removeprefix("/memfd:").removesuffix(" (deleted)")
 
 
 def descendants(pid: int) -> list[int]:
@@ -101,3 +138,11 @@ def command_of(pid: int) -> str:
     """What a process was started with, shortened; its name where that is not to be had."""
     words = _read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
     return (words or _read(f"/proc/{pid}/comm").strip())[:100]
+
+
+def handles_signal(pid: int, signal: int) -> bool:
+    """Whether a process has a handler for a signal, as far as may be seen."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (signal - 1) & 1)
+    return False

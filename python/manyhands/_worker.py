@@ -117,6 +117,9 @@ def _prepare_signals(stacks: int) -> None:
     import faulthandler
     import signal
 
+    from . import _stacks
+
+    _stacks.withhold()
     # In C, at once, whatever the task does: it writes into the lane, where the parent reads.
     faulthandler.register(stacks_signal(), stacks, all_threads=True)
 

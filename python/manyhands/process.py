@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import multiprocessing.process as _standard
 
-from . import _arrival, _default
+from . import _arrival, _default, _stacks
 from ._snapshot import checked
 
 TYPE_CHECKING = False
@@ -71,6 +71,7 @@ class BaseProcess(_standard.BaseProcess):
     def start(self) -> None:
         """Start the process; once, and in the process that made this object."""
         self._inherited_method = self._start_method or _default.chosen()
+        _stacks.offer()
         super().start()
 
     def interrupt(self) -> None:
@@ -81,6 +82,7 @@ class BaseProcess(_standard.BaseProcess):
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         """Be that process: called in the child, by whatever started it."""
+        _stacks.offer()
         _default.choose(self._inherited_method)
         # The standard library's default method is none of ours to set.
         self._start_method = None

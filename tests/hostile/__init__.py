@@ -12,6 +12,8 @@ Lists of `Case(name, make, fate)`; `make()` gives a new object each time.
 `EXCEPTIONS` are for tasks to raise. Their fate is the type that the caller must catch: `"itself"`,
 `"TaskExit"` or `"RemoteError"`.
 
+`PLACES` says where each of them is tried, with those alone that must end in an error.
+
 The package must be importable in workers, so that most of its classes go by reference.
 """
 
@@ -38,6 +40,7 @@ from .unsendable import UNSENDABLE
 
 __all__ = [
     "EXCEPTIONS",
+    "PLACES",
     "VALUES",
     "Anything",
     "Case",
@@ -56,6 +59,17 @@ __all__ = [
 ]
 
 VALUES = [*UNSENDABLE, *UNLOADABLE, *ODD]
+
+_ERRORS = [*UNSENDABLE, *UNLOADABLE]
+_RECEIVED = [case for case in _ERRORS if case.fate != "dies"]
+
+PLACES = {
+    "argument": _ERRORS,
+    "result": _RECEIVED,
+    "exception": EXCEPTIONS,
+    "initializer argument": _ERRORS,
+    "queue item": _ERRORS,
+}
 
 
 def identity(x: Any) -> Any:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 
 from .cases import Case, NeedsArguments, Private, collect, recurse
 
 EXCEPTIONS: list[Case] = []
+
+
+def recurse_once():
+    return 1 // 0
 
 
 @collect(EXCEPTIONS, "itself")
@@ -236,6 +241,66 @@ def arguments_raise():
             raise ValueError("args")
 
     return BadArguments("kept")
+
+
+@collect(EXCEPTIONS, "itself")
+def is_its_own_cause():
+    made = ValueError("itself")
+    made.__cause__ = made
+    return made
+
+
+@collect(EXCEPTIONS, "RemoteError")
+def holds_itself():
+    made = ValueError("held")
+    made.args = (made, [made])
+    made.me = made
+    return made
+
+
+@collect(EXCEPTIONS, "itself")
+def holds_its_traceback():
+    try:
+        recurse_once()
+    except ZeroDivisionError as error:
+        error.where = error.__traceback__
+        return error
+
+
+@collect(EXCEPTIONS, "itself")
+def holds_a_generator():
+    return ValueError((x for x in range(3)), socket.socket)
+
+
+@collect(EXCEPTIONS, "itself")
+def huge_integer_within():
+    return OverflowError(7**40_000)
+
+
+@collect(EXCEPTIONS, "itself")
+def group_with_a_lock():
+    return ExceptionGroup("held", [ValueError(threading.Lock()), KeyError(threading.RLock())])
+
+
+@collect(EXCEPTIONS, "itself")
+def reduce_of_it_recurses():
+    class Recursing(ValueError):
+        def __reduce__(self):
+            return recurse()
+
+    return Recursing("kept", 3)
+
+
+@collect(EXCEPTIONS, "itself")
+def made_without_its_constructor():
+    class Bare(ValueError):
+        def __new__(cls, *_arguments, **_keywords):
+            return super().__new__(cls)
+
+        def __init__(self, code, *, text):
+            self.code, self.text = code, text
+
+    return Bare(7, text="kept")
 
 
 @collect(EXCEPTIONS, "RemoteError")

@@ -20,7 +20,7 @@ use pyo3::types::{PyBytes, PyString};
 use crate::cargo::{CARGO, STOWED, decode};
 use crate::codec::own;
 use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
-use crate::connection_state::{NOW, SMALL, State, WAIT, bad_descriptor, detached, locked};
+use crate::connection_state::{NOW, SMALL, State, WAIT, bad_descriptor, damaged, detached, locked};
 use crate::ffi;
 use crate::waiting::Pieces;
 
@@ -326,9 +326,4 @@ fn failure<T>(ended: &Read<T>) -> PyErr {
         Read::Broken => bad_descriptor(),
         _ => damaged(),
     }
-}
-
-#[cold]
-fn damaged() -> PyErr {
-    PyOSError::new_err("what lies in the pipe is no message: another process has damaged it")
 }

@@ -14,7 +14,7 @@ use pyo3::types::PyBytes;
 
 use crate::codec::{Encoded, own};
 use crate::connection_content::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
-use crate::connection_state::{NOW, SMALL, State, WAIT, detached};
+use crate::connection_state::{NOW, SMALL, State, WAIT, damaged, detached};
 use crate::ffi;
 use crate::pickling::pickle;
 use crate::travel::Collecting;
@@ -161,6 +161,7 @@ impl From<Failed> for PyErr {
 fn failure(sent: Sent, sending: &Sending<'_>) -> Failed {
     let error = match sent {
         Sent::TooLong => PyValueError::new_err("the message is longer than 256 TiB"),
+        Sent::Damaged => damaged(),
         _ => PyBrokenPipeError::new_err((32, "Broken pipe")),
     };
     Failed { error, begun: sending.is_begun() }

@@ -104,6 +104,12 @@ pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
     })
 }
 
+/// What lies in the shared memory of the pipe cannot be.
+#[cold]
+pub(crate) fn damaged() -> PyErr {
+    PyOSError::new_err("what lies in the pipe is no message: another process has damaged it")
+}
+
 pub(crate) fn bad_descriptor() -> PyErr {
     std::io::Error::from_raw_os_error(9).into()
 }

@@ -157,6 +157,8 @@ pub(crate) fn at_exit(_py: Python<'_>, function: extern "C" fn()) -> PyResult<()
 
 /// What a lock does when it is free, or to be given back, without anything else to care for.
 pub(crate) trait Quick {
+    /// The texts of `acquire` and `release`, which begin with their signatures.
+    const TEXTS: [&'static std::ffi::CStr; 2];
     /// Takes it, if that needs neither a wait nor a word to the caller.
     fn acquire_quickly(&self) -> bool;
     /// Gives it back, if the caller may.
@@ -171,8 +173,8 @@ where
 {
     let class = py.get_type::<T>();
     let (take, give) = (acquire_raw::<T>, release_raw::<T>);
-    add_method(&class, c"acquire", c"acquire($self, /, block=True, timeout=None)\n--\n\n", take)?;
-    add_method(&class, c"release", c"release($self, /)\n--\n\n", give)?;
+    add_method(&class, c"acquire", T::TEXTS[0], take)?;
+    add_method(&class, c"release", T::TEXTS[1], give)?;
     if with {
         add_method(&class, c"__enter__", c"__enter__($self, /)\n--\n\n", take)?;
         let text = c"__exit__($self, kind=None, value=None, traceback=None, /)\n--\n\n";

@@ -7,12 +7,13 @@ use manyhands_shm::cell::{Cell32, Cell64};
 use manyhands_shm::world::Block;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyString};
+use pyo3::types::{PyFloat, PyInt, PyString, PyType};
 
 use crate::codec::own;
 use crate::ffi::{Quick, wrapped_int};
 use crate::memory::Memory;
 use crate::sync_mutex::RLock;
+use crate::typing::of_types;
 
 /// The kinds of numbers that are read and written here: ctypes' letters.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +93,13 @@ impl Number {
     }
 }
 
-/// A value with the lock that guards it.
+/// A shared value with the lock that guards it; `Value` makes it.
+///
+/// `value` is read and written with the lock held, each by itself; `with v.get_lock():` holds it over both.
+///
+/// >>> v = Value("i", 3)
+/// >>> v.value
+/// 3
 #[pyclass(frozen, dict, weakref, module = "manyhands.sharedctypes")]
 #[derive(Debug)]
 pub(crate) struct Synchronized {
@@ -122,6 +129,15 @@ impl Synchronized {
 
 #[pymethods]
 impl Synchronized {
+    /// `Synchronized[int]`, for type checkers.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        of_types(cls, item)
+    }
+
     #[new]
     #[pyo3(signature = (obj, lock=None, ctx=None))]
     fn new(

@@ -16,12 +16,14 @@ use manyhands_shm::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
+use pyo3::types::PyType;
 
 use crate::feed::Feed;
 use crate::map::{items_ahead, raise_fault};
 use crate::outcome::{Cursor, Described};
 use crate::progress::Progress;
 use crate::task::Task;
+use crate::typing::of_types;
 use crate::waiting::{seconds, wait};
 use crate::world::bytes_ahead;
 
@@ -58,6 +60,13 @@ pub(crate) struct Stream {
 }
 
 /// Yields results; made by `imap`, `imap_unordered`, `istarmap` and `istarmap_unordered`.
+///
+/// It pulls its source in the thread that asks for results, a bounded number of items ahead. One that is dropped or
+/// closed cancels what has not started and closes its source.
+///
+/// >>> with Pool(1) as pool:
+/// ...     list(pool.imap(abs, [-1, 2]))
+/// [1, 2]
 #[pyclass(frozen, weakref, module = "manyhands._native")]
 #[derive(Debug)]
 pub(crate) struct ResultIterator {
@@ -350,12 +359,26 @@ impl Stream {
 
 #[pymethods]
 impl ResultIterator {
+    /// `ResultIterator[int]`, for type checkers.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        of_types(cls, item)
+    }
+
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.stream.get().enter(py, |flow| flow.next(py, None))
+    }
+
+    /// The results one by one in an asyncio program, each waited for by a thread of the loop's executor.
+    fn __aiter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("manyhands._async_results")?.getattr("AsyncResults")?.call1((slf,))
     }
 
     /// The next result; `TimeoutError` if it does not come in time (seconds), and then it can be asked for again.
@@ -376,7 +399,7 @@ impl ResultIterator {
     }
 
     /// What the pool keeps of it.
-    #[getter]
+    #[getter(_stream)]
     fn stream(&self, py: Python<'_>) -> Py<Stream> {
         self.stream.clone_ref(py)
     }

@@ -52,6 +52,7 @@ mod sync_wait;
 mod task;
 mod template;
 mod travel;
+mod typing;
 mod waiting;
 mod window;
 mod worker;

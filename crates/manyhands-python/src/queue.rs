@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use crate::queue_get;
 use crate::queue_put;
 use crate::queue_wait::{Patience, broken, is_shut_down, wait};
+use crate::typing::of_types;
 use crate::waiting::Pieces;
 use crate::world;
 
@@ -134,7 +135,7 @@ impl QueueBase {
         cls: &Bound<'py, PyType>,
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        cls.py().import("types")?.getattr("GenericAlias")?.call1((cls, item))
+        of_types(cls, item)
     }
 
     #[new]
@@ -345,7 +346,7 @@ impl SimpleQueueBase {
         cls: &Bound<'py, PyType>,
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        cls.py().import("types")?.getattr("GenericAlias")?.call1((cls, item))
+        of_types(cls, item)
     }
 
     #[new]

@@ -11,13 +11,14 @@ use manyhands_pool::{CallId, Need, Pool, Waited};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyType};
 
 use crate::feed::Feed;
 use crate::map::raise_fault;
 use crate::outcome::{Cursor, Described, cancelled};
 use crate::progress::printed;
 use crate::task::Task;
+use crate::typing::of_types;
 use crate::waiting::{SLICE, seconds, wait};
 
 /// What has been learned of the call so far.
@@ -32,15 +33,25 @@ struct Progressing {
     watched: bool,
     /// The callbacks of `apply_async` and its relatives run before anybody learns of the result.
     held: bool,
+    /// What `concurrent.futures.wait` looks at, once it has.
+    waitable: Option<Py<PyAny>>,
 }
 
 impl Progressing {
     fn new(list: Option<Py<PyList>>, unsent: HashMap<u64, PyErr>) -> Self {
-        Self { list, unsent, outcome: None, callbacks: Vec::new(), watched: false, held: false }
+        let callbacks = Vec::new();
+        Self { list, unsent, outcome: None, callbacks, watched: false, held: false, waitable: None }
     }
 }
 
-/// The result of a call that runs on its own.
+/// The result of a call that runs on its own: of `apply_async`, `map_async` and `starmap_async`.
+///
+/// It has the method names of `multiprocessing` and those of `concurrent.futures`, and can be awaited. Its value is
+/// decoded by whoever asks for it first, and kept; a failure is raised each time.
+///
+/// >>> with Pool(1) as pool:
+/// ...     pool.apply_async(divmod, (7, 2)).get(timeout=60)
+/// (3, 1)
 #[pyclass(frozen, weakref, module = "manyhands._native")]
 #[derive(Debug)]
 pub(crate) struct AsyncResult {
@@ -205,6 +216,15 @@ impl AsyncResult {
 
 #[pymethods]
 impl AsyncResult {
+    /// `AsyncResult[int]`, for type checkers.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        of_types(cls, item)
+    }
+
     /// The value, or raises what the task raised. `TimeoutError` if it takes more than `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
     fn get(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
@@ -314,17 +334,20 @@ impl AsyncResult {
     }
 
     /// Keeps the result from everybody else until `release`, for callbacks that come first.
+    #[pyo3(name = "_hold")]
     fn hold(&self, py: Python<'_>) {
         self.lock(py).held = true;
     }
 
     /// Lets everybody have the result.
+    #[pyo3(name = "_release")]
     fn release(&self, py: Python<'_>) {
         self.lock(py).held = false;
         self.released.notify_all();
     }
 
     /// Whether the task returned, and what it returned or raised: for the callbacks that come first.
+    #[pyo3(name = "_peek")]
     fn peek(&self, py: Python<'_>) -> PyResult<(bool, Py<PyAny>)> {
         match &self.settle(py).0.outcome {
             Some(Ok(value)) => Ok((true, value.clone_ref(py))),
@@ -334,16 +357,19 @@ impl AsyncResult {
     }
 
     /// The callbacks that wait, for the thread that runs them; they are handed out once.
+    #[pyo3(name = "_take_callbacks")]
     fn take_callbacks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         std::mem::take(&mut self.lock(py).callbacks)
     }
 
     /// Asks the engine to announce the completion among `Engine.completions`.
+    #[pyo3(name = "_announce")]
     fn announce(&self) {
         self.pool.announce_completion(self.call);
     }
 
     /// How many items have ended so far; none once all have, and the outcome is there.
+    #[pyo3(name = "_progress")]
     fn progress(&self, py: Python<'_>) -> Option<u64> {
         match self.settle(py).0.outcome {
             Some(_) => None,
@@ -352,32 +378,63 @@ impl AsyncResult {
     }
 
     /// Waits until something new may be shown, at most `timeout` seconds.
+    #[pyo3(name = "_wait_progress")]
     fn wait_progress(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
         wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), seconds(Some(timeout)))
             .map(drop)
     }
 
     /// What workers printed for this pool's displays since the last time: stream and text.
+    #[pyo3(name = "_printed")]
     fn printed(&self) -> Vec<(u8, String)> {
         printed(&self.pool)
     }
 
     /// The pool that runs it.
-    #[getter]
+    #[getter(_engine)]
     fn engine(&self, py: Python<'_>) -> Py<PyAny> {
         self.engine.clone_ref(py)
     }
 
     /// The call's number among `Engine.completions`.
-    #[getter]
+    #[getter(_number)]
     fn number(&self) -> u64 {
         self.call.number()
+    }
+
+    /// A lock that `concurrent.futures.wait` and `as_completed` take, the word that they read, and whom they leave
+    /// to be told.
+    #[getter]
+    fn _condition<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        waitable(slf)?.getattr("condition")
+    }
+
+    #[getter]
+    fn _state<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        waitable(slf)?.getattr("state")
+    }
+
+    #[getter]
+    fn _waiters<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        waitable(slf)?.getattr("waiters")
     }
 
     /// Awaits the result in an asyncio program.
     fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().import("manyhands._callbacks")?.getattr("awaited")?.call1((slf,))
     }
+}
+
+/// Made without the lock: a result that is there calls back at once.
+fn waitable<'py>(result: &Bound<'py, AsyncResult>) -> PyResult<Bound<'py, PyAny>> {
+    let (py, this) = (result.py(), result.get());
+    if let Some(made) = &this.lock(py).waitable {
+        return Ok(made.bind(py).clone());
+    }
+    let made = py.import("manyhands._waitable")?.getattr("waitable")?.call1((result,))?;
+    let mut state = this.lock(py);
+    let first = state.waitable.get_or_insert_with(|| made.unbind());
+    Ok(first.bind(py).clone())
 }
 
 fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {

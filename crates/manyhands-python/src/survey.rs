@@ -17,7 +17,7 @@ use crate::world;
 #[pyfunction]
 pub(crate) fn survey(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     let home = world::home(py)?;
-    let seen = py.detach(|| home.survey());
+    let (seen, holds) = py.detach(|| (home.survey(), home.holds()));
     let mut found = Vec::new();
     for sighting in seen {
         if let Some(facts) = describe(py, &home, &sighting)? {
@@ -25,6 +25,8 @@ pub(crate) fn survey(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
             facts.set_item("offset", sighting.offset)?;
             facts.set_item("length", sighting.len)?;
             facts.set_item("processes", sighting.holders)?;
+            let holders = holds.iter().filter(|(handle, _)| *handle == sighting.handle);
+            facts.set_item("holders", holders.map(|(_, pid)| *pid).collect::<Vec<_>>())?;
             found.push(facts);
         }
     }
@@ -91,6 +93,7 @@ fn queue(facts: Bound<'_, PyDict>, block: Block) -> PyResult<Option<Bound<'_, Py
     facts.set_item("kind", "Queue")?;
     facts.set_item("items", words.len())?;
     facts.set_item("most", words.limits().items)?;
+    facts.set_item("full", words.is_full())?;
     facts.set_item("shut", words.is_shut())?;
     Ok(Some(facts))
 }

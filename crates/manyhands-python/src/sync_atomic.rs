@@ -6,12 +6,23 @@ use manyhands_shm::world::Block;
 use pyo3::BoundObject;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt};
+use pyo3::types::{PyFloat, PyInt, PyType};
 
 use crate::sync_wait::{block_of, reduce};
+use crate::typing::of_types;
 use crate::world;
 
-/// A number that all processes change without a lock.
+/// A number in shared memory that all processes change without a lock: an `int` of 64 bits, or a `float`, as its
+/// first value is.
+///
+/// Every method is one indivisible step; `value += 1` is two. A sum that leaves the 64 bits raises `OverflowError` and
+/// changes nothing.
+///
+/// >>> hits = Atomic(0)
+/// >>> hits.add(5)
+/// 5
+/// >>> hits.fetch_add(1), hits.value
+/// (5, 6)
 #[pyclass(frozen, subclass, weakref, module = "manyhands.synchronize")]
 #[derive(Debug)]
 pub(crate) struct Atomic {
@@ -57,6 +68,15 @@ fn object<'py, T: IntoPyObject<'py>>(py: Python<'py>, value: T) -> PyResult<Boun
 
 #[pymethods]
 impl Atomic {
+    /// `Atomic[int]`, for type checkers.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        of_types(cls, item)
+    }
+
     #[new]
     #[pyo3(signature = (value=None, *, ctx=None, _block=None))]
     fn new(

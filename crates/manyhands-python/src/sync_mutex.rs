@@ -4,6 +4,7 @@
 //! given back, that is one compare-and-swap with the interpreter attached. All else is here.
 #![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
+use std::ffi::CStr;
 use std::time::Duration;
 
 use manyhands_shm::sync::{self, Holder, LOCK, Locked, RLOCK, Taker, Wait};
@@ -75,7 +76,15 @@ fn holder(holder: Holder) -> &'static str {
     }
 }
 
-/// A lock that anybody may release.
+/// A lock between processes, that any of them may release. It survives its owner.
+///
+/// `on_death` says what whoever takes the lock next is told when its owner has died: "warn" gives it and warns with
+/// `OwnerDiedWarning`, "raise" raises `OwnerDied` and leaves the lock free, "ignore" says nothing.
+///
+/// >>> lock = Lock()
+/// >>> with lock:
+/// ...     lock.locked()
+/// True
 #[pyclass(frozen, subclass, weakref, module = "manyhands.synchronize")]
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -119,6 +128,15 @@ impl Mutual for Lock {
 }
 
 impl Quick for Lock {
+    const TEXTS: [&'static CStr; 2] = [
+        c"acquire($self, /, block=True, timeout=None, *, on_death=None)\n--\n\n\
+          Take the lock; whether it came in time.\n\n\
+          block: False takes it only if that needs no wait. timeout: seconds to wait; None waits for ever.\n\
+          on_death: \"warn\", \"raise\" or \"ignore\", what to be told this time if the last owner has died.\n\
+          Raises manyhands.OwnerDied if it has, and that was asked for.",
+        c"release($self, /)\n--\n\nGive the lock back, whoever took it. ValueError: nobody holds it.",
+    ];
+
     #[inline]
     fn acquire_quickly(&self) -> bool {
         match self.try_words(self.me()) {
@@ -176,6 +194,7 @@ impl Lock {
         py.detach(|| self.words().is_locked(&**self.block.world()))
     }
 
+    /// What the next one to take it is told when its owner has died: "warn", "raise" or "ignore".
     #[getter]
     fn on_death(&self) -> &'static str {
         self.on_death.name()
@@ -202,7 +221,13 @@ impl Lock {
     }
 }
 
-/// A lock that its thread may take again.
+/// A lock between processes that its thread may take again, and that no other may release. It survives its owner,
+/// as `Lock` does, with the same `on_death`.
+///
+/// >>> lock = RLock()
+/// >>> with lock, lock:
+/// ...     lock.locked()
+/// True
 #[pyclass(frozen, subclass, weakref, module = "manyhands.synchronize")]
 #[derive(Debug)]
 pub(crate) struct RLock {
@@ -246,6 +271,15 @@ impl Mutual for RLock {
 }
 
 impl Quick for RLock {
+    const TEXTS: [&'static CStr; 2] = [
+        c"acquire($self, /, block=True, timeout=None, *, on_death=None)\n--\n\n\
+          Take the lock; whether it came in time.\n\n\
+          block: False takes it only if that needs no wait. timeout: seconds to wait; None waits for ever.\n\
+          on_death: \"warn\", \"raise\" or \"ignore\", what to be told this time if the last owner has died.\n\
+          Raises manyhands.OwnerDied if it has, and that was asked for.",
+        c"release($self, /)\n--\n\nGive the lock back, once. AssertionError: this thread does not hold it.",
+    ];
+
     #[inline]
     fn acquire_quickly(&self) -> bool {
         match self.try_words(self.me()) {
@@ -304,6 +338,7 @@ impl RLock {
         py.detach(|| self.words().is_locked(&self.block.world().internal()))
     }
 
+    /// What the next one to take it is told when its owner has died: "warn", "raise" or "ignore".
     #[getter]
     fn on_death(&self) -> &'static str {
         self.on_death.name()

@@ -4,6 +4,8 @@
 //! dies; one that `acquire` takes is nobody's, as in CPython.
 #![expect(clippy::used_underscore_binding, reason = "a private keyword of Python")]
 
+use std::ffi::CStr;
+
 use manyhands_shm::sync::{self, Wait};
 use manyhands_shm::world::Block;
 use pyo3::exceptions::PyValueError;
@@ -18,7 +20,15 @@ fn too_many() -> PyErr {
     PyValueError::new_err("semaphore or lock released too many times")
 }
 
-/// Permits that anybody takes and gives.
+/// Permits that any process takes and gives.
+///
+/// `value` is how many there are at first, at most 2**30 - 1. A permit that a `with` takes comes back if the process
+/// dies; one that `acquire` takes does not.
+///
+/// >>> semaphore = Semaphore(2)
+/// >>> with semaphore:
+/// ...     semaphore.get_value()
+/// 1
 #[pyclass(frozen, subclass, weakref, module = "manyhands.synchronize")]
 #[derive(Debug)]
 pub(crate) struct Semaphore {
@@ -51,6 +61,13 @@ impl Semaphore {
 }
 
 impl Quick for Semaphore {
+    const TEXTS: [&'static CStr; 2] = [
+        c"acquire($self, /, block=True, timeout=None)\n--\n\n\
+          Take a permit; whether it came in time.\n\n\
+          block: False takes one only if that needs no wait. timeout: seconds to wait; None waits for ever.",
+        c"release($self, /)\n--\n\nGive a permit. ValueError: there are as many as there can be.",
+    ];
+
     #[inline]
     fn acquire_quickly(&self) -> bool {
         self.words().try_acquire()
@@ -144,7 +161,10 @@ impl Semaphore {
     }
 }
 
-/// Permits that nobody gives without having taken one.
+/// A semaphore that never has more permits than at first: to give one more is a `ValueError`.
+///
+/// >>> BoundedSemaphore(3).get_value()
+/// 3
 #[pyclass(frozen, subclass, weakref, extends = Semaphore, module = "manyhands.synchronize")]
 #[derive(Debug)]
 pub(crate) struct BoundedSemaphore;

@@ -69,6 +69,8 @@ mod code;
 mod codec;
 mod error;
 mod function;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handover;
 mod init;
 mod memory;

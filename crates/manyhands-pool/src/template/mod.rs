@@ -48,6 +48,12 @@ pub mod server;
 mod tending;
 mod workers;
 
+/// Decodes bytes as messages of both directions, for the fuzz target: what is decoded comes back as it was.
+#[cfg(fuzzing)]
+pub fn try_messages(message: &[u8]) {
+    protocol::try_decode(message);
+}
+
 pub use client::{Event, Template, TemplateConfig};
 pub use host::{Fork, Host, Role, Step, WorkerStart};
 pub use processes::{Processes, Started};

@@ -274,6 +274,17 @@ pub(super) fn malformed() -> io::Error {
     )
 }
 
+#[cfg(fuzzing)]
+pub(super) fn try_decode(message: &[u8]) {
+    if let Ok(request) = Request::decode(message) {
+        assert_eq!(request.encode(), message, "a request has one form");
+    }
+    if let Ok(report) = Report::decode(message) {
+        // Texts are cut where they are encoded.
+        assert!(report.encode().len() <= message.len(), "a report has one form");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

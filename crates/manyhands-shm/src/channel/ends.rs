@@ -37,6 +37,9 @@ use crate::world::{self, Block, Fill, Handle, Hooks, NoMemory, Plain, World};
 const SENDERS: u32 = 35;
 /// The kind of the token that those hold who receive.
 const RECEIVERS: u32 = 36;
+/// So long the end of a token waits for a lock of the channel. Whoever holds one for longer stands still, or is
+/// said to hold it by somebody who has written over the lock.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Who waits looks for deaths so often.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -104,14 +107,25 @@ fn end(token: &Block, drop: bool) {
     let handle = Handle(token.get::<Token>().channel.load(Ordering::Acquire));
     // If it is gone, nobody has the other end either.
     let Some(channel) = token.world().adopt(handle).and_then(Channel::of_block) else { return };
-    while channel.shut(drop, None) == Wait::Interrupted {}
+    while match channel.shut(drop, Some(PATIENCE)) {
+        Wait::Ready(()) => false,
+        Wait::Interrupted => true,
+        Wait::TimedOut => {
+            channel.words().shut_unlocked();
+            false
+        }
+    } {}
     tell(&channel);
 }
 
 fn tell(channel: &Channel) {
-    let world = channel.block().world();
-    channel.block().get::<Watched>().watchers.ring(|name| {
-        let bell = world.adopt(Handle(name));
+    let block = channel.block();
+    if block.len() < size_of::<Watched>() {
+        // The token names another channel: somebody has written over it.
+        return;
+    }
+    block.get::<Watched>().watchers.ring(|name| {
+        let bell = block.world().adopt(Handle(name)).filter(|bell| bell.len() >= size_of::<Bell>());
         bell.map(|bell| bell.get::<Bell>().ring(u32::MAX)).is_some()
     });
 }

@@ -28,6 +28,8 @@ use crate::sync::{Locked, Wait};
 
 /// Chunks with more room than this do not become the spare.
 const MOST_SPARE_ROOM: u64 = 64 << 10;
+/// Each chunk without an item costs the death of a producer: more in a row are no honest chain.
+const MOST_EMPTY: u32 = if cfg!(loom) { 8 } else { 4096 };
 
 /// The item at the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,7 @@ impl<'a, M: Memory> Head<'a, M> {
     #[inline]
     fn locked(words: &'a Words, memory: &'a M, locked: Locked) -> Self {
         if locked == Locked::Recovered && mend::head(words, memory).is_err() {
-            words.set(BROKEN);
+            words.set_broken();
         }
         let (at, bytes) =
             (words.head.offset.load(Ordering::Relaxed), words.head.bytes.load(Ordering::Relaxed));
@@ -121,7 +123,7 @@ impl<'a, M: Memory> Head<'a, M> {
         }
         let outcome = self.look();
         if outcome.is_err() {
-            self.words.set(BROKEN);
+            self.words.set_broken();
         }
         outcome.map(Some)
     }
@@ -129,7 +131,7 @@ impl<'a, M: Memory> Head<'a, M> {
     #[inline]
     fn has_more(&self) -> bool {
         let words = self.words;
-        let next = self.taken() + self.ready;
+        let next = self.taken().wrapping_add(self.ready);
         if words.head.seen_put.load(Ordering::Relaxed) == next {
             let put = words.tail.put.load(Ordering::Acquire);
             words.head.seen_put.store(put, Ordering::Relaxed);
@@ -142,7 +144,7 @@ impl<'a, M: Memory> Head<'a, M> {
 
     #[inline]
     fn look(&mut self) -> Result<Peek, Broken> {
-        loop {
+        for _ in 0..MOST_EMPTY {
             let chunk = self.chunk()?;
             match next(chunk, self.at)? {
                 Next::Record(head) => {
@@ -154,6 +156,15 @@ impl<'a, M: Memory> Head<'a, M> {
                 Next::End => self.enter_next(chunk)?,
             }
         }
+        Err(Broken)
+    }
+
+    /// The chunk of an item that was seen there, if the item still lies within.
+    #[inline]
+    fn chunk_of(&self, item: &Peek) -> Result<M::Chunk<'a>, Broken> {
+        let chunk = self.chunk()?;
+        let within = chunk.room().checked_sub(item.at).is_some_and(|left| item.head.len <= left);
+        if within { Ok(chunk) } else { Err(Broken) }
     }
 
     /// Copies bytes of the item from the `skip`th on; as many as `out` has.
@@ -166,20 +177,20 @@ impl<'a, M: Memory> Head<'a, M> {
         if skip.checked_add(out.len()).is_none_or(|end| end > item.len()) {
             return Err(Broken);
         }
-        self.chunk()?.read(item.at + skip as u64, out);
+        self.chunk_of(item)?.read(item.at + skip as u64, out);
         Ok(())
     }
 
     /// Appends the bytes of the item to `out`.
     #[inline]
     pub fn append(&self, item: &Peek, out: &mut Vec<u8>) -> Result<(), Broken> {
-        self.chunk()?.append(item.at, item.len(), out);
+        self.chunk_of(item)?.append(item.at, item.len(), out);
         Ok(())
     }
 
     /// Appends the names of the blocks that the item refers to.
     pub fn pins(&self, item: &Peek, out: &mut Vec<u64>) -> Result<(), Broken> {
-        let chunk = self.chunk()?;
+        let chunk = self.chunk_of(item)?;
         let start = item.at - item.head.pins * WORD;
         let words = (0..item.head.pins).map(|pin| chunk.word(start + pin * WORD));
         out.extend(words.filter(|word| is_name(*word)));
@@ -204,7 +215,7 @@ impl<'a, M: Memory> Head<'a, M> {
         head.offset.store(self.at, Ordering::Relaxed);
         head.bytes.store(self.bytes, Ordering::Release);
         self.memory.step();
-        head.taken.store(self.taken() + self.ready, Ordering::Release);
+        head.taken.store(self.taken().wrapping_add(self.ready), Ordering::Release);
         self.committed += self.ready;
         self.ready = 0;
     }
@@ -214,7 +225,10 @@ impl<'a, M: Memory> Head<'a, M> {
     fn enter_next(&mut self, chunk: M::Chunk<'a>) -> Result<(), Broken> {
         self.commit();
         let next = chunk.head().next.load(Ordering::Acquire);
-        if self.memory.chunk(next).is_none() {
+        // What follows begins with the item after the last one of this chunk: a chain that somebody has
+        // bent back on itself ends here.
+        let entered = self.memory.chunk(next).ok_or(Broken)?;
+        if entered.head().first.load(Ordering::Acquire) != self.taken() {
             return Err(Broken);
         }
         let (words, memory) = (self.words, self.memory);
@@ -242,7 +256,7 @@ impl<'a, M: Memory> Head<'a, M> {
     /// refer to. What another one had begun to throw away, and died, is finished.
     pub(super) fn drop_all(&mut self) -> Result<(), Broken> {
         let words = self.words;
-        let left = words.tail.put.load(Ordering::Acquire) - self.taken();
+        let left = words.tail.put.load(Ordering::Acquire).wrapping_sub(self.taken());
         if left > 0 && words.tasks.dropped.load(Ordering::Relaxed) == 0 {
             self.memory.step();
             words.tasks.dropped.store(left, Ordering::Release);

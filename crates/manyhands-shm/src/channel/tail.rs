@@ -159,7 +159,7 @@ impl<'a, M: Memory> Tail<'a, M> {
     #[inline]
     fn locked(words: &'a Words, memory: &'a M, locked: Locked) -> Self {
         if locked == Locked::Recovered && mend::tail(words, memory).is_err() {
-            words.set(BROKEN);
+            words.set_broken();
         }
         Self { words, memory, committed: 0 }
     }
@@ -183,23 +183,32 @@ impl<'a, M: Memory> Tail<'a, M> {
         Err(if words.has(BROKEN) { Refused::Broken } else { Refused::Shut })
     }
 
+    /// The channel was written over: everybody is told.
+    #[cold]
+    fn broken(&self) -> Refused<M::NoMemory> {
+        self.words.set_broken();
+        Refused::Broken
+    }
+
     /// How many items may be put at once.
     #[inline]
-    fn places(&self) -> u64 {
+    fn places(&self) -> Result<u64, Refused<M::NoMemory>> {
         let most = self.words.common.most.load(Ordering::Relaxed);
         if most == 0 {
-            return u64::MAX;
+            return Ok(u64::MAX);
         }
         let tail = &self.words.tail;
         let put = self.put_count();
-        let free = |taken: u64| most.saturating_sub(put.wrapping_sub(taken));
-        match free(tail.seen_taken.load(Ordering::Relaxed)) {
+        match most.saturating_sub(put.wrapping_sub(tail.seen_taken.load(Ordering::Relaxed))) {
             0 => {
                 let taken = self.words.head.taken.load(Ordering::Acquire);
                 tail.seen_taken.store(taken, Ordering::Relaxed);
-                free(taken)
+                // Fewer than nothing would look like a channel that is full for ever.
+                put.checked_sub(taken)
+                    .map(|held| most.saturating_sub(held))
+                    .ok_or_else(|| self.broken())
             }
-            places => places,
+            places => Ok(places),
         }
     }
 
@@ -214,14 +223,19 @@ impl<'a, M: Memory> Tail<'a, M> {
             return Err(Refused::TooLarge);
         }
         let tail = &self.words.tail;
-        let wanted = tail.bytes.load(Ordering::Relaxed) + len;
+        let came = tail.bytes.load(Ordering::Relaxed);
+        let wanted = came.wrapping_add(len);
         let fits = |gone: u64| wanted.wrapping_sub(gone) <= most;
         if fits(tail.seen_taken_bytes.load(Ordering::Relaxed)) {
             return Ok(());
         }
         let gone = self.gone();
         tail.seen_taken_bytes.store(gone, Ordering::Relaxed);
-        if fits(gone) { Ok(()) } else { Err(Refused::Full) }
+        match fits(gone) {
+            true => Ok(()),
+            false if gone > came => Err(self.broken()),
+            false => Err(Refused::Full),
+        }
     }
 
     /// Bytes of all items whose get is committed: those of a get that is just being committed only
@@ -266,7 +280,7 @@ impl<'a, M: Memory> Tail<'a, M> {
         prepared: &mut Prepared<M::Fresh>,
     ) -> Result<(), Refused<M::NoMemory>> {
         assert!(!prepared.linked, "an item is put once");
-        let chunk = self.memory.chunk(M::name(&prepared.fresh)).ok_or(Refused::Broken)?;
+        let chunk = self.memory.chunk(M::name(&prepared.fresh)).ok_or_else(|| self.broken())?;
         let weight = weight(chunk, 0, prepared.head);
         self.admit(prepared.head, weight)?;
         self.link_fresh(&prepared.fresh)?;
@@ -286,12 +300,18 @@ impl<'a, M: Memory> Tail<'a, M> {
     /// why not all.
     pub fn put_many(&mut self, items: &[Item<'_>]) -> (usize, Option<Refused<M::NoMemory>>) {
         let (mut put, mut ready) = (0, 0);
-        let mut places = self.places();
+        let mut places = match self.places() {
+            Ok(places) => places,
+            Err(refused) => return (0, Some(refused)),
+        };
         while let Some(item) = items.get(put) {
             let (head, weight) = (item.head(), item.weight());
             if places == 0 {
                 self.commit(core::mem::take(&mut ready));
-                places = self.places();
+                places = match self.places() {
+                    Ok(places) => places,
+                    Err(refused) => return (put, Some(refused)),
+                };
             }
             if let Err(refused) = self.admit_with((head, weight), places) {
                 self.commit(ready);
@@ -323,7 +343,7 @@ impl<'a, M: Memory> Tail<'a, M> {
 
     #[inline]
     fn admit(&self, head: RecordHead, weight: u64) -> Result<(), Refused<M::NoMemory>> {
-        self.admit_with((head, weight), self.places())
+        self.admit_with((head, weight), self.places()?)
     }
 
     #[inline]
@@ -343,13 +363,13 @@ impl<'a, M: Memory> Tail<'a, M> {
     #[inline]
     fn chunk(&self) -> Result<M::Chunk<'a>, Refused<M::NoMemory>> {
         let name = self.words.tail.chunk.load(Ordering::Relaxed);
-        self.memory.chunk(name).ok_or(Refused::Broken)
+        self.memory.chunk(name).ok_or_else(|| self.broken())
     }
 
     /// Whether a record of that size goes into the present chunk.
     fn has_place(&self, size: u64) -> bool {
         let at = self.words.tail.offset.load(Ordering::Relaxed);
-        self.chunk().is_ok_and(|chunk| at + size + WORD <= chunk.room())
+        self.chunk().is_ok_and(|chunk| fits(chunk, at, size))
     }
 
     /// A place for a record of that size.
@@ -357,8 +377,10 @@ impl<'a, M: Memory> Tail<'a, M> {
     fn place(&mut self, size: u64) -> Result<(M::Chunk<'a>, u64), Refused<M::NoMemory>> {
         let at = self.words.tail.offset.load(Ordering::Relaxed);
         let chunk = self.chunk()?;
-        // Sizes are below 2^41, and `at` is below the size of a mapping.
-        if at + size + WORD <= chunk.room() {
+        if !at.is_multiple_of(WORD) {
+            return Err(self.broken());
+        }
+        if fits(chunk, at, size) {
             return Ok((chunk, at));
         }
         self.link(size + WORD)?;
@@ -401,10 +423,10 @@ impl<'a, M: Memory> Tail<'a, M> {
     /// Links the chunk that the journal names.
     fn append(&mut self, name: u64) -> Result<(), Refused<M::NoMemory>> {
         let tail = &self.words.tail;
-        let (last, new) = (self.chunk()?, self.memory.chunk(name).ok_or(Refused::Broken)?);
-        let at = tail.offset.load(Ordering::Relaxed);
-        if at + WORD > last.room() {
-            return Err(Refused::Broken);
+        let new = self.memory.chunk(name).ok_or_else(|| self.broken())?;
+        let (last, at) = (self.chunk()?, tail.offset.load(Ordering::Relaxed));
+        if !fits(last, at, 0) || !at.is_multiple_of(WORD) {
+            return Err(self.broken());
         }
         new.head().begin(self.put_count(), tail.bytes.load(Ordering::Relaxed));
         self.memory.step();
@@ -442,10 +464,16 @@ impl<'a, M: Memory> Tail<'a, M> {
     fn commit(&mut self, items: u64) {
         if items > 0 {
             self.memory.step();
-            self.words.tail.put.store(self.put_count() + items, Ordering::Release);
+            self.words.tail.put.store(self.put_count().wrapping_add(items), Ordering::Release);
             self.committed += items;
         }
     }
+}
+
+/// Whether a record of that size, and END behind it, lie in the chunk from `at` on. (Sizes are below 2^41.)
+#[inline]
+fn fits(chunk: impl Chunk, at: u64, size: u64) -> bool {
+    chunk.room().checked_sub(at).is_some_and(|left| size + WORD <= left)
 }
 
 impl<M: Memory> Drop for Tail<'_, M> {

@@ -104,12 +104,21 @@ impl Words {
         dropped
     }
 
+    /// As [`Words::shut`], where the lock cannot be had: an item that is being put at this moment may still
+    /// come, and what is in it stays.
+    #[cfg(not(loom))]
+    #[cold]
+    pub(super) fn shut_unlocked(&self) {
+        self.set(SHUT);
+        self.ring_all();
+    }
+
     /// Throws away what is left after [`Words::shut`], also if the one who began has died.
     pub fn finish_drop<M: Memory>(&self, memory: &M, limit: Option<Duration>) -> Wait<()> {
         match Head::lock(self, memory, limit) {
             Wait::Ready(mut head) => {
                 if head.drop_all() == Err(Broken) {
-                    self.set(BROKEN);
+                    self.set_broken();
                 }
                 Wait::Ready(())
             }

@@ -150,7 +150,8 @@ impl Words {
                 if self.has(DROPPED) {
                     return (0, 0);
                 }
-                return (put - taken, came.saturating_sub(gone));
+                // Of words that somebody has written over the difference may be anything.
+                return (put.saturating_sub(taken), came.saturating_sub(gone));
             }
             taken = again;
             crate::atomic::spin_hint();
@@ -179,7 +180,7 @@ impl Words {
     #[inline]
     #[must_use]
     pub fn is_shut(&self) -> bool {
-        self.has(SHUT)
+        self.has(SHUT | DROPPED)
     }
 
     #[inline]
@@ -189,6 +190,13 @@ impl Words {
 
     pub(super) fn set(&self, bits: u32) {
         self.common.state.fetch_or(bits, Ordering::AcqRel);
+    }
+
+    /// Says that it was written over, to everybody.
+    #[cold]
+    pub(super) fn set_broken(&self) {
+        self.set(BROKEN);
+        self.ring_all();
     }
 
     /// Whether whoever waits for an item need not wait.
@@ -209,8 +217,8 @@ impl Words {
     #[must_use]
     pub fn unfinished(&self) -> u64 {
         // `put` last: done and dropped items were put before.
-        let ended =
-            self.tasks.done.load(Ordering::Acquire) + self.tasks.dropped.load(Ordering::Acquire);
+        let done = self.tasks.done.load(Ordering::Acquire);
+        let ended = done.saturating_add(self.tasks.dropped.load(Ordering::Acquire));
         self.tail.put.load(Ordering::Acquire).saturating_sub(ended)
     }
 
@@ -223,7 +231,7 @@ impl Words {
         loop {
             let dropped = self.tasks.dropped.load(Ordering::Acquire);
             let put = self.tail.put.load(Ordering::Acquire);
-            if put <= done + dropped {
+            if put <= done.saturating_add(dropped) {
                 return Err(TooManyDone);
             }
             let more = done + 1;

@@ -153,7 +153,7 @@ impl Cursor {
             word: batch.word.load(Ordering::Relaxed),
         };
         if self.heading.whole {
-            let rest = batch.count.load(Ordering::Relaxed) - 1;
+            let rest = batch.count.load(Ordering::Relaxed).saturating_sub(1);
             self.held = table.claim.take(rest);
         }
         batch.offset.load(Ordering::Relaxed)

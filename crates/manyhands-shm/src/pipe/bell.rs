@@ -62,6 +62,8 @@ const RUNG: u32 = 2;
 const MOMENT: Duration = Duration::from_micros(20);
 /// How long it then sleeps for its lock before it looks at the ring again.
 const GLANCE: Duration = Duration::from_millis(1);
+/// So often it does, a second at least, before it leaves a sender that does not go on.
+const TRIES: u32 = if cfg!(loom) { u32::MAX } else { 1000 };
 /// As above, while bytes of others lie in the socket, so that a ring cannot be heard.
 const DEAF: Duration = Duration::from_millis(5);
 
@@ -152,8 +154,8 @@ impl Words {
                 RUNG if !wanted => return Announced::Covered,
                 RUNG if self.turn(RUNG, RINGING) => return Announced::Rings { marked: true },
                 SILENT if self.turn(SILENT, RINGING) => return Announced::Rings { marked: false },
-                RINGING => self.recover_sender(),
-                _ => {}
+                SILENT | RUNG => {}
+                _ => self.recover_sender(),
             }
         }
     }
@@ -198,7 +200,8 @@ impl Words {
     /// The last sender died with the lock: it may have sent a byte or not.
     #[cold]
     fn recover_sender(&self) {
-        if self.bell.0.load(Ordering::Acquire) == RINGING {
+        // A word that means nothing was written over: what is in the socket is not known either.
+        if !matches!(self.bell.0.load(Ordering::Acquire), SILENT | RUNG) {
             self.receiver.doubt.store(1, Ordering::Relaxed);
             self.bell.0.swap(SILENT, Ordering::AcqRel);
         }
@@ -281,8 +284,11 @@ impl Words {
     }
 
     /// Makes the socket readable exactly while the ring is not empty.
+    ///
+    /// A sender that stands still in the middle of its steps is given up after a while: the socket is in doubt
+    /// then, and the next one who tidies counts anew.
     fn tidy(&self, ear: &Ear<'_, impl Wire, impl Liveness>, marks: &impl Marks) {
-        loop {
+        for _ in 0..TRIES {
             if !self.is_empty() {
                 return self.enter(ear.wire, marks);
             }
@@ -293,6 +299,7 @@ impl Words {
                 _ => self.settle(ear),
             }
         }
+        self.receiver.doubt.store(1, Ordering::Relaxed);
     }
 
     /// Whether no byte is in the socket and none is on its way: nobody holds `sending`, and what the last

@@ -103,7 +103,7 @@ impl<'a> Receiving<'a> {
                 Err(ended) => return ended.map(|never| match never {}),
             };
             match (header.kind, usize::try_from(header.len)) {
-                (Kind::More, _) => self.way.words.free(self.way.words.head() + header.size()),
+                (Kind::More, _) => self.pass(self.way.words.head(), header),
                 (Kind::Whole | Kind::First, Ok(len)) => {
                     let arrival = Arrival { len, label: header.label };
                     (self.arrival, self.filled, self.large) = (Some(arrival), 0, false);
@@ -127,7 +127,7 @@ impl<'a> Receiving<'a> {
                 return self.read_whole(head, header, out);
             }
             self.large = true;
-            self.way.words.free(head + header.size());
+            self.pass(head, header);
         }
         self.read_pieces(out, deadline)
     }
@@ -136,8 +136,8 @@ impl<'a> Receiving<'a> {
         if header.len != out.len() as u64 {
             return Read::Damaged;
         }
-        self.way.ring.get(head + HEADER, out);
-        self.way.words.free(head + header.size());
+        self.way.ring.get(head.wrapping_add(HEADER), out);
+        self.pass(head, header);
         self.arrival = None;
         Read::Done(())
     }
@@ -160,12 +160,18 @@ impl<'a> Receiving<'a> {
                 return Read::Lost;
             };
             let head = self.way.words.head();
-            self.way.ring.get(head + HEADER, &mut rest[..len]);
-            self.way.words.free(head + header.size());
+            self.way.ring.get(head.wrapping_add(HEADER), &mut rest[..len]);
+            self.pass(head, header);
             self.filled += len;
         }
         self.arrival = None;
         Read::Done(())
+    }
+
+    /// The record at `head` is done with.
+    #[inline]
+    fn pass(&self, head: u64, header: Header) {
+        self.way.words.free(head.wrapping_add(header.size()));
     }
 
     /// Waits for a record and looks at it.

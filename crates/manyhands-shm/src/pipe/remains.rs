@@ -32,9 +32,9 @@ pub(super) fn unpin_all(block: &Block, words: &Words, ring: &Ring) {
             Kind::Whole | Kind::First => header.label == PINNED,
             Kind::More => pinned,
         };
-        words.free(at + header.size());
+        words.free(at.wrapping_add(header.size()));
         if pinned && header.kind != Kind::First {
-            unpin(block, ring, at + HEADER, header.len);
+            unpin(block, ring, at.wrapping_add(HEADER), header.len);
             pinned = false;
         }
     }
@@ -44,7 +44,7 @@ fn unpin(block: &Block, ring: &Ring, at: u64, len: u64) {
     let count = u32::from_le_bytes(bytes(ring, at));
     let most = len.saturating_sub(4) / 8;
     for index in 0..u64::from(count).min(most) {
-        let handle = u64::from_le_bytes(bytes(ring, at + 4 + 8 * index));
+        let handle = u64::from_le_bytes(bytes(ring, at.wrapping_add(4 + 8 * index)));
         block.world().unpin(Handle(handle));
     }
 }

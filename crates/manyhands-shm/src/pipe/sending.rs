@@ -71,6 +71,8 @@ pub enum Sent {
     Gone,
     /// Longer than a message can be.
     TooLong,
+    /// The words of the ring make no sense: somebody has written over them.
+    Damaged,
 }
 
 /// A message that is being sent.
@@ -140,9 +142,9 @@ impl<'a> Sending<'a> {
         let announced = self.way.words.announce();
         let tail = self.way.words.tail();
         self.way.ring.put_header(tail, Header { marked: is_marked(announced), ..header });
-        self.put(tail + HEADER, len);
+        self.put(tail.wrapping_add(HEADER), len);
         self.begun = true;
-        self.publish(tail + header.size(), announced)
+        self.publish(tail.wrapping_add(header.size()), announced)
     }
 
     fn send_pieces(&mut self, deadline: Deadline) -> Result<(), Sent> {
@@ -162,14 +164,14 @@ impl<'a> Sending<'a> {
                 let marked = is_marked(announced);
                 let header = Header { marked, label: self.parcel.label, ..whole };
                 self.way.ring.put_header(tail, header);
-                tail += HEADER;
+                tail = tail.wrapping_add(HEADER);
             }
             self.way
                 .ring
                 .put_header(tail, Header { marked: self.begun && is_marked(announced), ..part });
             self.begun = true;
-            self.put(tail + HEADER, usize::try_from(piece).unwrap_or(usize::MAX));
-            self.publish(tail + part.size(), announced)?;
+            self.put(tail.wrapping_add(HEADER), usize::try_from(piece).unwrap_or(usize::MAX));
+            self.publish(tail.wrapping_add(part.size()), announced)?;
         }
         Ok(())
     }
@@ -178,7 +180,7 @@ impl<'a> Sending<'a> {
     fn put(&mut self, mut at: u64, len: usize) {
         for slice in self.parcel.slices(self.sent, len) {
             self.way.ring.put(at, slice);
-            at += slice.len() as u64;
+            at = at.wrapping_add(slice.len() as u64);
         }
         self.sent += len;
     }
@@ -197,7 +199,7 @@ impl<'a> Sending<'a> {
     /// Waits until `need` bytes are free; if it has to wait at all, for `better`.
     #[inline]
     fn wait_room(&self, need: u64, better: u64, deadline: Deadline) -> Result<(), Sent> {
-        if self.free() >= need { Ok(()) } else { self.wait_room_slowly(better, deadline) }
+        if self.free()? >= need { Ok(()) } else { self.wait_room_slowly(better, deadline) }
     }
 
     #[cold]
@@ -209,7 +211,7 @@ impl<'a> Sending<'a> {
                 return Err(Sent::TimedOut);
             }
             let interrupted = words.wait_room(head, deadline.slice(Some(OWNED_SLICE)), SPIN);
-            if self.free() >= need {
+            if self.free()? >= need {
                 return Ok(());
             }
             if !self.way.is_open() {
@@ -221,10 +223,11 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn free(&self) -> u64 {
-        let used = self.way.words.tail().wrapping_sub(self.way.words.head());
-        // More than it can hold: the other side scribbles. Nothing is free then.
-        self.way.ring.capacity().saturating_sub(used)
+    fn free(&self) -> Result<u64, Sent> {
+        let tail = self.way.words.tail();
+        let used = tail.wrapping_sub(self.way.words.head());
+        let free = self.way.ring.capacity().checked_sub(used);
+        free.filter(|_| tail.is_multiple_of(HEADER)).ok_or(Sent::Damaged)
     }
 }
 

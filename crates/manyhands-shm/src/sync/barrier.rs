@@ -194,12 +194,13 @@ impl Barrier {
             return Some(Outcome::Broken);
         };
         self.seats[seat].store(me.get(), Ordering::Relaxed);
-        self.count.store(index + 1, Ordering::Relaxed);
+        let count = index.saturating_add(1);
+        self.count.store(count, Ordering::Relaxed);
         visit.0 = Some(Place { index, seat });
         if self.lone.swap(0, Ordering::Relaxed) != 0 {
             self.bell.ring(u32::MAX);
         }
-        if index + 1 < self.parties() {
+        if count < self.parties() {
             return None;
         }
         if acts {

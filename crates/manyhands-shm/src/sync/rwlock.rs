@@ -257,7 +257,8 @@ impl RwLock {
     /// How many read, and whether somebody writes: for reports.
     #[must_use]
     pub fn holders(&self) -> (u32, bool) {
-        let readers = self.seats.iter().map(|seat| count(seat.load(Ordering::Relaxed))).sum();
+        let counts = self.seats.iter().map(|seat| count(seat.load(Ordering::Relaxed)));
+        let readers = counts.fold(0, u32::saturating_add);
         (readers, self.writer.load(Ordering::Relaxed) != 0)
     }
 

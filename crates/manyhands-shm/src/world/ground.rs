@@ -187,6 +187,13 @@ impl Ground {
         self.segment.as_ptr().wrapping_add(self.plan.data_at + offset)
     }
 
+    /// Whether so many bytes from there on are data.
+    #[inline]
+    pub(super) fn is_within(&self, offset: u64, len: usize) -> bool {
+        let end = usize::try_from(offset).unwrap_or(usize::MAX).checked_add(len);
+        end.is_some_and(|end| end <= self.plan.pages * PAGE)
+    }
+
     /// Where a byte of the data is in the file.
     pub(super) fn place_in_file(&self, offset: u64) -> u64 {
         self.plan.data_at as u64 + offset

@@ -145,8 +145,11 @@ impl World {
     #[must_use]
     pub fn address(&self, handle: Handle) -> Option<(NonNull<u8>, usize)> {
         let name = self.ground.find_name(handle)?;
-        let address = NonNull::new(self.ground.address(name.spot().offset()))?;
-        Some((address, name.length()))
+        let (offset, len) = (name.spot().offset(), name.length());
+        if !self.ground.is_within(offset, len) {
+            return None;
+        }
+        Some((NonNull::new(self.ground.address(offset))?, len))
     }
 
     /// What the world holds at this moment.
@@ -233,7 +236,8 @@ pub struct Internal<'w>(&'w World);
 
 impl Liveness for Internal<'_> {
     fn is_alive(&self, owner: Owner) -> bool {
-        self.0.gone(owner).is_none()
+        // Nobody leaves such a lock to the absent: a word that says so was written over.
+        owner != Owner::ABSENT && self.0.gone(owner).is_none()
     }
 
     fn me(&self) -> Owner {

@@ -1,4 +1,4 @@
-//! For reports: which blocks there are, where they lie, and which processes are in the roster.
+//! For reports: which blocks there are, where they lie, which processes are in the roster, and what they hold.
 //!
 //! It looks and changes nothing. What it tells may be over by the time that it is read.
 
@@ -42,6 +42,29 @@ impl World {
         seen.collect()
     }
 
+    /// Which process holds which block, as often as it holds it; without the world's own book-keeping.
+    #[must_use]
+    pub fn holds(&self) -> Vec<(Handle, i32)> {
+        let inside = self.enter();
+        let ground = inside.ground;
+        let mut found = Vec::new();
+        // No chain is longer than there are names, whatever is written in it.
+        let mut left = ground.header().names.get();
+        for owner in (0..Owner::SLOTS).filter_map(|index| ground.owner_at(index)) {
+            let Some(pid) = ground.seated_pid(owner) else { continue };
+            let mut link = ground.slot(owner.slot()).table.get();
+            while let Some(index) = ground.linked(link) {
+                let chunk = ground.chunk(index);
+                let held = chunk.holds.iter().map(Word::get).filter(|handle| *handle != 0);
+                found.extend(held.map(|handle| (Handle(handle), pid)));
+                let Some(rest) = left.checked_sub(1) else { return found };
+                left = rest;
+                link = chunk.next.get();
+            }
+        }
+        found
+    }
+
     /// The number of the process that an owner is, if it has not gone.
     #[must_use]
     pub fn pid_of(&self, owner: Owner) -> Option<i32> {
@@ -71,6 +94,8 @@ mod tests {
         assert_eq!(seen.len(), before + 1);
         let sighting = seen.iter().find(|seen| seen.handle == block.handle()).unwrap();
         assert_eq!((sighting.kind, sighting.len, sighting.holders), (7, 100, 1));
+        let own = manyhands_os::process::own_pid();
+        assert_eq!(world.holds(), [(block.handle(), own)]);
         drop(block);
         assert_eq!(world.survey().len(), before);
     }

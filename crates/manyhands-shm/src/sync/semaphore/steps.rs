@@ -119,7 +119,7 @@ impl Semaphore {
             let Some(owner) = seat.owner else { continue };
             if owner != me && !world.is_alive(owner) {
                 let before = self.step(number, 0, Change::Give(seat.count)).unwrap_or(0);
-                given = (given.0 | before, given.1 + seat.count);
+                given = (given.0 | before, u32::saturating_add(given.1, seat.count));
             }
         }
         self.table.mutex.unlock(me);
