@@ -22,6 +22,18 @@ def count(name, otherwise):
     return int(os.environ.get(name, otherwise))
 
 
+def settled(before):
+    """Wait until this process has no more than `before`, and say what it has then.
+
+    What a child held that was killed while it was being forked is known to be nobody's after half a
+    minute.
+    """
+    support.wait_until(
+        lambda: not before.leaks(Figures.now()), lambda: f"{before}\n{Figures.now()}", limit=50
+    )
+    return Figures.now()
+
+
 @dataclass(frozen=True)
 class Figures:
     """This process at one moment; memory in KiB."""

@@ -15,8 +15,7 @@ from collections import Counter
 import pytest
 import soak
 import storms
-from figures import Figures, count
-from support import wait_until
+from figures import Figures, count, settled
 
 LONG = count("MANYHANDS_TEST_SOAK", 3600)
 WARM = 0.1  # of the time; then caches are filled and the allocator has seen it all
@@ -62,5 +61,5 @@ def test_nothing_grows(tmp_path):
         if time.monotonic() - sampled > 60:
             sampled = time.monotonic()
             say(f"{sampled - began:5.0f} s: {dict(total)}; {Figures.now()}")
-    wait_until(lambda: not warm.leaks(Figures.now()), lambda: f"{warm}\n{Figures.now()}")
-    say(f"killed and done: {dict(total)}\nbefore: {warm}\nafter:  {Figures.now()}")
+    after = settled(warm)
+    say(f"killed and done: {dict(total)}\nbefore: {warm}\nafter:  {after}")

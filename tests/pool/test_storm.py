@@ -12,8 +12,7 @@ from collections import Counter
 
 import pytest
 import storms
-from figures import Figures, count
-from support import wait_until
+from figures import Figures, count, settled
 
 WORKERS = (2, 4, 8, 16)
 KILLS = count("MANYHANDS_TEST_KILLS", 10_000)
@@ -29,8 +28,8 @@ def figures(tmp_path_factory):
             storms.USES[use](killer, 2, storms.Tally(tmp_path_factory.mktemp("first")))
     before = Figures.now()
     yield total
-    wait_until(lambda: not before.leaks(Figures.now()), lambda: f"{before}\n{Figures.now()}")
-    print(f"\nkilled: {dict(total)}\nbefore: {before}\nafter:  {Figures.now()}")
+    after = settled(before)
+    print(f"\nkilled: {dict(total)}\nbefore: {before}\nafter:  {after}")
 
 
 def storm(use, workers, kills, directory, total):
