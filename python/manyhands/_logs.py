@@ -21,6 +21,7 @@ from _thread import allocate_lock, get_ident
 
 from ._native import QueueBase
 from ._threads import start_thread
+from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,9 +95,11 @@ def open_channel() -> tuple[int, int]:
     global _delivery  # noqa: PLW0603 - one per process
     with _lock:
         if _delivery is None:
-            delivery = _Delivery()
-            start_thread(delivery.run, "logs")
-            _delivery = delivery
+            # Ctrl-C between the two would leave a thread that nobody tells to end.
+            with Uninterrupted():
+                delivery = _Delivery()
+                start_thread(delivery.run, "logs")
+                _delivery = delivery
         return _delivery.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
 
 

@@ -13,7 +13,7 @@ import time
 
 import pytest
 from figures import count
-from support import LIMIT, wait_until
+from support import LIMIT, run_script, wait_until
 from terminal import CTRL_C, Terminal
 
 PROLOGUE = """
@@ -121,3 +121,31 @@ def test_ctrl_c_at_a_random_moment(tmp_path, phase):
 @pytest.mark.parametrize("phase", PHASES)
 def test_ctrl_c_at_many_random_moments(tmp_path, phase):
     press(tmp_path, phase, TIMES)
+
+
+def test_an_interrupt_while_the_thread_of_the_records_starts(tmp_path):
+    outcome = run_script(
+        tmp_path,
+        """
+        import signal
+        import threading
+        import manyhands as mp
+        from manyhands import _logs
+
+        start = threading.Thread.start
+
+        def interrupted(thread):
+            start(thread)
+            if thread.name == "manyhands-logs":
+                signal.raise_signal(signal.SIGINT)
+
+        threading.Thread.start = interrupted
+        try:
+            mp.Pool(2).map(abs, [-1])
+        except KeyboardInterrupt:
+            print("interrupted, and", _logs._delivery is not None)
+        with mp.Pool(2) as pool:
+            print(pool.map(abs, [-1]))
+        """,
+    )
+    assert outcome.lines == ["interrupted, and True", "[1]"], outcome.err
