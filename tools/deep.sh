@@ -7,7 +7,8 @@
 #   storm    the kill storm of the Rust face
 #   asan     the tests of the crates with AddressSanitizer, where the toolchain brings it
 #   fuzz     the targets in fuzz/, so many seconds each (FUZZ_SECONDS), where cargo-fuzz is installed
-#   marked   the Python tests marked `deep`
+#   marked   the Python tests marked `deep`, with their figures; an hour of it is the soak, which, like
+#            the other storms, MANYHANDS_TEST_SOAK, _KILLS, _PARENTS, _INTERRUPTS and _POOLS shorten
 #   repeat   the ordinary Python tests ten times over (REPEATS)
 #   load     the same once more while twice as many busy processes as there are processors compete
 # The time of each part is printed. Reads PYTHON, the interpreter with the installed wheel. Refuses to
@@ -86,7 +87,7 @@ part_fuzz() {
 }
 
 part_marked() {
-    tests -m deep
+    tests -m deep -rP # with the figures that they print
 }
 
 part_repeat() {
