@@ -202,7 +202,7 @@ class Pool(LazyCalls):
             iterable: pulled by the calling thread, a bounded number of items ahead.
             chunksize: items that one worker gets at a time; None adapts to what an item costs.
             max_bytes_in_flight: bytes of arguments that were sent and not answered, an item more
-                or less; None: 64 MiB, or a quarter of `MANYHANDS_MEMORY`.
+                or less; None: 16 MiB, or as many as keep all workers busy with large items.
             errors: "raise" raises the first failure at once and cancels what has not started;
                 "return" runs everything and puts exceptions in the places of results.
             progress: True shows a bar (tqdm if installed); a dict holds tqdm's options; a callable

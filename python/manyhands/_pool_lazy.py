@@ -71,9 +71,10 @@ class LazyCalls(PoolLife):
         """Yield results in the order of the items, lazily.
 
         The iterable is pulled in the thread that asks for results, at most `buffersize` items
-        (None: a bounded number that adapts) and `max_bytes_in_flight` bytes (None: 64 MiB) ahead,
-        so it may be endless. A failure is raised for its item; the iteration can go on after it. An
-        iterator that is dropped cancels what has not started and closes its source.
+        (None: a bounded number that adapts) and `max_bytes_in_flight` bytes (None: 64 MiB, more
+        where items are large) ahead, so it may be endless. A failure is raised for its item; the
+        iteration can go on after it. An iterator that is dropped cancels what has not started and
+        closes its source.
 
         >>> with Pool(2) as pool:
         ...     list(pool.imap(abs, range(-2, 1)))

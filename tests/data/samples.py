@@ -217,6 +217,11 @@ def add_one(view):
     view += 1
 
 
+def meet(barrier, view):
+    barrier.wait(60)
+    return float(view[0])
+
+
 def add_one_and_total(view):
     view += 1
     return float(view.sum())

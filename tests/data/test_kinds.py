@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import queue as queue_module
 import signal
@@ -32,7 +33,7 @@ def used():
 
 @pytest.fixture(scope="module")
 def workers():
-    manyhands.empty(20_000_000)
+    manyhands.empty(40_000_000)  # the world's own tables have their size from now on
     with manyhands.Pool(2) as pool:
         pool.map(samples.total, [np.ones(30_000)] * 50)
         yield pool
@@ -220,6 +221,14 @@ def test_map_sends_no_more_bytes_ahead_than_it_may(workers):
     for value in (0, -1):
         with pytest.raises(ValueError, match="max_bytes_in_flight"):
             workers.map(len, [b""], max_bytes_in_flight=value)
+
+
+@pytest.mark.parametrize(("name", "megabytes"), [("map", 20), ("imap", 70)])
+def test_large_items_keep_all_workers_busy(workers, name, megabytes):
+    """Also those of which one alone is as much as small ones may be ahead: two meet in pairs."""
+    meet = functools.partial(samples.meet, manyhands.Barrier(2))
+    arrays = [np.full(megabytes * 125_000, float(number)) for number in range(4)]
+    assert list(getattr(workers, name)(meet, arrays)) == [0, 1, 2, 3]
 
 
 def test_a_queue_that_counts_bytes_counts_those_in_blocks():

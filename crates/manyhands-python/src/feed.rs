@@ -19,6 +19,8 @@ use crate::kind::{Root, seed_of};
 use crate::pickling::pickle;
 use crate::repeats;
 use crate::travel::{self, Collecting};
+use crate::window::LARGE;
+use crate::world::bytes_ahead;
 
 /// A piece is pushed at the latest at so many items, or bytes.
 const PIECE_ITEMS: u32 = 256;
@@ -193,6 +195,14 @@ impl Feed {
     pub(crate) fn bytes_of(&self, items: u64) -> usize {
         let all = u128::from(self.fed_bytes) * u128::from(items) / u128::from(self.fed.max(1));
         usize::try_from(all).unwrap_or(usize::MAX)
+    }
+
+    /// How many bytes may be on their way, where `usual` is what small items may have.
+    pub(crate) fn bytes_ahead(&self, usual: usize) -> usize {
+        // Nothing is asked of the pool where no item comes near.
+        let each = self.bytes_of(1);
+        let workers = if each < LARGE { 0 } else { self.pool.pids().len() };
+        bytes_ahead(usual, each, workers)
     }
 
     pub(crate) fn exhausted(&self) -> bool {

@@ -25,9 +25,9 @@ use crate::progress::Progress;
 use crate::task::Task;
 use crate::typing::of_types;
 use crate::waiting::{seconds, wait};
-use crate::world::bytes_ahead;
 
 const WINDOW_MOST: u64 = 1 << 14;
+const BYTES_AHEAD: usize = 64 << 20;
 /// Yields between two looks at the window while a long run is consumed.
 const LOOK_EVERY: u32 = 256;
 
@@ -40,7 +40,7 @@ struct Flow {
     described: Described,
     progress: Progress,
     window: Option<u64>,
-    bytes: usize,
+    bytes: Option<usize>,
     yielded: u64,
     since_look: u32,
     raises: bool,
@@ -87,7 +87,7 @@ impl Stream {
             described: task.describe(false),
             progress: Progress::new(py, task.progress.as_ref()),
             window,
-            bytes: bytes.unwrap_or_else(bytes_ahead),
+            bytes,
             yielded: 0,
             since_look: 0,
             raises: task.stop,
@@ -147,7 +147,8 @@ impl Flow {
             let ahead = self.feed.fed - self.yielded;
             let held =
                 (status.bytes_in_flight + status.bytes_waiting).max(self.feed.bytes_of(ahead));
-            let full = ahead >= window || (held >= self.bytes && ahead > 0);
+            let bytes = self.bytes.unwrap_or_else(|| self.feed.bytes_ahead(BYTES_AHEAD));
+            let full = ahead >= window || (held >= bytes && ahead > 0);
             let worthwhile = self.window.is_some() || ahead <= window / 2 || idle(&status);
             if full || !worthwhile {
                 return Ok(());
@@ -159,7 +160,7 @@ impl Flow {
                 return Ok(());
             }
             let before = self.feed.fed;
-            self.feed.feed(py, room, self.bytes.saturating_sub(held).max(1))?;
+            self.feed.feed(py, room, bytes.saturating_sub(held).max(1))?;
             if !self.feed.patient && self.feed.fed - before < room {
                 // The source is slow, or at its end: results come first.
                 return Ok(());
@@ -274,7 +275,8 @@ impl Flow {
             let ahead = items_ahead(&pool);
             let in_flight = status.fed - status.settled;
             if in_flight <= ahead / 2 {
-                self.feed.feed(py, ahead - in_flight, self.bytes)?;
+                let bytes = self.bytes.unwrap_or_else(|| self.feed.bytes_ahead(BYTES_AHEAD));
+                self.feed.feed(py, ahead - in_flight, bytes)?;
                 continue;
             }
             wait(

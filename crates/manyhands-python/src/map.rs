@@ -9,13 +9,14 @@ use crate::outcome::{Cursor, initializer_failed};
 use crate::progress::Progress;
 use crate::task::Task;
 use crate::waiting::wait;
-use crate::world::bytes_ahead;
 
 /// The work that is fed ahead, in nanoseconds for each worker, and its bounds in items.
 const AHEAD_NS: u64 = 20_000_000;
 const AHEAD_UNKNOWN: u64 = 64;
 const AHEAD_LEAST: u64 = 4;
 const AHEAD_MOST: u64 = 1 << 16;
+/// Bytes that are fed ahead: more of them would be colder when they are used, and no more use.
+const BYTES_AHEAD: usize = 16 << 20;
 
 /// How many items of a call should be on their way.
 pub(crate) fn items_ahead(pool: &Pool) -> u64 {
@@ -49,8 +50,7 @@ pub(crate) fn run<'py>(
     let _abandon = Abandon(&pool, call);
     let results = PyList::empty(py);
     let mut progress = Progress::new(py, task.progress.as_ref());
-    let bytes = max_bytes.unwrap_or_else(bytes_ahead);
-    let outcome = drive(py, (&mut feed, bytes), task, (&results, &mut progress));
+    let outcome = drive(py, (&mut feed, max_bytes), task, (&results, &mut progress));
     if let Err(error) = &outcome
         && !error.is_instance_of::<pyo3::exceptions::PyException>(py)
     {
@@ -71,7 +71,7 @@ pub(crate) fn raise_fault(py: Python<'_>, pool: &Pool) -> PyResult<()> {
 
 fn drive(
     py: Python<'_>,
-    (feed, bytes_ahead): (&mut Feed, usize),
+    (feed, max_bytes): (&mut Feed, Option<usize>),
     task: &Task,
     (results, progress): (&Bound<'_, PyList>, &mut Progress),
 ) -> PyResult<()> {
@@ -109,8 +109,9 @@ fn drive(
         }
         let ahead = items_ahead(&pool);
         let in_flight = status.fed - status.settled;
-        if !feed.exhausted() && in_flight <= ahead / 2 && status.bytes_in_flight < bytes_ahead {
-            feed.feed(py, ahead - in_flight, bytes_ahead - status.bytes_in_flight)?;
+        let bytes = max_bytes.unwrap_or_else(|| feed.bytes_ahead(BYTES_AHEAD));
+        if !feed.exhausted() && in_flight <= ahead / 2 && status.bytes_in_flight < bytes {
+            feed.feed(py, ahead - in_flight, bytes - status.bytes_in_flight)?;
             continue;
         }
         progress.show(py, &pool, status.settled)?;

@@ -30,9 +30,10 @@ use pyo3::prelude::*;
 use crate::ffi;
 use crate::listing::{Still, hold_still};
 
-const AHEAD_MOST: usize = 64 << 20;
 /// One part of the budget in so many.
 const AHEAD_SHARE: u64 = 4;
+/// Items for each worker.
+const AHEAD_ITEMS: usize = 2;
 
 /// The worlds of this process.
 #[derive(Debug)]
@@ -83,10 +84,12 @@ pub(crate) fn is_home(id: u64) -> bool {
 }
 
 /// How many bytes of arguments are fed ahead of their results, and of results ahead of who takes them, unless the
-/// user says otherwise: what a small world can hold besides what lies in it.
-pub(crate) fn bytes_ahead() -> usize {
+/// user says otherwise: so many, or as many as keep all workers busy with items of `each` bytes; and no more than a
+/// small world can hold besides what lies in it.
+pub(crate) fn bytes_ahead(usual: usize, each: usize, workers: usize) -> usize {
     let budget = worlds().all.first().map_or(u64::MAX, |home| home.budget());
-    usize::try_from(budget / AHEAD_SHARE).unwrap_or(AHEAD_MOST).min(AHEAD_MOST)
+    let most = usize::try_from(budget / AHEAD_SHARE).unwrap_or(usize::MAX);
+    usual.max(each.saturating_mul(AHEAD_ITEMS * (workers + 1))).min(most)
 }
 
 /// A block of the home world.
