@@ -29,11 +29,15 @@ if TYPE_CHECKING:
         retry_on: Kinds
         seed: Seed
 
-    class LazyOptions(MapOptions, total=False):
+    class AheadOptions(MapOptions, total=False):
+        """The same for those that pull their items while others run."""
+
+        max_bytes_in_flight: float | None
+
+    class LazyOptions(AheadOptions, total=False):
         """The same for lazy ones."""
 
         buffersize: float | None
-        max_bytes_in_flight: float | None
 
 
 _ENDLESS = float("inf")

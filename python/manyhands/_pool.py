@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ._again import Limits
     from ._native import AsyncResult
-    from ._options import Errors, Kinds, MapOptions, MemoryLimit, Progress, Seed
+    from ._options import AheadOptions, Errors, Kinds, MapOptions, MemoryLimit, Progress, Seed
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -166,7 +166,7 @@ class Pool(LazyCalls):
             chunksize: int | None = None,
             *,
             errors: Literal["raise"] = "raise",
-            **options: Unpack[MapOptions],
+            **options: Unpack[AheadOptions],
         ) -> list[R]: ...
 
         @overload
@@ -177,7 +177,7 @@ class Pool(LazyCalls):
             chunksize: int | None = None,
             *,
             errors: Literal["return"],
-            **options: Unpack[MapOptions],
+            **options: Unpack[AheadOptions],
         ) -> list[R | BaseException]: ...
 
     def map(
@@ -238,7 +238,7 @@ class Pool(LazyCalls):
             chunksize: int | None = None,
             *,
             errors: Literal["raise"] = "raise",
-            **options: Unpack[MapOptions],
+            **options: Unpack[AheadOptions],
         ) -> list[R]: ...
 
         @overload
@@ -249,7 +249,7 @@ class Pool(LazyCalls):
             chunksize: int | None = None,
             *,
             errors: Literal["return"],
-            **options: Unpack[MapOptions],
+            **options: Unpack[AheadOptions],
         ) -> list[R | BaseException]: ...
 
     def starmap(
