@@ -16,6 +16,12 @@ const FOREIGN: &str = "this function is in another shared object than the crate 
                        the program again could not find it";
 
 /// Why a process was not spawned.
+///
+/// ```
+/// // Nothing has called `manyhands::init()` here.
+/// let error = manyhands::Process::<()>::spawn(|_: u8| (), 1).unwrap_err();
+/// assert!(matches!(error, manyhands::SpawnError::NotInitialized));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SpawnError {
@@ -34,6 +40,16 @@ pub enum SpawnError {
 }
 
 /// Why a process has no result.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # manyhands::init();
+/// let process = manyhands::Process::spawn(|code: i32| -> () { std::process::exit(code) }, 3)?;
+/// let error = process.join().unwrap_err();
+/// assert!(matches!(error, manyhands::ProcessError::Died { code: Some(3), .. }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ProcessError {
@@ -58,12 +74,30 @@ pub enum ProcessError {
 
 impl ProcessError {
     /// Whether the function panicked.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let error = manyhands::Process::spawn(|x: u32| assert!(x > 7), 1)?.join().unwrap_err();
+    /// assert!(error.is_panic());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_panic(&self) -> bool {
         matches!(self, Self::Panicked(_))
     }
 
     /// Whether the process died: by a signal, or by an exit of its own.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let error = manyhands::Process::spawn(|(): ()| -> u8 { std::process::abort() }, ())?.join();
+    /// assert!(error.is_err_and(|error| error.is_death()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_death(&self) -> bool {
         matches!(self, Self::Died { .. })
@@ -99,6 +133,12 @@ impl fmt::Display for Ending {
 }
 
 /// Why a pool was not made.
+///
+/// ```
+/// // Nothing has called `manyhands::init()` here.
+/// let error = manyhands::Pool::new().unwrap_err();
+/// assert!(error.to_string().contains("call `manyhands::init()`"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -120,6 +160,16 @@ pub enum BuildError {
 }
 
 /// Which item of which call an error is about.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # manyhands::init();
+/// let pool = manyhands::Pool::new()?;
+/// let error = pool.map(|x: u32| 6 / x, [3, 2, 0]).unwrap_err();
+/// assert_eq!(error.item().index(), Some(2));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {
     function: &'static str,
@@ -132,12 +182,36 @@ impl Item {
     }
 
     /// The name of the function, as `std::any::type_name` gives it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// fn half(x: u32) -> u32 {
+    ///     assert!(x % 2 == 0);
+    ///     x / 2
+    /// }
+    ///
+    /// let error = manyhands::Pool::new()?.submit(half, 3).join().unwrap_err();
+    /// assert!(error.item().function().ends_with("half"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn function(&self) -> &'static str {
         self.function
     }
 
     /// The position of the item among those of its call, from 0; `None` for a task that was submitted alone.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = manyhands::Pool::new()?;
+    /// let results = pool.map_each(|x: u32| 6 / x, [3, 0]);
+    /// assert_eq!(results[1].as_ref().unwrap_err().item().index(), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn index(&self) -> Option<u64> {
         self.index
@@ -253,6 +327,15 @@ impl fmt::Display for Detail<'_> {
 
 impl TaskError {
     /// Which item it is about.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let error = manyhands::Pool::new()?.submit(|x: u32| 6 / x, 0).join().unwrap_err();
+    /// assert_eq!(error.item().index(), None, "it was submitted alone");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn item(&self) -> Item {
         match self {
@@ -267,24 +350,67 @@ impl TaskError {
     }
 
     /// Whether the function panicked.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let error = manyhands::Pool::new()?.submit(|x: u32| 6 / x, 0).join().unwrap_err();
+    /// assert!(error.is_panic());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_panic(&self) -> bool {
         matches!(self, Self::Panicked { .. })
     }
 
     /// Whether its worker died.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let end = |(): ()| -> u8 { std::process::exit(3) };
+    /// let error = manyhands::Pool::new()?.submit(end, ()).join().unwrap_err();
+    /// assert!(error.is_worker_death());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_worker_death(&self) -> bool {
         matches!(self, Self::WorkerDied { .. })
     }
 
     /// Whether it was cancelled, or its pool was terminated.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = manyhands::Pool::new()?;
+    /// let stay = |(): ()| loop {
+    ///     std::thread::park()
+    /// };
+    /// let handle = pool.submit::<_, (), ()>(stay, ());
+    /// drop(pool);
+    /// assert!(handle.join().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled { .. } | Self::Terminated { .. })
     }
 
     /// Whether no item of the pool can run any more.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = manyhands::Pool::builder().initializer(|| -> u8 { panic!("no model") }).build()?;
+    /// let error = pool.submit(|x: u8| x, 1).join().unwrap_err();
+    /// assert!(error.is_pool_failure());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_pool_failure(&self) -> bool {
         matches!(self, Self::PoolFailed { .. })
@@ -305,6 +431,19 @@ impl TaskError {
 }
 
 /// Why no worker of a pool can work.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # manyhands::init();
+/// use manyhands::{Pool, PoolFault, TaskError};
+///
+/// let pool = Pool::builder().initializer(|| -> u8 { panic!("no model") }).build()?;
+/// if let Err(TaskError::PoolFailed { fault, .. }) = pool.submit(|x: u8| x, 1).join() {
+///     assert!(matches!(&*fault, PoolFault::InitializerPanicked(panic) if panic.message() == "no model"));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum PoolFault {

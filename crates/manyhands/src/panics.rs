@@ -30,18 +30,48 @@ pub struct Panic {
 
 impl Panic {
     /// What the panic said.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let error = manyhands::Process::spawn(|x: u32| assert!(x > 7, "too small"), 1)?.join();
+    /// let Err(manyhands::ProcessError::Panicked(panic)) = error else { unreachable!() };
+    /// assert_eq!(panic.message(), "too small");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// Where it was, as `file:line:column`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let error = manyhands::Process::spawn(|x: u32| assert!(x > 7), 1)?.join();
+    /// let Err(manyhands::ProcessError::Panicked(panic)) = error else { unreachable!() };
+    /// assert!(panic.location().is_some_and(|place| place.contains(".rs:")));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
     }
 
     /// The calls that led to it, if `RUST_BACKTRACE` was set in the process that panicked.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let error = manyhands::Process::spawn(|x: u32| assert!(x > 7), 1)?.join();
+    /// let Err(manyhands::ProcessError::Panicked(panic)) = error else { unreachable!() };
+    /// println!("{}", panic.backtrace().unwrap_or("RUST_BACKTRACE=1 shows the calls"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn backtrace(&self) -> Option<&str> {
         self.backtrace.as_deref()

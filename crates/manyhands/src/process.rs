@@ -89,6 +89,15 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
     /// [`SpawnError::NotInitialized`] where `main` does not call [`init`](crate::init()) first;
     /// [`SpawnError::Unwritable`] for an argument that cannot be serialized; [`SpawnError::Foreign`] for a
     /// function of another shared object; [`SpawnError::Os`] for what the kernel says.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let process = manyhands::Process::spawn(|(a, b): (u32, u32)| a + b, (1, 2))?;
+    /// assert_eq!(process.join()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "it is gone from here once it was sent")]
     pub fn spawn<F, T>(function: F, argument: T) -> Result<Self, SpawnError>
     where
@@ -126,6 +135,15 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
     /// [`ProcessError::Panicked`] if the function panicked; [`ProcessError::Died`] if the process ended before it
     /// had returned; [`ProcessError::Unreadable`] and [`ProcessError::Unwritable`] for an argument or a result
     /// that serde refuses.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let process = manyhands::Process::spawn(|x: u32| x + 1, 1)?;
+    /// assert_eq!(process.join()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn join(mut self) -> Result<R, ProcessError> {
         let Some(child) = self.child.take() else {
             return Err(ProcessError::Died { signal: None, code: None });
@@ -143,18 +161,51 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
 
 impl<R> Process<R> {
     /// Its process id.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let process = manyhands::Process::spawn(|(): ()| std::process::id(), ())?;
+    /// let pid = process.pid();
+    /// assert_eq!(pid, Some(process.join()? as i32));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.child.as_ref().map(|child| child.pid)
     }
 
     /// Whether it has ended.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let process = manyhands::Process::spawn(|x: u32| x + 1, 1)?;
+    /// while !process.is_finished() {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert_eq!(process.join()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.child.as_ref().is_none_or(|child| child.pidfd.is_dead())
     }
 
     /// Waits for its end, at most so long; whether it has ended.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// use std::time::Duration;
+    ///
+    /// let process = manyhands::Process::spawn(|x: u32| x + 1, 1)?;
+    /// assert!(process.wait_timeout(Duration::from_secs(60)));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let Some(child) = &self.child else { return true };
@@ -163,6 +214,19 @@ impl<R> Process<R> {
     }
 
     /// Kills it. A process that has ended is left alone.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let stay = |(): ()| loop {
+    ///     std::thread::park()
+    /// };
+    /// let process = manyhands::Process::<()>::spawn(stay, ())?;
+    /// process.kill();
+    /// assert!(process.join().unwrap_err().is_death());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill(&self) {
         if let Some(child) = &self.child {
             // What is dead needs no signal.

@@ -107,6 +107,27 @@ fn iterators_go_on_after_deaths() {
     assert_eq!((kept.len(), lost.len()), (990, 10));
 }
 
+/// A value that takes the process with it that reads it.
+#[derive(serde::Serialize)]
+struct Deadly;
+
+impl<'de> serde::Deserialize<'de> for Deadly {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        abort()
+    }
+}
+
+#[test]
+fn a_value_that_kills_whoever_reads_it_fails_its_items_and_nobody_waits() {
+    let pool = pool(2);
+    // Batches need a measured cost.
+    assert_eq!(pool.map(|x: u64| x, 0..5_000).unwrap().len(), 5_000);
+    let results = pool.with(&Deadly).map_each(|_: &Deadly, x: u64| x, 0..5_000);
+    assert_eq!(results.len(), 5_000);
+    assert!(results.iter().all(|result| result.as_ref().is_err_and(TaskError::is_worker_death)));
+    assert_eq!(pool.map(|x: u64| x, [7]).unwrap(), [7]);
+}
+
 #[test]
 fn items_that_wait_for_each_other_are_not_kept_together() {
     // Each item waits until the pool has begun two of them at once, by a file that both create.

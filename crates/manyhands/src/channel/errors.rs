@@ -147,6 +147,13 @@ macro_rules! sending {
     ($name:ident $(, $late:ident, $asks:ident, $text:ident)?) => {
         impl<T> $name<T> {
             /// The item.
+            ///
+            /// ```
+            /// let (sender, receiver) = manyhands::channel::channel()?;
+            /// drop(receiver);
+            /// assert_eq!(sender.send(7).unwrap_err().into_inner(), 7);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             #[must_use]
             pub fn into_inner(self) -> T {
                 match self {
@@ -155,6 +162,13 @@ macro_rules! sending {
             }
 
             /// Whether there is no receiver any more.
+            ///
+            /// ```
+            /// let (sender, receiver) = manyhands::channel::channel()?;
+            /// drop(receiver);
+            /// assert!(sender.send(7).unwrap_err().is_disconnected());
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             #[must_use]
             pub fn is_disconnected(&self) -> bool {
                 matches!(self, Self::Disconnected(_))
@@ -204,6 +218,13 @@ macro_rules! receiving {
     ($name:ident $(, $late:ident, $asks:ident, $text:ident)?) => {
         impl $name {
             /// Whether there is no sender any more.
+            ///
+            /// ```
+            /// let (sender, receiver) = manyhands::channel::channel::<u8>()?;
+            /// drop(sender);
+            /// assert!(receiver.recv().unwrap_err().is_disconnected());
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             #[must_use]
             pub fn is_disconnected(&self) -> bool {
                 matches!(self, Self::Disconnected)

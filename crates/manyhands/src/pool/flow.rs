@@ -35,6 +35,8 @@ use crate::error::{Item, TaskError};
 
 /// A batch from which nothing was heard for so long is looked at.
 const OVERDUE: Duration = Duration::from_millis(5);
+/// So often in a row workers die before they have begun a group: chance does not do that.
+const UNBEGUN_MOST: u8 = 16;
 /// A pull that takes longer makes the source a slow one, whose items go out one by one for a while.
 const SLOW_PULL: Duration = Duration::from_micros(100);
 const SLOW_FOR: u32 = 64;
@@ -47,6 +49,8 @@ struct Group {
     /// The arguments, where there are several.
     arguments: Vec<u8>,
     bytes: usize,
+    /// How often its items came back from a death without having been begun.
+    unbegun: u8,
 }
 
 /// A call, and what is known of it.
@@ -261,7 +265,7 @@ where
         request.extend_from_slice(&arguments);
         let bytes = request.len() + stowed;
         let arguments = if count > 1 { arguments } else { Vec::new() };
-        self.groups.push_back(Some(Group { start, count, arguments, bytes }));
+        self.groups.push_back(Some(Group { start, count, arguments, bytes, unbegun: 0 }));
         self.out += 1;
         self.items_out += u64::from(count);
         self.bytes_out += bytes as u64;
@@ -362,8 +366,7 @@ where
             return self.fail_items(&group, (0, 1), failure);
         }
         let Some(remains) = self.shared.slates.remains(death.pid, self.batch(number)) else {
-            // Its worker was given it and had not begun the first item.
-            return self.send_rest(&group, 0);
+            return self.send_unbegun(&group, failure);
         };
         let finished = remains.progress.finished.min(group.count);
         let what = What::Own(remains.results);
@@ -371,6 +374,19 @@ where
         let begun = remains.progress.begun.clamp(finished, group.count);
         self.fail_items(&group, (finished, begun), failure);
         self.send_rest(&group, begun);
+    }
+
+    /// Sends again a group of which its worker had not begun the first item; not for ever, because the engine says the
+    /// same of all items of a call whose function, or the value that goes with it, has taken a worker with it.
+    fn send_unbegun(&mut self, group: &Group, failure: &Failure) {
+        if group.unbegun == UNBEGUN_MOST {
+            return self.fail_items(group, (0, group.count), failure);
+        }
+        let before = self.groups.len();
+        self.send_rest(group, 0);
+        for sent in self.groups.iter_mut().skip(before).flatten() {
+            sent.unbegun = group.unbegun + 1;
+        }
     }
 
     fn fail_items(&mut self, group: &Group, (from, to): (u32, u32), failure: &Failure) {
@@ -431,6 +447,7 @@ where
                 count: group.count,
                 arguments: group.arguments.clone(),
                 bytes: 0,
+                unbegun: 0,
             };
             if let Some(Some(group)) = self.groups.get_mut(at) {
                 self.items_out -= u64::from(group.count - left);

@@ -55,6 +55,18 @@ impl<R> fmt::Debug for Handle<R> {
 }
 
 /// Why [`Handle::join_timeout`] has no result.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # manyhands::init();
+/// use std::time::Duration;
+///
+/// let handle = manyhands::Pool::new()?.submit(|x: u32| 6 / x, 0);
+/// let error = handle.join_timeout(Duration::from_secs(60)).unwrap_err();
+/// assert!(matches!(error, manyhands::JoinTimeoutError::Failed(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Error)]
 #[non_exhaustive]
 pub enum JoinTimeoutError<R> {
@@ -77,6 +89,21 @@ impl<R> fmt::Debug for JoinTimeoutError<R> {
 
 impl<R> JoinTimeoutError<R> {
     /// Whether the time was up.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// use std::time::Duration;
+    ///
+    /// let pool = manyhands::Pool::new()?;
+    /// let stay = |(): ()| loop {
+    ///     std::thread::park()
+    /// };
+    /// let handle = pool.submit::<_, (), ()>(stay, ());
+    /// assert!(handle.join_timeout(Duration::from_millis(1)).unwrap_err().is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::TimedOut(_))
@@ -140,6 +167,15 @@ impl<R: DeserializeOwned + 'static> Handle<R> {
     ///
     /// # Errors
     /// [`TaskError`], which says why there is none.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = manyhands::Pool::new()?;
+    /// assert_eq!(pool.submit(|x: u32| x + 1, 1).join()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn join(self) -> Result<R, TaskError> {
         match self.wait(None) {
             Ok(result) => result,

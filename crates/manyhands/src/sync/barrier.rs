@@ -54,12 +54,24 @@ pub struct BarrierWaitResult(u32);
 
 impl BarrierWaitResult {
     /// Whether this is the one among all that was told so.
+    ///
+    /// ```
+    /// let barrier = manyhands::sync::Barrier::new(1)?;
+    /// assert!(barrier.wait()?.is_leader());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_leader(self) -> bool {
         self.0 == 0
     }
 
     /// How many came before this one.
+    ///
+    /// ```
+    /// let barrier = manyhands::sync::Barrier::new(1)?;
+    /// assert_eq!(barrier.wait()?.index(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn index(self) -> u32 {
         self.0

@@ -65,6 +65,16 @@ pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
     /// Whether the time was up.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use manyhands::sync::{Condvar, Mutex};
+    ///
+    /// let (lock, changed) = (Mutex::new(0)?, Condvar::new()?);
+    /// let (_guard, ended) = changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap();
+    /// assert!(ended.timed_out());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn timed_out(self) -> bool {
         self.0

@@ -42,35 +42,104 @@ impl<G> PoisonError<G> {
     }
 
     /// The guard: the lock is held.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let other = lock.clone();
+    /// let _panicked = std::thread::spawn(move || {
+    ///     let _guard = other.lock();
+    ///     panic!("half done");
+    /// }).join();
+    /// let guard = lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    /// assert_eq!(*guard, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> G {
         self.guard
     }
 
     /// The guard, to look through it.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let other = lock.clone();
+    /// let _panicked = std::thread::spawn(move || {
+    ///     let _guard = other.lock();
+    ///     panic!("half done");
+    /// }).join();
+    /// assert_eq!(**lock.lock().unwrap_err().get_ref(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn get_ref(&self) -> &G {
         &self.guard
     }
 
     /// The guard, to change the value through it.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let other = lock.clone();
+    /// let _panicked = std::thread::spawn(move || {
+    ///     let _guard = other.lock();
+    ///     panic!("half done");
+    /// }).join();
+    /// **lock.lock().unwrap_err().get_mut() = 0;
+    /// lock.clear_poison();
+    /// assert_eq!(*lock.lock().unwrap(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn get_mut(&mut self) -> &mut G {
         &mut self.guard
     }
 
     /// Why the value may be half done.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let other = lock.clone();
+    /// let _panicked = std::thread::spawn(move || {
+    ///     let _guard = other.lock();
+    ///     panic!("half done");
+    /// }).join();
+    /// assert_eq!(lock.lock().unwrap_err().cause(), manyhands::sync::Cause::Panicked);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
     /// Whether a thread panicked while it held the lock.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let other = lock.clone();
+    /// let _panicked = std::thread::spawn(move || {
+    ///     let _guard = other.lock();
+    ///     panic!("half done");
+    /// }).join();
+    /// assert!(lock.lock().unwrap_err().is_panic());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_panic(&self) -> bool {
         self.cause == Cause::Panicked
     }
 
     /// Whether a process died, or exited, while it held the lock.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let other = lock.clone();
+    /// let _panicked = std::thread::spawn(move || {
+    ///     let _guard = other.lock();
+    ///     panic!("half done");
+    /// }).join();
+    /// assert!(!lock.lock().unwrap_err().is_owner_death(), "its thread panicked");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_owner_death(&self) -> bool {
         self.cause == Cause::OwnerDied
@@ -100,6 +169,15 @@ impl<G> fmt::Display for PoisonError<G> {
 impl<G> Error for PoisonError<G> {}
 
 /// What taking a lock gives.
+///
+/// ```
+/// use manyhands::sync::{LockResult, Mutex, MutexGuard};
+///
+/// let lock = Mutex::new(1)?;
+/// let taken: LockResult<MutexGuard<'_, i32>> = lock.lock();
+/// assert!(taken.is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type LockResult<G> = Result<G, PoisonError<G>>;
 
 /// Why an attempt to take a lock gave none, or a poisoned one.
@@ -122,12 +200,30 @@ pub enum TryLockError<G> {
 
 impl<G> TryLockError<G> {
     /// Whether somebody else holds the lock.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let _guard = lock.lock().unwrap();
+    /// assert!(lock.try_lock().unwrap_err().would_block());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn would_block(&self) -> bool {
         matches!(self, Self::WouldBlock)
     }
 
     /// Whether the lock was taken, and is poisoned.
+    ///
+    /// ```
+    /// let lock = manyhands::sync::Mutex::new(1)?;
+    /// let other = lock.clone();
+    /// let _panicked = std::thread::spawn(move || {
+    ///     let _guard = other.lock();
+    ///     panic!("half done");
+    /// }).join();
+    /// assert!(lock.try_lock().unwrap_err().is_poisoned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         matches!(self, Self::Poisoned(_))
@@ -155,6 +251,15 @@ impl<G> fmt::Display for TryLockError<G> {
 impl<G> Error for TryLockError<G> {}
 
 /// What an attempt to take a lock gives.
+///
+/// ```
+/// use manyhands::sync::{Mutex, MutexGuard, TryLockResult};
+///
+/// let lock = Mutex::new(1)?;
+/// let tried: TryLockResult<MutexGuard<'_, i32>> = lock.try_lock();
+/// assert!(tried.is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type TryLockResult<G> = Result<G, TryLockError<G>>;
 
 /// A guard, or the error that holds it.
