@@ -17,7 +17,7 @@ const FOREIGN: &str = "this function is in another shared object than the crate 
 
 /// Why a process was not spawned.
 ///
-/// ```
+/// ```standalone_crate
 /// // Nothing has called `manyhands::init()` here.
 /// let error = manyhands::Process::<()>::spawn(|_: u8| (), 1).unwrap_err();
 /// assert!(matches!(error, manyhands::SpawnError::NotInitialized));
@@ -134,7 +134,7 @@ impl fmt::Display for Ending {
 
 /// Why a pool was not made.
 ///
-/// ```
+/// ```standalone_crate
 /// // Nothing has called `manyhands::init()` here.
 /// let error = manyhands::Pool::new().unwrap_err();
 /// assert!(error.to_string().contains("call `manyhands::init()`"));
