@@ -12,6 +12,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -65,6 +66,8 @@ def short(test):
 
 
 def main():
+    # It is ignored in what a shell starts in the background, and CPython's tests send it to themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = arguments()
     result, borrowed = run(options)
     bad = sorted({short(test) for test, _ in result.failures + result.errors})

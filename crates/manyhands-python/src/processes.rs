@@ -3,6 +3,7 @@
 //! It decides nothing about a process: what is sent, and what becomes of it, is the package's business.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use manyhands_os::lifeline;
 use manyhands_os::process::{self, ExitStatus, Signal};
 use manyhands_pool::template::processes::Ending;
 use manyhands_pool::template::{Processes, Role, Started, TemplateConfig};
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 
 use crate::waiting::{SLICE, seconds};
@@ -119,6 +120,8 @@ impl ProcessTemplate {
 pub(crate) fn numbered(error: &std::io::Error) -> PyErr {
     match error.raw_os_error() {
         Some(number) => PyOSError::new_err((number, told(error))),
+        // A limit on memory has been told already (`room::name_limit`).
+        None if error.kind() == ErrorKind::OutOfMemory => PyMemoryError::new_err(error.to_string()),
         None => PyOSError::new_err(error.to_string()),
     }
 }
