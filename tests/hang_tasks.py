@@ -119,6 +119,11 @@ def parent(path):
     ignore(path)
 
 
+def pid_after(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def pid(x=None):
     return os.getpid()
 

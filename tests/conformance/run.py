@@ -66,7 +66,7 @@ def short(test):
 
 
 def main():
-    # It is ignored in what a shell starts in the background, and CPython's tests send it to themselves.
+    # A shell starts what runs in its background with it ignored; CPython sends it to itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     options = arguments()
     result, borrowed = run(options)
