@@ -84,9 +84,10 @@ def _sleep(poller: Any, timeout: float | None) -> list[tuple[int, int]]:
     begin = monotonic()
     end = None if timeout is None else begin + timeout
     ready: list[tuple[int, int]] = []
-    while not ready and (end is None or monotonic() < end):
-        left = None if end is None else min(ceil((end - monotonic()) * 1e3), _LONGEST)
-        ready = poller.poll(left)
+    left = timeout
+    while not ready and (left is None or left > 0):
+        ready = poller.poll(None if left is None else ceil(min(left * 1e3, _LONGEST)))
+        left = None if end is None else end - monotonic()
     worth = bool(ready) and monotonic() - begin < _SHORT
     _patience = min(_MOST, _patience * 2) if worth else max(_LEAST, _patience / 2)
     return ready

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import pickle
 import threading
 
@@ -17,41 +16,12 @@ from manyhands import _native
 from manyhands.errors import LargeArgumentWarning
 
 METHODS = ["template", "fork", "spawn", "forkserver"]
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+    pytest.mark.usefixtures("memory_comes_back"),
+]
 
 every = pytest.mark.parametrize("sample", samples.SAMPLES, ids=repr)
-
-
-SLACK = 256 << 10  # bytes that the world's own tables may take: less than most samples have
-
-
-def used():
-    """Bytes of shared memory in use."""
-    reserved, warm, *_ = _native.usage()
-    return reserved - warm
-
-
-@pytest.fixture(scope="module")
-def workers():
-    manyhands.empty(20_000_000)  # the world's own tables have their size from now on
-    with manyhands.Pool(2) as pool:
-        pool.map(samples.total, [np.ones(30_000)] * 50)
-        yield pool
-
-
-@pytest.fixture(autouse=True)
-def memory_comes_back(workers):
-    """After each test as much shared memory is in use as before."""
-    gc.collect()
-    before = used()
-    yield
-
-    def is_back():
-        gc.collect()
-        _native.sweep()
-        return used() <= before + SLACK
-
-    support.wait_until(is_back, lambda: f"{used()} bytes, {before} before", limit=10)
 
 
 @every

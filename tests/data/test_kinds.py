@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import queue as queue_module
 import signal
 import subprocess
@@ -16,41 +15,17 @@ import numpy as np
 import pytest
 import samples
 import support
+from usage import SLACK, used
 
 import manyhands
 from manyhands import _native
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+    pytest.mark.usefixtures("memory_comes_back"),
+]
 
 every = pytest.mark.parametrize("sample", samples.SAMPLES, ids=repr)
-SLACK = 256 << 10
-
-
-def used():
-    reserved, warm, *_ = _native.usage()
-    return reserved - warm
-
-
-@pytest.fixture(scope="module")
-def workers():
-    manyhands.empty(40_000_000)  # the world's own tables have their size from now on
-    with manyhands.Pool(2) as pool:
-        pool.map(samples.total, [np.ones(30_000)] * 50)
-        yield pool
-
-
-@pytest.fixture(autouse=True)
-def memory_comes_back(workers):
-    gc.collect()
-    before = used()
-    yield
-
-    def is_back():
-        gc.collect()
-        _native.sweep()
-        return used() <= before + SLACK
-
-    support.wait_until(is_back, lambda: f"{used()} bytes, {before} before", limit=15)
 
 
 # One object stays one

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import samples
 import support
+from usage import SLACK, used
 
 import manyhands
-from manyhands import _native
 
 METHODS = ["template", "fork", "spawn", "forkserver"]
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
@@ -33,11 +33,6 @@ def workers():
     with manyhands.Pool(2) as pool:
         pool.map(samples.total, [np.ones(30_000)] * 50)
         yield pool
-
-
-def used():
-    reserved, warm, *_ = _native.usage()
-    return reserved - warm
 
 
 @pytest.mark.parametrize("shape", [(8, 6), (300, 200)], ids=["small", "large"])
@@ -123,7 +118,7 @@ def test_shared_memory_goes_with_the_last_array(workers):
 
     def is_back():
         gc.collect()
-        return used() <= before + (256 << 10)
+        return used() <= before + SLACK
 
     support.wait_until(is_back, lambda: f"{used()} of {before}")
 
@@ -165,7 +160,7 @@ def test_a_shared_array_cannot_be_written_and_never_moves(workers):
     expected = float(array.sum())
     assert workers.map(samples.total, [array] * 50) == [expected] * 50
     assert workers.map(samples.total_of_part, [(array[:500_000], 2)] * 4)
-    assert used() <= before + (256 << 10)
+    assert used() <= before + SLACK
     assert workers.apply(samples.look_at_flags, (array,)) == (False, False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing.connection
 import socket
 import threading
@@ -10,7 +11,7 @@ import time
 import pytest
 
 import manyhands
-from manyhands import connection
+from manyhands import _readiness, connection
 from manyhands.connection import Pipe
 
 LIMIT = 20
@@ -115,6 +116,19 @@ def test_what_cannot_be_watched(wait, pipe):
     closed.close()
     with pytest.raises(ValueError):
         wait([closed], 0)
+
+
+def test_a_pause_between_two_looks_at_the_clock_is_no_wait_without_end(pipe, monkeypatch):
+    # A negative timeout of `poll` waits for ever: a thread may get no core for seconds, anywhere.
+    moments = itertools.count(step=3)
+    monkeypatch.setattr(_readiness, "monotonic", lambda: float(next(moments)))
+    assert connection.wait(list(pipe), 5) == []
+
+
+def test_a_timeout_without_end(pipe):
+    a, b = pipe
+    threading.Timer(0.05, a.send, (1,)).start()
+    assert connection.wait([b], float("inf")) == [b]
 
 
 def _answer(end, count):
