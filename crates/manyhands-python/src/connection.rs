@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::connection_state::{State, bad_descriptor, locked};
-use crate::waiting::{Pieces, SLICE, seconds};
+use crate::waiting::{Pieces, after, left_until, seconds};
 use crate::{ffi, world};
 
 /// A new end on its way into its Python object.
@@ -146,14 +146,13 @@ impl PipeEnd {
         if end.has_message() || locked(&self.0.kept).is_some() {
             return Ok(true);
         }
-        let limit = seconds(timeout);
-        let deadline = limit.and_then(|limit| std::time::Instant::now().checked_add(limit));
-        let mut pieces = Pieces::default();
+        let deadline = after(seconds(timeout));
+        let mut pieces = Pieces::new();
         loop {
-            let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
-            let slice = left.map_or(SLICE, |left| left.min(SLICE));
-            match pieces.run(py, || end.poll(Some(slice))) {
-                Read::TimedOut if left.is_some_and(|left| left <= slice) => return Ok(false),
+            let left = deadline.map(left_until);
+            let limit = pieces.limit(left);
+            match pieces.run(py, || end.poll(limit)) {
+                Read::TimedOut if left.is_some() && limit == left => return Ok(false),
                 Read::TimedOut | Read::Interrupted => self.0.pause(py)?,
                 Read::Broken => return Err(bad_descriptor()),
                 _ => return Ok(true),

@@ -20,7 +20,7 @@ use pyo3::types::{PyBytes, PyString};
 use crate::cargo::{CARGO, STOWED, decode};
 use crate::codec::own;
 use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
-use crate::connection_state::{NOW, SMALL, State, WAIT, bad_descriptor, damaged, detached, locked};
+use crate::connection_state::{NOW, SMALL, State, bad_descriptor, damaged, detached, locked};
 use crate::ffi;
 use crate::waiting::Pieces;
 
@@ -154,13 +154,15 @@ impl State {
 
     /// A new reception, or what an earlier call could not finish.
     fn begin<'e>(&self, py: Python<'_>, end: &'e Arc<End>) -> PyResult<Begun<'e>> {
+        let mut pieces = Pieces::new();
         loop {
             let (at, bytes) = match locked(&self.kept).take() {
                 None => break,
                 Some(Kept::Whole(label, bytes)) => return Ok(Begun::Whole(label, bytes)),
                 Some(Kept::Part(at, bytes)) => (at, bytes),
             };
-            match detached(py, || end.resume(&at, WAIT)) {
+            let limit = pieces.limit(None);
+            match pieces.run(py, || end.resume(&at, limit)) {
                 Wait::Ready(Some(receiving)) => {
                     return Ok(Begun::Reception(receiving, Some(bytes)));
                 }
@@ -188,9 +190,10 @@ impl State {
         {
             return Ok(arrival);
         }
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::new();
         loop {
-            match pieces.run(py, || receiving.arrive(WAIT)) {
+            let limit = pieces.limit(None);
+            match pieces.run(py, || receiving.arrive(limit)) {
                 Read::Done(arrival) => return Ok(arrival),
                 Read::TimedOut | Read::Interrupted => self.pause(py)?,
                 ended => return Err(failure(&ended)),
@@ -211,9 +214,10 @@ impl State {
                 ended => return Ok(ended),
             }
         }
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::new();
         loop {
-            match pieces.run(py, || content.fill(|room| receiving.read(room, WAIT))) {
+            let limit = pieces.limit(None);
+            match pieces.run(py, || content.fill(|room| receiving.read(room, limit))) {
                 Read::TimedOut | Read::Interrupted => self.pause(py)?,
                 ended => return Ok(ended),
             }

@@ -14,10 +14,11 @@ use pyo3::types::PyBytes;
 
 use crate::codec::{Encoded, own};
 use crate::connection_content::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
-use crate::connection_state::{NOW, SMALL, State, WAIT, damaged, detached};
+use crate::connection_state::{NOW, SMALL, State, damaged};
 use crate::ffi;
 use crate::pickling::pickle;
 use crate::travel::Collecting;
+use crate::waiting::Pieces;
 use crate::world;
 
 /// A value whose encoding is not longer is made on the stack.
@@ -132,8 +133,10 @@ impl State {
 
     #[cold]
     fn deliver_slowly(&self, py: Python<'_>, mut sending: Sending<'_>) -> Result<(), Failed> {
+        let mut pieces = Pieces::new();
         loop {
-            match detached(py, || sending.advance(WAIT)) {
+            let limit = pieces.limit(None);
+            match pieces.run(py, || sending.advance(limit)) {
                 Sent::Done => return Ok(()),
                 Sent::TimedOut | Sent::Interrupted => {
                     let begun = sending.is_begun();

@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 
 use crate::connection_content::Kept;
 use crate::exit;
-use crate::waiting::SLICE;
 
 /// Up to this a message is copied while attached.
 pub(crate) const SMALL: usize = 8 << 10;
@@ -114,7 +113,5 @@ pub(crate) fn bad_descriptor() -> PyErr {
     std::io::Error::from_raw_os_error(9).into()
 }
 
-/// One slice of a wait.
-pub(crate) const WAIT: Option<Duration> = Some(SLICE);
 /// No wait.
 pub(crate) const NOW: Option<Duration> = Some(Duration::ZERO);

@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use manyhands_os::fork::told;
 use manyhands_os::launch::{Program, spawn_member};
@@ -14,10 +13,11 @@ use manyhands_os::lifeline;
 use manyhands_os::process::{self, ExitStatus, Signal};
 use manyhands_pool::template::processes::Ending;
 use manyhands_pool::template::{Processes, Role, Started, TemplateConfig};
+use manyhands_shm::sync::SLICE;
 use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 
-use crate::waiting::{SLICE, seconds};
+use crate::waiting::{Pieces, after, left_until, seconds};
 use crate::{exit, ffi};
 
 type Environment = Vec<(OsString, OsString)>;
@@ -73,16 +73,15 @@ impl ProcessTemplate {
         name: u64,
         timeout: Option<f64>,
     ) -> PyResult<Option<(Option<i32>, Option<String>)>> {
-        let deadline =
-            seconds(timeout).and_then(|limit| std::time::Instant::now().checked_add(limit));
+        let deadline = after(seconds(timeout));
         loop {
-            let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
+            let left = deadline.map(left_until);
             let limit = left.map_or(SLICE, |left| left.min(SLICE));
             let ended = self.detached(py, |processes| processes.ended(name, limit));
             match ended {
                 Some(Ending::Told(status)) => return Ok(Some((Some(exit_code(status)), None))),
                 Some(Ending::Untold(reason)) => return Ok(Some((None, Some(reason)))),
-                None if left.is_some_and(|left| left <= limit) => return Ok(None),
+                None if left == Some(limit) => return Ok(None),
                 None => py.check_signals()?,
             }
         }
@@ -171,20 +170,21 @@ pub(crate) fn is_main_thread() -> bool {
 /// Whether the process of a pidfd is dead within `timeout` seconds.
 #[pyfunction]
 pub(crate) fn wait_dead(py: Python<'_>, pidfd: i32, timeout: Option<f64>) -> PyResult<bool> {
-    let deadline = seconds(timeout).and_then(|limit| std::time::Instant::now().checked_add(limit));
+    let deadline = after(seconds(timeout));
+    let mut pieces = Pieces::new();
     loop {
-        let left = deadline.map(|at| at.saturating_duration_since(std::time::Instant::now()));
-        let limit: Duration = left.map_or(SLICE, |left| left.min(SLICE));
+        let left = deadline.map(left_until);
+        let limit = pieces.limit(left);
         let fd = ffi::borrowed(pidfd);
         let ready = py.detach(|| {
-            let ready = manyhands_os::poll::poll(&[fd], Some(limit));
+            let ready = manyhands_os::poll::poll(&[fd], limit);
             exit::stay_out();
             ready
         })?;
         if ready == [true] {
             return Ok(true);
         }
-        if left.is_some_and(|left| left <= limit) {
+        if left.is_some() && limit == left {
             return Ok(false);
         }
         py.check_signals()?;

@@ -286,7 +286,7 @@ impl QueueBase {
     /// takes nothing. It uses no processor time, and may miss the ring of a producer that is killed.
     fn _wait_for_item(&self, py: Python<'_>) -> PyResult<()> {
         let words = self.0.channel()?.words();
-        let _woken = Pieces::default().run(py, || words.wait_for_next_item());
+        let _woken = Pieces::new().run(py, || words.wait_for_next_item());
         Ok(())
     }
 

@@ -6,14 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use manyhands_os::process;
 use manyhands_shm::sync::Wait;
 use pyo3::exceptions::{PyException, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::codec::own;
-use crate::waiting::{Pieces, SLICE, seconds};
+use crate::waiting::{after, left_until, seconds, wait_until};
 
 /// How long a caller waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl Patience {
     fn left(self) -> Option<Duration> {
         match self {
             Self::None => Some(Duration::ZERO),
-            Self::Until(end) => Some(end.saturating_duration_since(Instant::now())),
+            Self::Until(end) => Some(left_until(end)),
             Self::Endless => None,
         }
     }
@@ -59,7 +58,7 @@ impl Patience {
 
 impl From<Option<Duration>> for Patience {
     fn from(limit: Option<Duration>) -> Self {
-        limit.and_then(|limit| Instant::now().checked_add(limit)).map_or(Self::Endless, Self::Until)
+        after(limit).map_or(Self::Endless, Self::Until)
     }
 }
 
@@ -68,20 +67,14 @@ impl From<Option<Duration>> for Patience {
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     patience: Patience,
-    mut once: impl FnMut(Option<Duration>) -> Wait<T> + Send,
+    once: impl FnMut(Option<Duration>) -> Wait<T> + Send,
 ) -> PyResult<Option<T>> {
-    let slice = process::is_main_thread().then_some(SLICE);
-    let mut pieces = Pieces::default();
-    loop {
-        let left = patience.left();
-        let limit = [left, slice].into_iter().flatten().min();
-        match pieces.run(py, || once(limit)) {
-            Wait::Ready(value) => return Ok(Some(value)),
-            Wait::TimedOut if left.is_some() && limit == left => return Ok(None),
-            Wait::TimedOut | Wait::Interrupted => {}
-        }
-        py.check_signals()?;
-    }
+    let deadline = match patience {
+        Patience::None => Some(Instant::now()),
+        Patience::Until(end) => Some(end),
+        Patience::Endless => None,
+    };
+    wait_until(py, deadline, once)
 }
 
 /// An exception of the standard library's `queue`, or of ours.

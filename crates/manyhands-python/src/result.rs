@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use manyhands_pool::{CallId, Need, Pool, Waited};
+use manyhands_shm::sync::SLICE;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -19,7 +20,7 @@ use crate::outcome::{Cursor, Described, cancelled};
 use crate::progress::printed;
 use crate::task::Task;
 use crate::typing::of_types;
-use crate::waiting::{SLICE, seconds, wait};
+use crate::waiting::{after, left_until, seconds, wait};
 
 /// What has been learned of the call so far.
 #[derive(Debug)]
@@ -179,12 +180,12 @@ impl AsyncResult {
             ));
         }
         let limit = seconds(timeout);
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = after(limit);
         let arrived = wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), limit)?;
         if !arrived || self.settle(py).1 {
             return Ok(arrived);
         }
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let left = deadline.map(left_until);
         wait(py, |slice| self.wait_released(slice), left)
     }
 

@@ -1,13 +1,12 @@
 //! Waiting for objects in shared memory: detached, in slices, with signal handlers between them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use manyhands_os::process;
 use manyhands_shm::sync::Wait;
 use manyhands_shm::world::Block;
 use pyo3::prelude::*;
 
-use crate::waiting::{Pieces, SLICE};
+use crate::waiting::{after, wait_until};
 use crate::world;
 
 /// Waits until `once` says that it is ready; `None` if the time is up. What a signal handler raises is
@@ -15,21 +14,9 @@ use crate::world;
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     timeout: Option<Duration>,
-    mut once: impl FnMut(Option<Duration>) -> Wait<T> + Send,
+    once: impl FnMut(Option<Duration>) -> Wait<T> + Send,
 ) -> PyResult<Option<T>> {
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let slice = process::is_main_thread().then_some(SLICE);
-    let mut pieces = Pieces::default();
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let limit = [left, slice].into_iter().flatten().min();
-        match pieces.run(py, || once(limit)) {
-            Wait::Ready(value) => return Ok(Some(value)),
-            Wait::TimedOut if left.is_some() && limit == left => return Ok(None),
-            Wait::TimedOut | Wait::Interrupted => {}
-        }
-        py.check_signals()?;
-    }
+    wait_until(py, after(timeout), once)
 }
 
 /// A block of its own for a structure, or the one with that name.

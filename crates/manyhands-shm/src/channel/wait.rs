@@ -28,7 +28,7 @@ impl Words {
     pub fn wait_for_next_item(&self) -> Wait<()> {
         let bell = &self.tail.not_empty;
         let ticket = bell.ticket();
-        if self.has_news() { Wait::Ready(()) } else { bell.wait_for_ring(ticket) }
+        if self.has_news() { Wait::Ready(()) } else { bell.wait_for_ring(ticket, None) }
     }
 
     /// Waits until there is room for an item of so many bytes, or nobody may put any more.

@@ -40,7 +40,7 @@
 //! | killed | left | repaired |
 //! | --- | --- | --- |
 //! | sender after 1 or 4, before 5 is done | RINGING, with the byte or without | the next sender: SILENT, `doubt`; or an exact receiver that finds it dead |
-//! | sender between 2 and 4 | a message without a byte | the receiver looks again after 200 ms at most; the next message rings |
+//! | sender between 2 and 4 | a message without a byte | the receiver looks again after its slice; the next message rings |
 //! | receiver in a to d | a byte too many, perhaps | the next one is told by its lock: `doubt` |
 //!
 //! In `doubt` the bytes are counted anew once the ring is empty, with both locks held, so that nobody can
@@ -52,7 +52,7 @@ use core::time::Duration;
 use super::wire::{First, Heard, Rung, Wire};
 use super::words::Words;
 use crate::atomic::{Ordering, fence};
-use crate::sync::{Deadline, Liveness, Locked, SLICE, Wait, spin_until};
+use crate::sync::{Deadline, Liveness, Locked, Slices, Wait, spin_until};
 
 const SILENT: u32 = 0;
 const RINGING: u32 = 1;
@@ -359,12 +359,12 @@ impl Words {
         limit: Option<Duration>,
     ) -> Arrived {
         let deadline = Deadline::after(limit);
-        let slice = if cfg!(loom) { None } else { Some(SLICE) };
+        let mut slices = Slices::new();
         loop {
             if !self.hush(ear.wire) {
                 return Arrived::Message;
             }
-            let heard = ear.wire.wait(deadline.slice(slice));
+            let heard = ear.wire.wait(deadline.slice(slices.length()));
             if !self.is_empty() {
                 return Arrived::Message;
             }

@@ -16,7 +16,7 @@
 //! barrier: a party died there. Waiters look at the seats every 50 ms (one of them, for all), so a party
 //! that dies while it waits breaks it too, also one that had only to leave. A party that dies outside is
 //! missed by nobody here: that is what time limits are for. So one that is alone inside has nobody to
-//! look at: after its first sleep it says so (`lone`) and sleeps for 200 ms; who comes next rings.
+//! look at: after its first sleep it says so (`lone`) and sleeps for 200 ms and longer; who comes next rings.
 //!
 //! It runs no action and raises nothing; it says what came of a wait.
 
@@ -27,7 +27,7 @@ use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::bell::{Bell, Ticket};
 use super::mutex::{Locked, RawMutex};
 use super::owner::{Liveness, Owner};
-use super::wait::{Deadline, SLICE, SPIN, Wait};
+use super::wait::{Deadline, SPIN, Slices, Wait};
 
 /// The most parties.
 const SEATS: usize = if cfg!(loom) { 2 } else { 1016 };
@@ -65,7 +65,9 @@ const _: () = assert!(size_of::<Barrier>() == 4096, "a barrier takes 4 KiB");
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     spin: Duration,
+    /// Nobody else is there who might die: it looks ever more rarely.
     alone: bool,
+    slices: Slices,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +151,7 @@ impl Barrier {
         acts: bool,
     ) -> Wait<Outcome> {
         let deadline = Deadline::after(limit);
-        let mut pace = Pace { spin: SPIN, alone: false };
+        let mut pace = Pace { spin: SPIN, alone: false, slices: Slices::new() };
         let mut slept = visit.0.is_some();
         loop {
             let ticket = self.bell.ticket();
@@ -164,7 +166,7 @@ impl Barrier {
             if let Some(outcome) = outcome {
                 return Wait::Ready(outcome);
             }
-            match self.wait_for_change(ticket, (deadline, pace), world) {
+            match self.wait_for_change(ticket, (deadline, &mut pace), world) {
                 // What changes now brings this party on; what has not changed for a slice may take long.
                 Wait::Ready(changed) => {
                     pace.spin = if changed { SPIN } else { Duration::ZERO };
@@ -248,13 +250,18 @@ impl Barrier {
     fn wait_for_change(
         &self,
         ticket: Ticket,
-        (deadline, pace): (Deadline, Pace),
+        (deadline, pace): (Deadline, &mut Pace),
         world: &impl Liveness,
     ) -> Wait<bool> {
-        let slice =
-            deadline.slice(world.slice().map(|owned| if pace.alone { SLICE } else { owned }));
+        let owned = world.slice();
+        let slice = deadline.slice(if pace.alone { pace.slices.beside(owned) } else { owned });
         let spin = if slice == Some(Duration::ZERO) { Duration::ZERO } else { pace.spin };
-        match self.bell.wait(ticket, slice, spin) {
+        let ended = if pace.alone {
+            self.bell.wait_for_ring(ticket, slice)
+        } else {
+            self.bell.wait(ticket, slice, spin)
+        };
+        match ended {
             Wait::TimedOut if !deadline.is_over() => {
                 self.watch(world);
                 Wait::Ready(false)

@@ -19,7 +19,7 @@
 //! changed, or c ends it, or c ends as many other sleeps. In that last case d says again that somebody
 //! sleeps: whoever rings after d sees it, and for whoever rang between b and d the wake of all stands.
 //!
-//! The slices are of 200 ms, 400, and so on up to 1.6 s: who has waited long in vain costs next to nothing.
+//! The slices are [`Slices`]: who has waited long in vain costs next to nothing.
 //! A ringer that is killed between b and d leaves the sleepers to their slice: after it they see
 //! the count. A waiter that is killed leaves SLEEPERS: one wake finds nobody, and the bit is gone. A
 //! waiter that was woken and is killed took a ring with it: the others see the count after their slice.
@@ -32,9 +32,8 @@ use core::time::Duration;
 use crate::atomic::Ordering;
 use crate::futex::{Futex, Slept};
 
-use super::wait::{Deadline, SLICE, Wait, spin_until};
+use super::wait::{Deadline, Slices, Wait, spin_until};
 
-const LONGEST_SLICE: Duration = SLICE.saturating_mul(8);
 const SLEEPERS: u32 = 1;
 const RING: u32 = 2;
 
@@ -69,22 +68,30 @@ impl Bell {
         if spin_until(|| self.ticket() != ticket, spin) {
             return Wait::Ready(());
         }
-        if limit == Some(Duration::ZERO) {
-            return Wait::TimedOut;
-        }
-        self.sleep(ticket, Deadline::after(limit), Some(SLICE))
+        self.sleep(ticket, limit, Some(Slices::new()))
     }
 
-    /// Sleeps until the bell is rung, and never looks by itself: for whoever need not hear of a ringer that
-    /// was killed before the next ring.
-    pub fn wait_for_ring(&self, ticket: Ticket) -> Wait<()> {
-        self.sleep(ticket, Deadline::after(None), None)
+    /// Sleeps until the bell is rung, at most for `limit`, and never looks by itself: for whoever need not
+    /// hear of a ringer that was killed, or looks after the limit.
+    pub fn wait_for_ring(&self, ticket: Ticket, limit: Option<Duration>) -> Wait<()> {
+        if spin_until(|| self.ticket() != ticket, Duration::ZERO) {
+            return Wait::Ready(());
+        }
+        self.sleep(ticket, limit, None)
     }
 
     #[cold]
-    fn sleep(&self, ticket: Ticket, deadline: Deadline, slice: Option<Duration>) -> Wait<()> {
+    fn sleep(
+        &self,
+        ticket: Ticket,
+        limit: Option<Duration>,
+        mut slices: Option<Slices>,
+    ) -> Wait<()> {
+        if limit == Some(Duration::ZERO) {
+            return Wait::TimedOut;
+        }
+        let deadline = Deadline::after(limit);
         let asleep = ticket.0 | SLEEPERS;
-        let mut slice = if cfg!(loom) { None } else { slice };
         loop {
             let said = self.word.word.compare_exchange(
                 ticket.0,
@@ -98,10 +105,10 @@ impl Bell {
             if deadline.is_over() {
                 return Wait::TimedOut;
             }
+            let slice = slices.as_mut().and_then(Slices::length);
             if self.word.wait(asleep, deadline.slice(slice)) == Slept::Interrupted {
                 return Wait::Interrupted;
             }
-            slice = slice.map(|slice| (slice * 2).min(LONGEST_SLICE));
         }
     }
 

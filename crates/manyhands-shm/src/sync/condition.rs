@@ -22,7 +22,7 @@
 //!
 //! A dead waiter swallows nothing. A notifier that chooses one which sleeps asks whether it lives, and
 //! clears the seat if not. A waiter that died in its busy wait, or after it was chosen, is found by the
-//! other waiters, who look every 200 ms, and every 50 ms while somebody is in such a state: its
+//! other waiters, who look after each of their slices, and every 50 ms while somebody is in such a state: its
 //! notification goes to another first, then the seat is cleared.
 //! Who clears a seat takes it over first, so that one does it; if that one dies too, the next one begins
 //! again, and a notification may come twice, never not at all. After `notify_all` there is nothing to
@@ -37,7 +37,7 @@ use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::futex::{Futex, Slept};
 
 use super::owner::{Liveness, Owner};
-use super::wait::{Deadline, SLICE, SPIN, Wait, spin_until};
+use super::wait::{Deadline, SPIN, Slices, Wait, spin_until};
 
 /// How many can wait at once.
 const SEATS: usize = if cfg!(loom) { 3 } else { 1023 };
@@ -193,6 +193,7 @@ impl Condition {
             return Wait::Ready(());
         }
         let deadline = Deadline::after(limit);
+        let mut slices = Slices::new();
         loop {
             if seat.is_chosen() || seat.change(WAITING, PARKED).is_err_and(|now| now != PARKED) {
                 return Wait::Ready(());
@@ -200,7 +201,7 @@ impl Condition {
             if deadline.is_over() {
                 return Wait::TimedOut;
             }
-            match seat.word.wait(PARKED, deadline.slice(self.slice(world))) {
+            match seat.word.wait(PARKED, deadline.slice(self.slice(world, &mut slices))) {
                 Slept::Awake => {}
                 Slept::Interrupted => return Wait::Interrupted,
                 Slept::TimedOut => self.recover(world),
@@ -209,10 +210,10 @@ impl Condition {
     }
 
     /// The longest sleep: who is in a state that should not last may have died.
-    fn slice(&self, world: &impl Liveness) -> Option<Duration> {
+    fn slice(&self, world: &impl Liveness, slices: &mut Slices) -> Option<Duration> {
         let owned = world.slice();
         let brief = self.used().iter().any(Seat::is_brief);
-        if brief { owned } else { owned.map(|_| SLICE) }
+        if brief { owned } else { slices.beside(owned) }
     }
 
     /// Gives the seat back, and says why.

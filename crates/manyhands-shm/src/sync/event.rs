@@ -11,7 +11,7 @@
 //!    watching the word for a moment)
 //! 3. set SLEEPERS, if the word is as in 2
 //! 4. futex wait while the word is as in 3,
-//!    200 ms at most; on with 2
+//!    a slice at most; on with 2
 //! ```
 //!
 //! Why no set is lost: a and 3 are changes of one word, so one comes first. If a does, 2 or 3 sees it. If
@@ -19,14 +19,14 @@
 //! A flag that is lowered again before a waiter looks has still been raised: the count tells.
 //!
 //! It has no owner, so no death can spoil it. A setter that is killed between a and b leaves the
-//! sleepers to their slice: after 200 ms they see the count.
+//! sleepers to their slice: after it they see the count.
 
 use core::time::Duration;
 
 use crate::atomic::Ordering;
 use crate::futex::{Futex, Slept};
 
-use super::wait::{Deadline, SLICE, SPIN, Wait, spin_until};
+use super::wait::{Deadline, SPIN, Slices, Wait, spin_until};
 
 const SET: u32 = 1;
 const SLEEPERS: u32 = 2;
@@ -121,7 +121,7 @@ impl Event {
             return Wait::Ready(());
         }
         let deadline = Deadline::after(limit);
-        let slice = if cfg!(loom) { None } else { Some(SLICE) };
+        let mut slices = Slices::new();
         let awake = asleep & !SLEEPERS;
         loop {
             let order = Ordering::Acquire;
@@ -132,7 +132,7 @@ impl Event {
             if deadline.is_over() {
                 return Wait::TimedOut;
             }
-            if self.word.wait(asleep, deadline.slice(slice)) == Slept::Interrupted {
+            if self.word.wait(asleep, deadline.slice(slices.length())) == Slept::Interrupted {
                 return Wait::Interrupted;
             }
         }

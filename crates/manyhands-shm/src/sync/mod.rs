@@ -19,7 +19,7 @@
 //!
 //! It knows no Python and no world: whether an owner lives is asked through [`Liveness`], so that
 //! models and unit tests need no processes. No structure here relies on a waker that may have been
-//! killed: a sleep lasts 50 ms where it waits for an owner, 200 ms elsewhere, before it looks again.
+//! killed: a sleep lasts 50 ms where it waits for an owner, elsewhere 200 ms to 1.6 s ([`Slices`]), before it looks again.
 
 mod barrier;
 mod bell;
@@ -56,7 +56,7 @@ pub use rlock::RLock;
 pub use rwlock::{Reading, RwLock};
 pub use semaphore::{Semaphore, TooMany};
 pub use taker::Taker;
-pub use wait::{Deadline, OWNED_SLICE, SLICE, SPIN, Wait, spin_until};
+pub use wait::{Deadline, LONGEST_SLICE, OWNED_SLICE, SLICE, SPIN, Slices, Wait, spin_until};
 #[cfg(not(loom))]
 pub use wait::{resume, take_resumed};
 pub use watchers::Watchers;

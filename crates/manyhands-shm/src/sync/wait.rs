@@ -12,8 +12,10 @@ use core::time::Duration;
 
 /// The longest sleep of a wait for an owner that may have died.
 pub const OWNED_SLICE: Duration = Duration::from_millis(50);
-/// The longest sleep of any other wait: whoever should wake us may have been killed before it did.
+/// The first sleep of any other wait: whoever should wake us may have been killed before it did.
 pub const SLICE: Duration = Duration::from_millis(200);
+/// The longest sleep of such a wait.
+pub const LONGEST_SLICE: Duration = SLICE.saturating_mul(8);
 /// How long a word is watched before a sleep, where the other side may be about to answer.
 pub const SPIN: Duration = Duration::from_micros(40);
 
@@ -92,6 +94,43 @@ impl Deadline {
     }
 }
 
+/// The lengths of the sleeps of one wait: [`SLICE`], then each twice as long as the one before, up to
+/// [`LONGEST_SLICE`].
+///
+/// So a wake that a killed process owed us comes late by no more than we had waited already, and what has
+/// waited long costs next to nothing. A wait that goes on (see [`resume`]) begins with the longest.
+#[derive(Debug, Clone, Copy)]
+pub struct Slices(Duration);
+
+impl Default for Slices {
+    fn default() -> Self {
+        Self(if goes_on() { LONGEST_SLICE } else { SLICE })
+    }
+}
+
+impl Slices {
+    /// Those of a wait that begins, or goes on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The length of the next sleep; `None` in a model, where nobody looks by himself.
+    #[must_use]
+    pub fn length(&mut self) -> Option<Duration> {
+        let length = self.0;
+        self.0 = (length * 2).min(LONGEST_SLICE);
+        if cfg!(loom) { None } else { Some(length) }
+    }
+
+    /// The same for who would look after `owned` if there were an owner to look after: without end if
+    /// that is without end. In a model that is what it does.
+    #[must_use]
+    pub fn beside(&mut self, owned: Option<Duration>) -> Option<Duration> {
+        owned.map(|owned| self.length().unwrap_or(owned))
+    }
+}
+
 /// Watches for `done` in a short busy wait, at most for `length`; whether it came.
 ///
 /// Does nothing but look once where only one thread can run at a time, and where a wait goes on that
@@ -107,19 +146,29 @@ pub fn spin_until(mut done: impl FnMut() -> bool, length: Duration) -> bool {
     spin(&mut done, length)
 }
 
-/// Runs a further piece of a wait that has slept already: its first busy wait is left out.
+/// Runs a further piece of a wait that has slept already: its first busy wait is left out, and its first
+/// sleep is a long one.
 #[cfg(not(loom))]
 pub fn resume<T>(piece: impl FnOnce() -> T) -> T {
-    RESUMED.set(true);
+    PIECE.set(Piece::GoesOn);
     let outcome = piece();
-    RESUMED.set(false);
+    PIECE.set(Piece::Begins);
     outcome
 }
 
 /// Whether the busy wait that is about to begin is the one to be left out.
 #[cfg(not(loom))]
 pub fn take_resumed() -> bool {
-    RESUMED.replace(false)
+    let resumed = PIECE.get() == Piece::GoesOn;
+    if resumed {
+        PIECE.set(Piece::Watched);
+    }
+    resumed
+}
+
+#[cfg(not(loom))]
+fn goes_on() -> bool {
+    PIECE.get() != Piece::Begins
 }
 
 #[cfg(loom)]
@@ -127,9 +176,26 @@ fn take_resumed() -> bool {
     false
 }
 
+#[cfg(loom)]
+fn goes_on() -> bool {
+    false
+}
+
+/// Which piece of a wait this thread runs.
+#[cfg(not(loom))]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    /// The first, or no piece at all.
+    Begins,
+    /// A further one.
+    GoesOn,
+    /// The same, and its busy wait has been left out.
+    Watched,
+}
+
 #[cfg(not(loom))]
 std::thread_local! {
-    static RESUMED: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
+    static PIECE: core::cell::Cell<Piece> = const { core::cell::Cell::new(Piece::Begins) };
 }
 
 #[cfg(not(loom))]
@@ -211,5 +277,17 @@ mod tests {
         });
         resume(|| ());
         assert!(!take_resumed(), "what follows is another wait");
+    }
+
+    #[test]
+    fn slices_grow_up_to_the_longest() {
+        let lengths = |mut slices: Slices| [(); 5].map(|()| slices.length().unwrap().as_millis());
+        assert_eq!(lengths(Slices::new()), [200, 400, 800, 1600, 1600]);
+        let of_a_piece = || {
+            assert!(!spin_until(|| false, SPIN));
+            lengths(Slices::new())
+        };
+        assert_eq!(resume(of_a_piece), [1600; 5]);
+        assert_eq!(of_a_piece()[0], 200, "what follows is another wait");
     }
 }

@@ -24,7 +24,7 @@
 //! SLEEPERS on (4), and wakes another one if more permits came meanwhile. c clears the bit only where
 //! nobody slept.
 //!
-//! A giver killed between a and b, and a sleeper killed between b and 4, cost a slice: 200 ms, or 50 ms
+//! A giver killed between a and b, and a sleeper killed between b and 4, cost a slice: 200 ms to 1.6 s, or 50 ms
 //! where the table names holders.
 //!
 //! Not fair: who comes at the right moment gets the permit. It does not count what plain `acquire`

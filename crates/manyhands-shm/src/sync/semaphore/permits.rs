@@ -7,7 +7,7 @@ use crate::futex::{Futex, Slept};
 
 use super::table::Table;
 use crate::sync::owner::Liveness;
-use crate::sync::wait::{Deadline, SLICE, SPIN, Wait, spin_until};
+use crate::sync::wait::{Deadline, SPIN, Slices, Wait, spin_until};
 
 pub(super) const SLEEPERS: u32 = 1 << 31;
 pub(super) const STEP: u32 = 1 << 30;
@@ -149,6 +149,7 @@ impl Semaphore {
         mut take: impl FnMut(u32) -> Option<Wait<()>>,
     ) -> Wait<()> {
         let mut flags = 0;
+        let mut slices = Slices::new();
         loop {
             let seen = self.state.word.load(Ordering::Acquire);
             if seen & VALUE != 0 {
@@ -165,7 +166,7 @@ impl Semaphore {
             if deadline.is_over() {
                 return Wait::TimedOut;
             }
-            match self.state.wait(asleep, deadline.slice(self.slice(world))) {
+            match self.state.wait(asleep, deadline.slice(self.slice(world, &mut slices))) {
                 Slept::Awake => flags = SLEEPERS,
                 Slept::Interrupted => return Wait::Interrupted,
                 Slept::TimedOut => self.recover(world),
@@ -174,9 +175,9 @@ impl Semaphore {
     }
 
     /// The longest sleep: whoever holds a permit by the table may die.
-    fn slice(&self, world: &impl Liveness) -> Option<Duration> {
+    fn slice(&self, world: &impl Liveness, slices: &mut Slices) -> Option<Duration> {
         let owned = world.slice();
-        if self.table.is_empty() { owned.map(|_| SLICE) } else { owned }
+        if self.table.is_empty() { slices.beside(owned) } else { owned }
     }
 
     /// Who was woken leaves other sleepers behind, perhaps, and other permits.
