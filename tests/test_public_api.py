@@ -21,6 +21,7 @@ from manyhands._local import SerialPool
 
 ROOT = Path(__file__).resolve().parent.parent
 EMPTY = inspect.Parameter.empty
+CONTEXT = manyhands.get_context("fork")
 POOLS = [manyhands.Pool, manyhands.ThreadPool, SerialPool]
 
 # Where a default differs from multiprocessing's on purpose (docs/compatibility.md).
@@ -234,6 +235,12 @@ def normal_kwds(theirs):
 def test_the_constructors_are_called_as_multiprocessings():
     check_compatible(manyhands.Pool.__init__, multiprocessing.pool.Pool.__init__)
     check_compatible(manyhands.ThreadPool.__init__, multiprocessing.pool.ThreadPool.__init__)
+
+
+@pytest.mark.parametrize("name", ["Pool", "Executor"])
+def test_a_context_makes_them_with_every_option(name):
+    of_class, of_context = (keyword_only(getattr(one, name)) for one in (manyhands, CONTEXT))
+    assert of_context == of_class
 
 
 @pytest.mark.parametrize("name", sorted(names_of(manyhands.Pool)))

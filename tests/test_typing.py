@@ -17,9 +17,33 @@ programs = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(programs)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def template_up(warmed_up):
+    """The template of the program's processes is there before the first test looks."""
+    process = manyhands.Process()
+    process.start()
+    process.join()
+
+
 @pytest.mark.parametrize("program", programs.PROGRAMS, ids=lambda program: program.__name__)
 def test_the_programs_of_the_type_checkers_run(program):
     program()
+
+
+def test_the_annotations_are_objects_at_run_time():
+    hints = inspect.get_annotations(programs.first, eval_str=True)
+    assert hints["queue"] == manyhands.queues.Queue[int]
+    assert hints["work"].__origin__ is manyhands.queues.JoinableQueue
+    assert hints["simple"].__args__ == (float,)
+    assert hints["lock"] is manyhands.synchronize.Lock
+
+
+def test_the_results_of_threads_are_generic_too():
+    with manyhands.ThreadPool(1) as pool:
+        for result in (pool.apply_async(abs, (1,)), pool.map_async(abs, [1]), pool.imap(abs, [1])):
+            cls = type(result)
+            assert cls[int].__origin__ is cls
+            assert cls[int].__args__ == (int,)
 
 
 GENERIC = ["AsyncResult", "ResultIterator"]

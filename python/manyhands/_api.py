@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from . import connection, errors, queues, synchronize
     from ._executor import Executor
+    from ._options import MemoryLimit, Seed
     from ._pool import Pool
     from ._shared_types import MakesArray, MakesRawArray, MakesRawValue, MakesValue
     from .managers import SyncManager
@@ -221,6 +222,9 @@ class Api:
         preload: Sequence[str] = (),
         exit: Literal["wait", "terminate"] = "wait",  # noqa: A002 - the option's name
         threads_per_worker: int | None = None,
+        seed: Seed = None,
+        logs: bool = True,
+        max_memory_per_child: MemoryLimit = None,
     ) -> Pool:
         """A `manyhands.Pool` whose workers start by this method."""
         from ._pool import Pool
@@ -235,6 +239,9 @@ class Api:
             preload=preload,
             exit=exit,
             threads_per_worker=threads_per_worker,
+            seed=seed,
+            logs=logs,
+            max_memory_per_child=max_memory_per_child,
         )
 
     def Executor(  # noqa: N802 - the class's name, as Pool's
@@ -247,6 +254,8 @@ class Api:
         env: Mapping[str, str] | None = None,
         preload: Sequence[str] = (),
         threads_per_worker: int | None = None,
+        logs: bool = True,
+        max_memory_per_child: MemoryLimit = None,
     ) -> Executor:
         """A `manyhands.Executor` whose workers start by this method."""
         from ._executor import Executor
@@ -260,6 +269,8 @@ class Api:
             env=env,
             preload=preload,
             threads_per_worker=threads_per_worker,
+            logs=logs,
+            max_memory_per_child=max_memory_per_child,
         )
 
     # Loggers and settings: the standard library's

@@ -13,9 +13,8 @@ import asyncio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, Self
-
-    from ._native import ResultIterator
 
 _END = object()
 
@@ -23,7 +22,7 @@ _END = object()
 class AsyncResults:
     """The results of an iterator, awaited one by one."""
 
-    def __init__(self, results: ResultIterator[Any]) -> None:
+    def __init__(self, results: Iterator[Any]) -> None:
         self._results = results
         self._pending: asyncio.Future[Any] | None = None
 

@@ -17,11 +17,12 @@ from ._options import arguments
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeVar
 
     from ._local_result import Notify
 
     Passing = tuple[type[BaseException], ...]
+    R_co = TypeVar("R_co", covariant=True)
 
     class Sink(Protocol):
         """Who receives the outcomes of a chunk's items."""
@@ -67,7 +68,7 @@ class Call:
 
     def __init__(
         self,
-        result: LocalResult,
+        result: LocalResult[Any],
         func: Callable[..., Any],
         args: Iterable[Any],
         kwds: dict[str, Any],
@@ -130,7 +131,7 @@ class Chunk:
         self._sink.abandon(reason)
 
 
-class MapResult(LocalResult):
+class MapResult(LocalResult["R_co"]):
     """The outcome of a `map`: the list of values, in order.
 
     Args:

@@ -41,7 +41,7 @@ def make_reporter(
     return make(progress, length_of(iterable) if total is None else total)
 
 
-def follow(result: MapResult, reporter: Reporter) -> None:
+def follow(result: MapResult[Any], reporter: Reporter) -> None:
     """Report from this thread until `result` is ready."""
     seen, ready = 0, False
     try:
@@ -60,7 +60,7 @@ class AsyncReport:
     def __init__(self, reporter: Reporter, notify: Notify) -> None:
         self._reporter: Reporter | None = reporter
         self._notify = notify
-        self._result: MapResult | None = None
+        self._result: MapResult[Any] | None = None
         self._queued = False
         self._reported = 0
 
@@ -75,7 +75,7 @@ class AsyncReport:
 
         return run
 
-    def watch(self, result: MapResult) -> None:
+    def watch(self, result: MapResult[Any]) -> None:
         """Report the items of `result`, before its first one starts."""
         self._result = result
         result.on_item = self._item_ended

@@ -16,14 +16,16 @@ import threading
 from functools import partial
 
 from ._callbacks import report
+from ._generic import Generic
 from ._options import waiting_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable, Generator
-    from typing import Any
+    from typing import Any, TypeVar
 
+    R_co = TypeVar("R_co", covariant=True)
     Notify = Callable[[Callable[[], None]], None]
 
 PENDING = "pending"
@@ -40,7 +42,7 @@ def cancelled_error(reason: str) -> BaseException:
     return CancelledError(reason)
 
 
-class LocalResult:
+class LocalResult(Generic["R_co"]):
     """The outcome of an asynchronous call, under the names of AsyncResult and of Future; awaitable.
 
     Args:
@@ -69,7 +71,7 @@ class LocalResult:
 
     # multiprocessing's family
 
-    def get(self, timeout: float | None = None) -> Any:
+    def get(self, timeout: float | None = None) -> R_co:
         """The value, or the raised exception of the call.
 
         Args:
@@ -85,7 +87,8 @@ class LocalResult:
                 raise self._error
             finally:
                 del self  # the traceback holds this frame: without it no cycle
-        return self._value
+        value: R_co = self._value
+        return value
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the result is ready, for at most `timeout` seconds."""
@@ -108,7 +111,7 @@ class LocalResult:
 
     # concurrent.futures' family
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> R_co:
         """The same as `get`."""
         return self.get(timeout)
 
@@ -144,7 +147,7 @@ class LocalResult:
                 return
         report(fn, self)
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R_co]:
         import asyncio
 
         from ._wake import wake_loop

@@ -26,19 +26,22 @@ import threading
 import time
 from itertools import islice
 
+from ._generic import Generic
 from ._local_calls import Chunk, Raised
 from ._local_result import cancelled_error
 from ._options import waiting_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Self, TypeVar
 
     from ._local_calls import Task
     from ._local_options import StreamPlan
     from ._local_report import Reporter
+
+    R_co = TypeVar("R_co", covariant=True)
 
 # A pull that took longer than this (seconds) marks the source as slow.
 SLOW_PULL = 0.001
@@ -318,7 +321,7 @@ class Stream:
             source.close()  # type: ignore[attr-defined]
 
 
-class ResultIterator:
+class ResultIterator(Generic["R_co"]):
     """The results of an `imap`. Dropped or closed, it cancels what has not started.
 
     One that was never advanced is left to the pool when it is dropped: what was fed runs, and
@@ -333,10 +336,15 @@ class ResultIterator:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Any:
+    def __aiter__(self) -> AsyncIterator[R_co]:
+        from ._async_results import AsyncResults
+
+        return AsyncResults(self)
+
+    def __next__(self) -> R_co:
         return self.next()
 
-    def next(self, timeout: float | None = None) -> Any:
+    def next(self, timeout: float | None = None) -> R_co:
         """The next result.
 
         Args:
@@ -348,7 +356,8 @@ class ResultIterator:
             concurrent.futures.CancelledError: the pool was terminated, or cut the iterator short.
         """
         self._advanced = True
-        return self._stream.next(timeout)
+        value: R_co = self._stream.next(timeout)
+        return value
 
     def close(self) -> None:
         """Stop: cancel what has not started and close the source. Iterating on ends at once."""

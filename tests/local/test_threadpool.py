@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import weakref
@@ -181,3 +182,12 @@ def test_an_open_pool_does_not_hold_up_the_exit():
     )
     outcome = run_python(["-c", source])
     assert (outcome.code, outcome.out, outcome.err) == (0, "False\n", "")
+
+
+@pytest.mark.parametrize("kind", ["threads", "serial"])
+def test_async_for_takes_the_results(kind):
+    async def collect(pool):
+        return [value async for value in pool.imap(tasks.square, range(5))]
+
+    with manyhands.ThreadPool(2) if kind == "threads" else manyhands.Pool(processes=0) as pool:
+        assert asyncio.run(collect(pool)) == [0, 1, 4, 9, 16]

@@ -60,6 +60,40 @@ def lazy_results() -> None:
         assert_type(pool.istarmap_unordered(join, [("a", "b")]).next(timeout=60), str)
 
 
+def results_of_threads() -> None:
+    """The same methods say the same."""
+    with mp.ThreadPool(2) as pool:
+        assert_type(pool.apply(half, (3,)), float)
+        assert_type(pool.map(half, [1, 2], retries=1), list[float])
+        assert_type(pool.map(half, [1, 2], errors="return"), list[float | BaseException])
+        assert_type(pool.starmap(join, [("a", "b")], errors="return"), list[str | BaseException])
+        assert_type(pool.apply_async(join, ("a",)).get(), str)
+        assert_type(pool.map_async(half, [1]).result(timeout=60), list[float])
+        kept = pool.starmap_async(join, [("a",)], errors="return")
+        assert_type(kept.get(), list[str | BaseException])
+        for value in pool.imap(half, range(3), buffersize=2):
+            assert_type(value, float)
+        for one in pool.imap_unordered(half, range(3), errors="return"):
+            assert_type(one, float | BaseException)
+        assert_type(next(pool.istarmap(join, [("a", "b")])), str)
+        assert_type(pool.istarmap_unordered(join, [("a", "b")]).next(timeout=60), str)
+
+
+def results_of_any_pool(pool: mp.Pool | mp.ThreadPool) -> list[float]:
+    """A function may take either."""
+    assert_type(pool.map(half, [1], errors="return"), list[float | BaseException])
+    assert_type(list(pool.imap(half, [1])), list[float])
+    return pool.map(half, [1])
+
+
+def pools_in_place_of_each_other() -> None:
+    """In the caller, in threads, in processes."""
+    serial = mp.Pool(processes=0)
+    assert_type(serial, mp.Pool)
+    for pool in (serial, mp.ThreadPool(1)):
+        assert_type(results_of_any_pool(pool), list[float])
+
+
 def futures() -> None:
     """The executor is the standard library's, as far as types go."""
     with mp.Executor(1) as executor:
@@ -101,6 +135,32 @@ def queues() -> None:
         assert_type(item, str)
 
 
+def first(
+    queue: mp.queues.Queue[int],
+    work: mp.queues.JoinableQueue[str],
+    simple: mp.queues.SimpleQueue[float],
+    lock: mp.synchronize.Lock,
+) -> int:
+    """Without quotes: these are annotations at run time as well."""
+    with lock:
+        assert_type(work.get(), str)
+        work.task_done()
+        assert_type(simple.get(), float)
+        return queue.get()
+
+
+def queues_as_arguments() -> None:
+    """What the functions of the package give fits the classes."""
+    queue: mp.queues.Queue[int] = mp.Queue()
+    queue.put(1)
+    work: mp.queues.JoinableQueue[str] = mp.JoinableQueue()
+    work.put("a")
+    simple: mp.queues.SimpleQueue[float] = mp.SimpleQueue()
+    simple.put(0.5)
+    assert_type(first(queue, work, simple, mp.Lock()), int)
+    work.join()
+
+
 def processes_and_locks() -> None:
     """What starts and what waits."""
     process = mp.Process(target=join, args=("a",))
@@ -122,8 +182,11 @@ PROGRAMS = (
     results_of_a_pool,
     results_that_come_later,
     lazy_results,
+    results_of_threads,
+    pools_in_place_of_each_other,
     futures,
     shared_numbers,
     queues,
+    queues_as_arguments,
     processes_and_locks,
 )
