@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from multiprocessing import util
 
 from . import _native
 
@@ -19,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
-
-_util: Any = util  # its internals have no types
 
 lifeline: int | None = None
 """This process's end of its lifeline, where it came beside what the standard library sends."""
@@ -63,6 +60,10 @@ def creator() -> int | None:
 
 def run_and_exit(bootstrap: Callable[[], int]) -> NoReturn:
     """Run a forked process to its end, on every version as CPython 3.13 does it."""
+    # Not above: it imports a dozen modules, and a pool that forks its workers needs none of them.
+    from multiprocessing import util
+
+    _util: Any = util  # its internals have no types
     code = 1
     try:
         atexit._clear()
