@@ -6,7 +6,7 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use manyhands_fuzz::{BUDGET, Ink, Place, scribble, spare_locks};
-use manyhands_shm::slate::{Batch, Slate};
+use manyhands_shm::slate::{Batch, Hand, Slate};
 use manyhands_shm::typed::{Held, Mutex, RwLock};
 use manyhands_shm::world::World;
 
@@ -31,10 +31,13 @@ fuzz_target!(|steps: Vec<Step>| {
     let mutex = Mutex::<u64>::create(&world, 5).expect("memory");
     let lock = RwLock::<u64>::create(&world, 5).expect("memory");
     let batch = |call: u8, group: u8| Batch { call: call.into(), group: group.into() };
+    let mut hand: Option<Hand> = None;
     for step in steps.into_iter().take(64) {
         match step {
-            Step::Open { call, group, count } => slate.words().open(batch(call, group), count),
-            Step::Begin => drop(slate.words().begin()),
+            Step::Open { call, group, count } => {
+                hand = Some(slate.open(batch(call, group), count));
+            }
+            Step::Begin => drop(hand.as_mut().map(|hand| slate.words().begin(hand))),
             Step::Finish(finished, bytes) => slate.words().finish(finished, bytes),
             Step::Remains { call, group } => {
                 if let Some(remains) = slate.remains(batch(call, group)) {

@@ -21,6 +21,7 @@
 //! | [`launch`] | starting a program with chosen descriptors |
 //! | [`life`] | whether a process that is known by number still lives |
 //! | [`lifeline`] | ending with the holder of a pipe |
+//! | [`membarrier`] | fences in other processes |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`oom`] | how often the kernel has ended processes for lack of memory |
 //! | [`poll`] | waiting for several descriptors at once |
@@ -48,6 +49,7 @@ pub mod jobcontrol;
 pub mod launch;
 pub mod life;
 pub mod lifeline;
+pub mod membarrier;
 pub mod memory;
 pub mod oom;
 pub mod poll;

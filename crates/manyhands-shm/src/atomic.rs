@@ -13,6 +13,8 @@ use core::sync::atomic as source;
 #[cfg(loom)]
 use loom::sync::atomic as source;
 
+#[cfg(not(loom))]
+pub use core::sync::atomic::compiler_fence;
 pub use source::{Ordering, fence};
 
 /// An atomic 32-bit word.

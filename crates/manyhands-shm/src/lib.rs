@@ -2,6 +2,7 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
+//! | [`asymmetric`] | a fence of two halves, of which one costs nearly nothing |
 //! | [`park`] | one word on which one thread sleeps and others wake it |
 //! | [`claim`] | one word that says which items of a lane are started, and how many there are |
 //! | [`space`] | where the next record goes in a ring that grows |
@@ -20,6 +21,7 @@
 //! It knows no Python, no tasks and no processes: it moves records of bytes. It never waits without
 //! being asked to, and it trusts no number that the other side wrote.
 
+pub mod asymmetric;
 pub mod atomic;
 #[cfg(not(loom))]
 pub mod cell;

@@ -18,7 +18,7 @@
 use std::time::Instant;
 
 use manyhands_pool::Luggage;
-use manyhands_shm::slate::{self, Slate};
+use manyhands_shm::slate::{self, Hand, Slate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -48,7 +48,7 @@ pub(crate) struct Batch<'a> {
     begun: u32,
     finished: u32,
     /// With more than one item.
-    slate: Option<&'a mut Slate>,
+    slate: Option<(&'a mut Slate, Hand)>,
     /// Bytes of results on the slate.
     chalked: usize,
     /// The result that is not on the slate.
@@ -84,8 +84,8 @@ impl<'a> Batch<'a> {
         if count > 1 {
             let call = u64::from_le_bytes(number(&mut input)?);
             let group = u64::from_le_bytes(number(&mut input)?);
-            slate.words().open(slate::Batch { call, group }, count);
-            many = Some(slate);
+            let hand = slate.open(slate::Batch { call, group }, count);
+            many = Some((slate, hand));
         }
         Some(Self {
             input,
@@ -108,12 +108,12 @@ impl<'a> Batch<'a> {
         if self.ended || self.begun == self.count {
             return false;
         }
-        if let Some(slate) = &self.slate {
+        if let Some((slate, hand)) = &mut self.slate {
             let look = self.begun.is_power_of_two() || self.begun.is_multiple_of(LOOK_EVERY);
             if look && self.begun > 0 && self.began.elapsed().as_nanos() > MOST_NS {
                 return false;
             }
-            if slate.words().begin().is_none() {
+            if !slate.words().begin(hand) {
                 return false;
             }
         }
@@ -130,7 +130,7 @@ impl<'a> Batch<'a> {
     /// The item that was begun last has this value.
     #[inline]
     pub(crate) fn finish<R: Serialize + 'static>(&mut self, value: &R) {
-        let Some(slate) = &mut self.slate else { return self.finish_loose(value) };
+        let Some((slate, _)) = &mut self.slate else { return self.finish_loose(value) };
         let Some(room) = slate.room().get_mut(self.chalked..) else {
             return self.finish_loose(value);
         };
@@ -176,9 +176,6 @@ impl<'a> Batch<'a> {
 
     /// Ends the batch: its reply, what this names, and whether all went well.
     pub(crate) fn reply(mut self, out: &mut Vec<u8>) -> (Luggage, bool) {
-        if let Some(slate) = &self.slate {
-            let _begun = slate.words().close();
-        }
         let ns = u32::try_from(self.began.elapsed().as_nanos()).unwrap_or(u32::MAX);
         out.push(if self.failure.is_some() { FAILED } else { VALUES });
         out.extend_from_slice(&ns.to_le_bytes());
@@ -190,7 +187,7 @@ impl<'a> Batch<'a> {
             out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
             out.extend_from_slice(&bytes);
         }
-        if let Some(slate) = &mut self.slate {
+        if let Some((slate, _)) = &mut self.slate {
             out.extend_from_slice(&slate.room()[..self.chalked]);
         }
         out.extend_from_slice(&self.loose);

@@ -7,6 +7,7 @@ use std::thread;
 use manyhands_os::poll::poll;
 use manyhands_os::process::{PidFd, Signal, exit_now, kill_group, own_group, own_pid};
 use manyhands_os::signals;
+use manyhands_shm::asymmetric;
 use std::os::fd::AsFd;
 
 use crate::start::{self, Arrival, Role};
@@ -46,6 +47,8 @@ fn complain(error: &io::Error) -> i32 {
 
 fn become_child(arrival: Arrival) -> i32 {
     let Arrival { role, parent, world, fds } = arrival;
+    // While there is one thread: later the kernel takes milliseconds for it.
+    let registered = matches!(role, Role::Worker { .. }) && asymmetric::register();
     let outcome = end_with(parent).and_then(|()| world::admit(world));
     // A child may have children of its own.
     start::note_initialized();
@@ -53,7 +56,7 @@ fn become_child(arrival: Arrival) -> i32 {
         Role::Worker { seat, slate } => {
             // A worker that writes to the terminal from its group in the background is not to be stopped.
             signals::ignore(Signal::TTOU)?;
-            worker::run(seat, slate, fds).map(|()| 0)
+            worker::run(seat, slate, fds, registered).map(|()| 0)
         }
         Role::Process { place, argument, .. } => process::run(place, &argument, fds),
     });

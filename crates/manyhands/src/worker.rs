@@ -22,11 +22,11 @@ use crate::raised::Raised;
 use crate::task::Task;
 use crate::{code, codec, panics, world};
 
-/// Serves the pool; returns when it asks for the end.
+/// Serves the pool; returns when it asks for the end. `registered` is about the fences of its slate.
 ///
 /// # Errors
 /// If what the parent gave is not what a worker needs.
-pub(crate) fn run(seat: u64, slate: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
+pub(crate) fn run(seat: u64, slate: u64, fds: Vec<OwnedFd>, registered: bool) -> io::Result<()> {
     let missing = || io::Error::from(io::ErrorKind::InvalidData);
     let [lane, hub, event] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| missing())?;
     let end = WorkerEnd {
@@ -36,7 +36,8 @@ pub(crate) fn run(seat: u64, slate: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
         seat: usize::try_from(seat).map_err(io::Error::other)?,
     };
     let id = world::home()?.id();
-    let slate = world::adopt(id, slate).and_then(Slate::of).ok_or_else(missing)?;
+    let slate = world::adopt(id, slate).and_then(|block| Slate::of(block, registered));
+    let slate = slate.ok_or_else(missing)?;
     panics::note_here();
     serve(end, &mut Worker { codes: HashMap::new(), last: None, slate, reply: Vec::new() });
     Ok(())

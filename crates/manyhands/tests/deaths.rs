@@ -150,3 +150,39 @@ fn items_that_wait_for_each_other_are_not_kept_together() {
     assert!(all.into_iter().eq(0..10_000));
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_death_after_the_rest_was_taken_away_costs_one_item() {
+    // One item dies when another has begun that was behind it in its batch, and so was taken away and sent again.
+    const DIES: u64 = 5_000;
+    let folder = std::env::temp_dir().join(format!("manyhands-taken-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let run = |folder: &String, x: u64| {
+        let path = |x: u64| std::path::Path::new(folder).join(x.to_string());
+        if x == DIES {
+            while !path(DIES + 1).exists() {
+                std::thread::yield_now();
+            }
+            abort();
+        }
+        if x > DIES && x < DIES + 50 {
+            // It would fail if it ran a second time.
+            std::fs::File::create_new(path(x)).unwrap();
+        }
+        x
+    };
+    let pool = pool(2);
+    let results = pool.with(&folder.to_str().unwrap().to_owned()).map_each(run, 0..10_000);
+    assert_eq!(results.len(), 10_000);
+    for (x, result) in (0..).zip(results) {
+        match result {
+            Ok(value) => assert_eq!(value, x),
+            Err(error) => {
+                assert_eq!(x, DIES, "{error}");
+                assert!(error.is_worker_death(), "{error}");
+                assert_eq!(error.item().index(), Some(x));
+            }
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -4,7 +4,8 @@
 use core::ptr::NonNull;
 use std::sync::Arc;
 
-use super::words::{Batch, Progress, Words};
+use super::words::{Batch, Hand, Progress, Words};
+use crate::asymmetric::{self, Light};
 use crate::world::{Block, Fill, NoMemory, Plain, World};
 
 // SAFETY: a `repr(C)` structure of atomics.
@@ -20,6 +21,8 @@ pub struct Slate {
     /// Where the block is: it is asked for at every item.
     words: NonNull<Words>,
     room: NonNull<u8>,
+    /// What the worker passes at each item.
+    light: Light,
 }
 
 // SAFETY: the addresses are of a block that is held as long as this lives, the same for every thread; words are
@@ -44,19 +47,31 @@ impl Slate {
     /// [`NoMemory`].
     pub fn create(world: &Arc<World>, room: usize) -> Result<Self, NoMemory> {
         let block = world.alloc(HEAD.saturating_add(room), Fill::Zero)?;
-        Ok(Self::at(block))
+        let own = Self::at(block);
+        own.words().offer_heavy(asymmetric::is_possible());
+        Ok(own)
     }
 
     fn at(block: Block) -> Self {
         let words = NonNull::from(block.get::<Words>());
         let room = NonNull::new(block.as_ptr().wrapping_add(HEAD));
-        Self { words, room: room.expect("a block is nowhere near address 0"), block }
+        let room = room.expect("a block is nowhere near address 0");
+        Self { words, room, block, light: Light::Full }
     }
 
-    /// The slate that a block is; `None` if it is too small to be one.
+    /// Worker: the slate that a block is; `None` if it is too small to be one. `registered` says whether this process
+    /// has let itself be reached by the heavy half of a fence ([`asymmetric::register`]).
     #[must_use]
-    pub fn of(block: Block) -> Option<Self> {
-        (block.len() > HEAD).then(|| Self::at(block))
+    pub fn of(block: Block, registered: bool) -> Option<Self> {
+        let mut own = (block.len() > HEAD).then(|| Self::at(block))?;
+        own.light = own.words().light(registered);
+        Some(own)
+    }
+
+    /// Worker: a batch of so many items begins.
+    #[must_use]
+    pub fn open(&self, batch: Batch, items: u32) -> Hand {
+        self.words().open(batch, items, self.light)
     }
 
     /// The block that it is.
@@ -117,13 +132,13 @@ mod tests {
         let world = World::create(16 << 20).unwrap();
         let slate = Slate::create(&world, 1000).unwrap();
         assert_eq!(slate.last(), None);
-        let mut worker = Slate::of(world.adopt(slate.block().handle()).unwrap()).unwrap();
+        let mut worker = Slate::of(world.adopt(slate.block().handle()).unwrap(), true).unwrap();
         let batch = Batch { call: 1, group: 2 };
-        worker.words().open(batch, 3);
-        assert_eq!(worker.words().begin(), Some(0));
+        let mut hand = worker.open(batch, 3);
+        assert!(worker.words().begin(&mut hand));
         worker.room()[..3].copy_from_slice(b"abc");
         worker.words().finish(1, 3);
-        assert_eq!(worker.words().begin(), Some(1));
+        assert!(worker.words().begin(&mut hand));
         let remains = slate.remains(batch).unwrap();
         assert_eq!(remains.results, b"abc");
         assert_eq!(remains.progress, Progress { begun: 2, limit: 3, finished: 1, bytes: 3 });
@@ -137,7 +152,7 @@ mod tests {
         let world = World::create(16 << 20).unwrap();
         let slate = Slate::create(&world, 10).unwrap();
         let batch = Batch { call: 0, group: 0 };
-        slate.words().open(batch, 1);
+        let _hand = slate.open(batch, 1);
         slate.words().finish(1, u32::MAX);
         assert_eq!(slate.remains(batch).unwrap().results.len(), 10);
     }

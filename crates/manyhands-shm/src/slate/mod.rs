@@ -3,7 +3,7 @@
 //! The engine knows what a worker has begun by requests. Where a request is a batch of many cheap items, a
 //! death in the middle must still cost exactly the item that ran: what was finished before it keeps its
 //! result, what had not begun runs elsewhere. So the worker chalks up its steps, and the bytes of its results,
-//! in memory that outlives it. Each step is one store or one compare-and-swap of the worker's own line.
+//! in memory that outlives it. Each step is a plain store of the worker's own line.
 //!
 //! | file | what it is |
 //! | --- | --- |
@@ -18,4 +18,4 @@ mod words;
 
 #[cfg(not(loom))]
 pub use board::{Remains, Slate};
-pub use words::{Batch, Progress, Words};
+pub use words::{Batch, Hand, Progress, Words};

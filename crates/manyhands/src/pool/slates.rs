@@ -122,10 +122,10 @@ mod tests {
     fn worker(slates: &Slates, pid: i32, batch: Batch) {
         let world = World::create(64 << 20).unwrap();
         let slate = Slate::create(&world, 100).unwrap();
-        slate.words().open(batch, 3);
-        slate.words().begin().unwrap();
+        let mut hand = slate.open(batch, 3);
+        assert!(slate.words().begin(&mut hand));
         slate.words().finish(1, 0);
-        slate.words().begin().unwrap();
+        assert!(slate.words().begin(&mut hand));
         slates.add(pid, slate);
     }
 
