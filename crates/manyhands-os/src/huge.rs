@@ -1,9 +1,10 @@
-//! Huge pages for shared memory, where the kernel grants them.
+//! Huge pages, where the kernel grants them: for shared memory, and for a long row of private memory that is about to
+//! be filled.
 //!
 //! The kernel makes a huge page of a range when it is told to (`MADV_COLLAPSE`, Linux 6.1): it zeroes two
 //! megabytes in one step, where small pages cost 512 faults, and whoever maps the memory afterwards has one entry for
 //! them. That works under every setting of `transparent_hugepage/shmem_enabled` but `deny`. One small page has to be
-//! there before, in each of them.
+//! there before, in each of them. Of private memory it is enough to say so beforehand (`MADV_HUGEPAGE`).
 //!
 //! Refuses: to fail. Where there is no huge page, small ones are as good: whoever asked allocates those that are
 //! missing in any case.
@@ -11,6 +12,7 @@
 #![expect(clippy::disallowed_types, reason = "one time that no model needs to see")]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,6 +59,24 @@ pub(crate) unsafe fn collapse(start: NonNull<u8>, len: usize) {
     }
 }
 
+/// Lets the kernel use huge pages for room that will be filled soon: 512 faults less for each. For less than one of
+/// them, and where the kernel has none, this does nothing.
+///
+/// # Examples
+/// ```
+/// let mut squares = Vec::with_capacity(1_000_000);
+/// manyhands_os::huge::advise(squares.spare_capacity_mut());
+/// squares.extend((0..1_000_000_u64).map(|x| x * x));
+/// ```
+pub fn advise<T>(room: &mut [MaybeUninit<T>]) {
+    let before = room.as_mut_ptr().addr();
+    let Some(whole) = whole(before, size_of_val(room)) else { return };
+    let start = room.as_mut_ptr().wrapping_byte_add(whole.start - before);
+    // SAFETY: the range lies in `room`, which is mapped and borrowed; the advice is about how its pages come to be, and
+    // leaves what is in them as it is.
+    let _advised = unsafe { madvise(start.cast(), whole.len(), Advice::LinuxHugepage) };
+}
+
 /// Enters a range into the tables of this process, which then has no fault for each page of it. A failure only
 /// leaves the faults.
 ///
@@ -74,6 +94,19 @@ pub(crate) unsafe fn populate(start: NonNull<u8>, len: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn advice_changes_nothing_and_may_be_about_anything() {
+        advise::<u64>(&mut []);
+        for len in [1, 4096, HUGE, 5 * HUGE / 2] {
+            let mut all: Vec<u8> = Vec::with_capacity(len + 3);
+            all.extend([1, 2, 3]);
+            advise(all.spare_capacity_mut());
+            all.resize(len, 9);
+            assert!(all.starts_with(&[1, 2, 3][..len.min(3)]));
+            assert!(all.iter().skip(3).all(|byte| *byte == 9));
+        }
+    }
 
     #[test]
     fn only_whole_huge_pages_count() {

@@ -15,6 +15,7 @@
 //! | [`footprint`] | how much memory this process has for itself, and a limit of it |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
+//! | [`huge`] | huge pages |
 //! | [`image`] | which loaded file an address belongs to, and what identifies the file |
 //! | [`inherit`] | what a program finds that its own kind has started; before and after `main` |
 //! | [`jobcontrol`] | handing stop, continue and end on to process groups |
@@ -43,6 +44,7 @@ pub mod event;
 pub mod footprint;
 pub mod fork;
 pub mod futex;
+pub mod huge;
 pub mod image;
 pub mod inherit;
 pub mod jobcontrol;
@@ -60,6 +62,5 @@ pub mod socket;
 pub mod stdio;
 
 mod cgroup;
-mod huge;
 #[cfg(test)]
 mod testing;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use manyhands_os::huge;
 use manyhands_pool::{CallId, Need, Waited};
 use manyhands_shm::slate;
 use serde::Serialize;
@@ -15,6 +16,9 @@ use crate::batch::begin_request;
 use crate::codec;
 use crate::error::{Item, TaskError};
 use crate::travel::Collecting;
+
+/// Results of so many bytes have a mapping of their own, which ends with them: the allocator of glibc keeps less.
+const LONG: usize = 32 << 20;
 
 /// Runs a call to its end, and hands results to `sink` in the order of items until that fails.
 fn run<T, I>(
@@ -61,6 +65,10 @@ where
     I: Iterator<Item = T>,
 {
     let mut results = Vec::with_capacity(items.size_hint().0);
+    let room = results.spare_capacity_mut();
+    if size_of_val(room) >= LONG {
+        huge::advise(room);
+    }
     run(shared, function, items, |cursor| cursor.append_to(&mut results))?;
     Ok(results)
 }

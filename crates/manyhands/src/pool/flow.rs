@@ -399,8 +399,11 @@ where
 
     /// Sends again what a group has not done: all but its first `done` items.
     fn send_rest(&mut self, group: &Group, done: u32) {
+        if done >= group.count {
+            return;
+        }
         let mut rest = &group.arguments[..];
-        for _ in 0..done.min(group.count) {
+        for _ in 0..done {
             codec::skip_item::<T>(&mut rest);
         }
         let mut next = done;
