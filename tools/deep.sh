@@ -4,7 +4,8 @@
 # Its parts, in this order, ending at the first failure; `make deep PARTS="loom load"` runs some:
 #   loom     the models to three preemptions, those of the pipe also to four, as far as 100 seconds
 #            for each take them
-#   storm    the kill storm of the Rust face
+#   deny     licences, sources and versions of what the crates depend on; installs cargo-deny if need be
+#   storm    the storms of the Rust face: 2,000 workers are killed, and 1,000 programs
 #   asan     the tests of the crates with AddressSanitizer, where the toolchain brings it
 #   fuzz     the targets in fuzz/, so many seconds each (FUZZ_SECONDS), where cargo-fuzz is installed
 #   marked   the Python tests marked `deep`, with their figures; an hour of it is the soak, which, like
@@ -18,7 +19,7 @@ set -eu -o pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:?the interpreter that has the wheel}
 repeats=${REPEATS:-10}
-parts=${PARTS:-loom storm asan fuzz marked repeat load}
+parts=${PARTS:-loom deny storm asan fuzz marked repeat load}
 load=()
 
 stop_load() { # ends the busy processes that this script started, by their ids
@@ -45,8 +46,14 @@ part_loom() {
     (LOOM_MAX_DURATION=100 models 4 --test loom_pipe)
 }
 
+part_deny() {
+    cargo deny --version >/dev/null 2>&1 || cargo install --locked --quiet cargo-deny
+    cargo deny check bans licenses sources
+}
+
 part_storm() {
-    MANYHANDS_TEST_KILLS=2000 cargo test --locked --release -p manyhands --test storm
+    MANYHANDS_TEST_KILLS=${MANYHANDS_TEST_KILLS:-2000} MANYHANDS_TEST_PARENTS=${MANYHANDS_TEST_PARENTS:-1000} \
+        cargo test --locked --release -p manyhands --test storm --test parents -- --nocapture
 }
 
 # Both need options that a stable compiler has and does not promise.
@@ -116,7 +123,7 @@ part_load() {
 
 for part in $parts; do
     if ! declare -F "part_$part" >/dev/null; then
-        echo "deep: no part is named $part; loom storm asan fuzz marked repeat load" >&2
+        echo "deep: no part is named $part; loom deny storm asan fuzz marked repeat load" >&2
         exit 2
     fi
 done
