@@ -11,11 +11,16 @@ hold eight-byte numbers; every task looks at all of them (a sum), and every resu
 - big_columns: as big_arguments, with every second column of 16 MB matrices;
 - big_one_for_all(_again): 1 GB that 8 tasks read, made in shared memory where the library can, else
   held by the function: seconds, in workers that have not seen it, and in those that have;
-- big_one_for_all_peak: the memory that all processes have together meanwhile, in GB; its parts are
-  counted once, whoever shares them;
-- big_one_held(_peak): the same with an ordinary array that the function holds;
+- big_one_held: the same with an ordinary array that the function holds;
+- big_one_global: the same with one that was there before the workers were forked, as a global of
+  the module: the quickest way that `multiprocessing` has, with `fork` alone;
+- big_one_argument: the same with one that each of the 8 tasks gets as an argument;
+- big_..._peak: what all processes have together meanwhile, in GB, beyond what this one had before
+  the array was made: so it holds the other processes, too. They are stopped for each look; what
+  they share counts once;
 - big_method: a bound method of an object of 100 MB over 10,000 items: seconds;
-- big_queue: 8 MB arrays through a queue, from one process to another.
+- big_queue, big_pipe, big_pipe_huge: 8 MB arrays through a queue, and 8 and 100 MB ones through a
+  pipe, from one process to another.
 """
 
 import functools
@@ -23,6 +28,7 @@ import importlib
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -125,27 +131,38 @@ def _keep(workers: Workers, lengths: list[Any]) -> None:
     _check(made[-1][0] == 1)
 
 
-def _make_big(rival: Rival, scale: Scale, shared: bool) -> Any:
+def _make_big(rival: Rival, scale: Scale, way: str) -> Any:
     count = scale.count(125_000_000)
-    if not shared or rival.name != "manyhands":
+    if way != "shared" or rival.module != "manyhands":
         return np.ones(count)
     made = importlib.import_module("manyhands").empty(count)
     made[:] = 1
     return made
 
 
-def _one(shared: bool, times: int) -> Any:
+def _work(way: str, big: Any) -> tuple[Callable[[Any], float], list[Any]]:
+    """The function and the items of 8 tasks that read the array."""
+    if way == "global":
+        return bigtasks.total_of_global, list(range(8))
+    if way == "argument":
+        return bigtasks.total, [big] * 8
+    return functools.partial(bigtasks.total_of, big), list(range(8))
+
+
+def _one(way: str, times: int = 1) -> Any:
     """Seconds until 8 tasks have added up the same 1 GB, for the last of so many times."""
 
     def measure(rival: Rival, scale: Scale) -> float:
-        big = _make_big(rival, scale, shared)
+        big = _make_big(rival, scale, way)
         right = [float(len(big))] * 8
-        with rival.open(WORKERS) as workers:
+        importlib.import_module("bigtasks").BIG = big if way == "global" else None
+        with rival.open(WORKERS) as workers, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a large argument repeats
             list(workers.map(bigtasks.nothing, range(2 * WORKERS)))
-            add_up = functools.partial(bigtasks.total_of, big)
+            add_up, items = _work(way, big)
             for _ in range(times):
                 begin = time.perf_counter()
-                sums = list(workers.map(add_up, range(8)))
+                sums = list(workers.map(add_up, items))
                 seconds = time.perf_counter() - begin
                 _check(sums == right)
             return seconds
@@ -153,7 +170,7 @@ def _one(shared: bool, times: int) -> Any:
     return measure
 
 
-def _peak(shared: bool) -> Any:
+def _peak(way: str) -> Any:
     """GB that the whole tree has at most while 8 tasks add up the same 1 GB."""
 
     def measure(rival: Rival, scale: Scale) -> float:
@@ -163,12 +180,13 @@ def _peak(shared: bool) -> Any:
         def watch() -> None:
             nonlocal most
             while not done.wait(0.02):
-                most = max(most, processes.memory_bytes(processes.tree(os.getpid())))
+                with processes.standing_still(os.getpid()) as pids:
+                    most = max(most, processes.memory_bytes(pids))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            _one(shared, 1)(rival, scale)
+            _one(way)(rival, scale)
         finally:
             done.set()
             watcher.join()
@@ -204,6 +222,32 @@ def queue(rival: Rival, scale: Scale) -> float:
     return half * NUMBERS * 8 / seconds / GIGA
 
 
+def _pipe(length: int, count: int) -> Any:
+    """GB/s of arrays of so many numbers, to a forked process; the second half of them."""
+
+    def measure(rival: Rival, scale: Scale) -> float:
+        half = scale.count(2 * count) // 2
+        here, there = importlib.import_module(f"{rival.module}.connection").Pipe()
+        pid = os.fork()
+        if pid == 0:
+            here.close()
+            bigtasks.take_arrays(there, 2, half)
+            os._exit(0)
+        there.close()
+        array = np.ones(length)
+        for _ in range(2):
+            begin = time.perf_counter()
+            for _ in range(half):
+                here.send(array)
+            _check(here.recv() == half)
+            seconds = time.perf_counter() - begin
+        here.close()
+        os.waitpid(pid, 0)
+        return half * length * 8 / seconds / GIGA
+
+    return measure
+
+
 def _subject(name: str, title: str, measure: Any, **facts: Any) -> Subject:
     facts = {"unit": "GB/s", "more_is_better": True, "rivals": POOLS} | facts
     return Subject(name=name, title=title, measure=measure, section=SECTION, **facts)
@@ -213,6 +257,8 @@ _ALONE = {"rivals": ("manyhands",)}
 _GIGABYTES = {"unit": "GB", "more_is_better": False, "rivals": ("multiprocessing", "manyhands")}
 _SECONDS = {"unit": "s", "more_is_better": False, "rivals": ("multiprocessing", "manyhands")}
 _TWO = {"rivals": ("multiprocessing", "manyhands")}
+_FORKED = _SECONDS | {"rivals": ("multiprocessing", "manyhands-fork")}
+_FORKED_GB = _GIGABYTES | {"rivals": ("multiprocessing", "manyhands-fork")}
 
 SUBJECTS = (
     _subject("big_memcpy", "copies of 100 arrays of 8 MB into used memory", memcpy_warm, **_ALONE),
@@ -223,13 +269,19 @@ SUBJECTS = (
     _subject("big_results", "100 results of 8 MB, used and dropped", _rate(_lengths, _take, 3)),
     _subject("big_results_cold", "the same, first run", _rate(_lengths, _take, 1)),
     _subject("big_results_kept", "100 results of 8 MB, kept", _rate(_lengths, _keep, 3)),
-    _subject("big_one_for_all", "1 GB, shared, that 8 tasks read", _one(True, 1), **_SECONDS),
-    _subject("big_one_for_all_again", "the same, second run", _one(True, 2), **_SECONDS),
-    _subject("big_one_for_all_peak", "the same, peak memory", _peak(True), **_GIGABYTES),
-    _subject("big_one_held", "1 GB in the function of 8 tasks", _one(False, 1), **_SECONDS),
-    _subject("big_one_held_peak", "the same, peak memory", _peak(False), **_GIGABYTES),
+    _subject("big_one_for_all", "1 GB, shared, that 8 tasks read", _one("shared"), **_SECONDS),
+    _subject("big_one_for_all_again", "the same, second run", _one("shared", 2), **_SECONDS),
+    _subject("big_one_for_all_peak", "the same, peak memory", _peak("shared"), **_GIGABYTES),
+    _subject("big_one_held", "1 GB in the function of 8 tasks", _one("held"), **_SECONDS),
+    _subject("big_one_held_peak", "the same, peak memory", _peak("held"), **_GIGABYTES),
+    _subject("big_one_global", "1 GB, a global of 8 tasks", _one("global"), **_FORKED),
+    _subject("big_one_global_peak", "the same, peak memory", _peak("global"), **_FORKED_GB),
+    _subject("big_one_argument", "1 GB, an argument of 8 tasks", _one("argument"), **_SECONDS),
+    _subject("big_one_argument_peak", "the same, peak memory", _peak("argument"), **_GIGABYTES),
     _subject("big_method", "a method of 100 MB, 10,000 items", method, **_SECONDS),
     _subject("big_queue", "8 MB arrays through a queue", queue, **_TWO),
+    _subject("big_pipe", "8 MB arrays through a pipe", _pipe(NUMBERS, COUNT), **_TWO),
+    _subject("big_pipe_huge", "100 MB arrays through a pipe", _pipe(12_500_000, 10), **_TWO),
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,15 @@ def total(array: Any) -> float:
     return float(array.sum())
 
 
+BIG: Any = None
+"""A global that is there before workers are forked."""
+
+
+def total_of_global(_number: int) -> float:
+    """Read all of the global."""
+    return float(BIG.sum())
+
+
 def total_of(array: Any, _number: int) -> float:
     """Read all of an array that comes with the function."""
     return float(array.sum())
@@ -34,6 +43,13 @@ class Model:
     def look(self, number: int) -> float:
         """One number of it."""
         return float(self.weights[number])
+
+
+def take_arrays(connection: Any, turns: int, count: int) -> None:
+    """Be a consumer, which says after each turn how many came."""
+    for _ in range(turns):
+        sums = [connection.recv()[-1] for _ in range(count)]
+        connection.send(int(sum(sums)))
 
 
 def put_arrays(queue: Any, count: int, length: int) -> None:

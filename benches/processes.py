@@ -7,6 +7,7 @@ only for a tree that stands still; that is all the benches ask of it.
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,35 @@ def processor_seconds(pids: list[int], *, without_thread: int | None = None) -> 
                 if int(task.name) != without_thread:
                     total += int((task / "schedstat").read_text().split()[0])
     return total / 1e9
+
+
+def _is_still(pid: int) -> bool:
+    """Whether a process is stopped, or gone."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] in "TZX"
+    except OSError:
+        return True
+
+
+@contextlib.contextmanager
+def standing_still(root: int) -> Iterator[list[int]]:
+    """`root`, which goes on, and its descendants, which are stopped meanwhile.
+
+    A page that a process maps between the looks at two others would count twice.
+    """
+    pids = tree(root)
+    for pid in pids[1:]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 1
+        while not all(map(_is_still, pids[1:])) and time.monotonic() < deadline:
+            os.sched_yield()
+        yield pids
+    finally:
+        for pid in pids[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def memory_bytes(pids: list[int]) -> int:

@@ -58,6 +58,7 @@ from ._native_world import leave as leave
 from ._native_world import locate_cargo as locate_cargo
 from ._native_world import stow_buffer as stow_buffer
 from ._native_world import sweep as sweep
+from ._native_world import trying as trying
 from ._native_world import usage as usage
 from ._native_world import watch_types as watch_types
 
@@ -126,6 +127,7 @@ __all__ = [
     "stow_buffer",
     "survey",
     "sweep",
+    "trying",
     "usage",
     "wait_dead",
     "watch_parent",

@@ -23,6 +23,7 @@ __all__ = [
     "locate_cargo",
     "stow_buffer",
     "sweep",
+    "trying",
     "usage",
     "watch_types",
 ]
@@ -54,6 +55,12 @@ def collect(world: int, handle: int) -> bool:
 
 def collecting() -> bool:
     """Whether somebody collects in this thread."""
+
+def trying() -> bool:
+    """Whether what is pickled for this thread's innermost collector is thrown away, perhaps.
+
+    What would be left behind by that refuses to be pickled then.
+    """
 
 def stow_buffer(buffer: Any) -> bool:
     """Take a large buffer out of what is being pickled; whether it stays in.

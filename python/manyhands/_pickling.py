@@ -44,9 +44,11 @@ They are part of `__main__` and of `__mp_main__`: the other side may not have th
 """
 
 # Modules of types for which the standard library registers reducers, though plain pickle makes
-# the same of them or refuses. `multiprocessing.connection` is not among them: plain pickle copies a
-# Connection with the number of its file descriptor, which means nothing elsewhere.
+# the same of them or refuses.
 _HARMLESS = frozenset({"builtins", "functools", "array", "socket", "multiprocessing.heap"})
+# Plain pickle makes something else of what is in these, which their names in the pickle betray: a
+# Connection with the number of its file descriptor, memory that starts a tracker where it arrives.
+_BETRAYED = ("multiprocessing.connection", "multiprocessing.shared_memory")
 # Where the reducer of our own shared ctypes objects is: plain pickle refuses those by itself.
 _OWN_CTYPES = "manyhands.sharedctypes"
 # Reducers of ForkingPickler that are worse than pickle's or ours: they need multiprocessing to be
@@ -67,7 +69,9 @@ def needs_forking_pickler() -> bool:
     extra = _forking_reducers()
     if len(extra) != _judged[0]:
         foreign = any(
-            kind.__module__ not in _HARMLESS and getattr(reducer, "__module__", "") != _OWN_CTYPES
+            kind.__module__ not in _HARMLESS
+            and kind.__module__ not in _BETRAYED
+            and getattr(reducer, "__module__", "") != _OWN_CTYPES
             for kind, reducer in extra.items()
         )
         _judged = (len(extra), foreign)
@@ -77,11 +81,13 @@ def needs_forking_pickler() -> bool:
 def care() -> int:
     """What plain pickle may be trusted with.
 
-    0: with everything. 1: with what does not mention named memory, which would start a tracker
-    where it arrives. 2: with nothing; see `needs_forking_pickler`.
+    0: with everything. 1: with what does not mention `multiprocessing`. 2: with nothing; see
+    `needs_forking_pickler`.
     """
     _reducers.own()
-    return 2 if needs_forking_pickler() else int("multiprocessing.shared_memory" in sys.modules)
+    if needs_forking_pickler():
+        return 2
+    return 1 if any(name in sys.modules for name in _BETRAYED) else 0
 
 
 def reducers(*, rare: bool = False) -> dict[type, Any]:

@@ -27,7 +27,7 @@ from multiprocessing.connection import (
 
 from . import _handles
 from ._carriers import Client, Listener
-from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe
+from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe, trying
 from ._readiness import wait
 
 TYPE_CHECKING = False
@@ -71,6 +71,8 @@ class Connection(PipeEnd, metaclass=_ConnectionType):
 
     def __reduce__(self) -> tuple[Any, ...]:
         _handles.assert_travelling(self)
+        if trying():  # a copy of the descriptor that nobody fetches would keep the end open
+            raise TypeError("a connection is pickled only where its pickle is sent")
         descriptor = reduction.DupFd(self._descriptor())
         modes = (self.readable, self.writable)
         return _handles.reduce(self, _rebuild, descriptor, self._first, modes)

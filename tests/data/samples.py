@@ -277,6 +277,12 @@ def send_and_die(connection, name):
     die(None)
 
 
+def send_for_ever(connection, told):
+    for number in range(1_000):
+        connection.send(np.full(300_000, float(number)))
+        told.send(number + 1)
+
+
 def receive_and_die(connection):
     connection.recv()
     die(None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 
+import kills
+import library_kinds
 import numpy as np
 import pytest
 import samples
@@ -12,7 +14,7 @@ import samples
 import manyhands
 from manyhands import _native
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.usefixtures("memory_comes_back")]
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,12 @@ def test_polars_there_and_back(workers):
     assert workers.map(samples.send_back, [frame])[0].equals(frame)
     assert workers.map(samples.send_back, [frame["b"]])[0].equals(frame["b"])
     assert manyhands.share(frame).equals(frame)
+
+
+MAKERS = ["table", "table_slice", "batch", "column", "frame", "series"]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_kills_on_either_side(workers, maker):
+    make = getattr(library_kinds, maker)
+    kills.check_all(kills.ObjectKind(make, (), lambda one, other: one.equals(other)))

@@ -6,6 +6,8 @@ import functools
 import pickle
 import threading
 
+import kills
+import library_kinds
 import numpy as np
 import pytest
 import samples
@@ -319,3 +321,11 @@ def test_a_memmap_that_was_changed_for_this_process_alone_goes_by_value(workers,
     gone[:] = 1
     (tmp_path / "gone").unlink()
     assert workers.apply(samples.total, (gone,)) == 50_000
+
+
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_kills_on_either_side_of_a_memmap(workers, tmp_path, mode):
+    path = tmp_path / "numbers"
+    np.arange(50_050.0).tofile(path)
+    kills.check_all(kills.ObjectKind(library_kinds.memmap, (str(path), mode), np.array_equal))
+    assert np.array_equal(np.fromfile(path), np.arange(50_050.0))

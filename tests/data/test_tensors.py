@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from multiprocessing import resource_sharer
 from typing import Any
 
+import kills
+import library_kinds
 import numpy as np
 import pytest
 import samples
@@ -37,7 +40,7 @@ def same(one, other):
 
 
 def numbers(kind):
-    return torch.arange(-20_000, 20_000).to(getattr(torch, kind)).reshape(200, 200)
+    return library_kinds.tensor(kind)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,6 +104,8 @@ def test_gradients_layers_and_small_ones(workers):
         assert same(other.state_dict()[name], values)
     for small in (torch.ones(3), torch.ones(20, 20)[:, ::7], torch.tensor(5), torch.ones(0, 3)):
         assert same(workers.apply(samples.send_back, (small,)), small)
+    # torch sends a parameter's memory as a descriptor, by a server that goes on.
+    resource_sharer.stop(timeout=20)
 
 
 def test_channels_last_stays_so(workers):
@@ -127,3 +132,10 @@ def test_a_part_of_a_large_tensor_brings_no_more_than_itself(workers):
     large = torch.zeros(20_000_000)
     assert workers.apply(samples.total, (large[:10_000],)) == 0
     assert _native.usage()[0] - before < large.nbytes / 4
+
+
+@pytest.mark.usefixtures("memory_comes_back")
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "bool"])
+@pytest.mark.parametrize("make", [library_kinds.tensor, library_kinds.columns_of_tensor])
+def test_kills_on_either_side(workers, make, kind):
+    kills.check_all(kills.ObjectKind(make, (kind,), same))

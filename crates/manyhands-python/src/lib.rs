@@ -111,7 +111,7 @@ mod _native {
     #[pymodule_export]
     use crate::template::{run_process_template, run_template};
     #[pymodule_export]
-    use crate::travel::{Collector, begin_anew, collect, collecting, stow_buffer};
+    use crate::travel::{Collector, begin_anew, collect, collecting, stow_buffer, trying};
     #[pymodule_export]
     use crate::window::{Cargo, adopt_cargo, locate_cargo};
     #[pymodule_export]

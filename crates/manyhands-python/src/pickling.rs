@@ -79,7 +79,7 @@ fn holds(value: &Bound<'_, PyAny>, is_one: &dyn Fn(&Bound<'_, PyAny>) -> bool, d
 }
 
 /// What plain pickle may be trusted with, as `manyhands._pickling.care` says it.
-const MIND_NAMED_MEMORY: u8 = 1;
+const MIND_THE_STANDARD: u8 = 1;
 const NEVER: u8 = 2;
 
 /// Pickles what is not simple: the plain pickler first, `slow` for what it can't do rightly. Where the innermost
@@ -93,31 +93,37 @@ pub(crate) fn pickle<'py>(
     let py = value.py();
     let care: u8 = own(py, &CARE, "manyhands._pickling", "care")?.call0()?.extract()?;
     if care < NEVER {
-        let sight = look(value);
-        let right = |bytes: &[u8]| {
-            (may_name_main || !mentions_main(bytes))
-                && (care < MIND_NAMED_MEMORY || !mentions_named_memory(bytes))
-        };
-        let mut reduce = sight == Sight::Surely;
-        if !reduce
-            && let Ok(bytes) = plain(value)
-            && right(bytes.as_bytes())
-        {
-            if sight == Sight::Plain || !mentions_data(bytes.as_bytes()) {
-                return cargo::encode(bytes);
-            }
-            travel::begin_anew();
-            reduce = true;
-        }
-        if reduce
-            && let Ok(bytes) = with_reducers(value)
-            && right(bytes.as_bytes())
-        {
+        travel::set_trying(true);
+        let made = attempt(value, care, may_name_main);
+        travel::set_trying(false);
+        if let Some(bytes) = made {
             return cargo::encode(bytes);
         }
         travel::begin_anew();
     }
     cargo::encode(slow()?.cast_into::<PyBytes>()?)
+}
+
+/// A pickle by the plain pickler, or with the reducers, if that is right.
+fn attempt<'py>(
+    value: &Bound<'py, PyAny>,
+    care: u8,
+    may_name_main: bool,
+) -> Option<Bound<'py, PyBytes>> {
+    let sight = look(value);
+    let right = |bytes: &Bound<'_, PyBytes>| {
+        let bytes = bytes.as_bytes();
+        (may_name_main || !mentions_main(bytes))
+            && (care < MIND_THE_STANDARD || !mentions_the_standard(bytes))
+    };
+    if sight != Sight::Surely {
+        let bytes = plain(value).ok().filter(right)?;
+        if sight == Sight::Plain || !mentions_data(bytes.as_bytes()) {
+            return Some(bytes);
+        }
+        travel::begin_anew();
+    }
+    with_reducers(value).ok().filter(right)
 }
 
 fn plain<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
@@ -165,9 +171,11 @@ fn mentions_main(bytes: &[u8]) -> bool {
     MAIN.get_or_init(|| Finder::new(b"_main__")).find(bytes).is_some()
 }
 
-/// Whether a pickle may hold named memory, which would start a resource tracker where it is unpickled.
-fn mentions_named_memory(bytes: &[u8]) -> bool {
+/// Whether a pickle may hold something of the standard library's that has to be pickled in another way for another
+/// process: a connection, whose descriptor is only a number elsewhere; named memory, which would start a resource
+/// tracker; or what asks another process for a descriptor, and needs the key of the program for that.
+fn mentions_the_standard(bytes: &[u8]) -> bool {
     static WORD: std::sync::OnceLock<Finder<'static>> = std::sync::OnceLock::new();
-    let word = WORD.get_or_init(|| Finder::new(b"multiprocessing.shared_memory"));
+    let word = WORD.get_or_init(|| Finder::new(b"multiprocessing."));
     word.find(bytes).is_some()
 }

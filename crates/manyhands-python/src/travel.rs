@@ -39,6 +39,8 @@ struct Met {
     cargo: Vec<Stowed>,
     /// Those of an attempt before.
     spare: Vec<Stowed>,
+    /// What is being made is thrown away, perhaps, and made anew.
+    trying: bool,
 }
 
 /// A buffer, and where its copy is: a block, and the offset in it.
@@ -203,6 +205,18 @@ pub(crate) fn collect(world: u64, handle: u64) -> PyResult<bool> {
 #[pyfunction]
 pub(crate) fn collecting() -> bool {
     !MET.with_borrow(Vec::is_empty)
+}
+
+/// Whether the innermost collector of this thread sees an attempt, whose pickle will be thrown away, perhaps: what
+/// would be left behind by that refuses to be pickled then.
+#[pyfunction]
+pub(crate) fn trying() -> bool {
+    innermost(|met| met.trying).unwrap_or(false)
+}
+
+/// Says whether what comes next is an attempt.
+pub(crate) fn set_trying(trying: bool) {
+    innermost(|met| met.trying = trying);
 }
 
 /// Collects while its `with` block pickles; keeps what was met alive as long as it lives itself.

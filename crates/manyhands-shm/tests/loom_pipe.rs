@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use manyhands_shm::atomic::{AtomicU32, Ordering};
-use manyhands_shm::pipe::{Announced, Arrived, Ear, First, Heard, Marks, Rung, Wire, Words};
+use manyhands_shm::pipe::{Announced, Arrived, Ear, First, Heard, MOST, Marks, Rung, Wire, Words};
 use manyhands_shm::sync::{Liveness, Owner, Wait};
 
 const BELL: u8 = 0xff;
@@ -131,6 +131,19 @@ impl Pipe {
         assert_eq!(self.words.send(sender, None), Wait::Ready(()));
         let (tail, announced) = self.announce();
         let _ = self.words.publish(tail, announced, &self.socket);
+        self.words.done(sender);
+    }
+
+    /// A message that stands for so much that the next one waits until it has been received.
+    fn send_heavy(&self, sender: &Process) {
+        assert_eq!(self.words.send(sender, None), Wait::Ready(()));
+        let head = self.words.load.awaits(MOST).min(self.words.tail());
+        while self.words.head() < head {
+            self.words.wait_room(head, None, Duration::ZERO);
+        }
+        let (tail, announced) = self.announce();
+        let _ = self.words.publish(tail, announced, &self.socket);
+        self.words.load.add(MOST, tail, self.words.head());
         self.words.done(sender);
     }
 
@@ -320,6 +333,42 @@ fn room_is_told() {
         },
         |pipe| (0..2).for_each(|_| pipe.receive(&RECEIVER)),
     );
+}
+
+/// A sender sleeps until its message may be added to what is under way.
+#[test]
+fn weight_is_told() {
+    model(
+        |pipe| (0..2).for_each(|_| pipe.send_heavy(&SENDER)),
+        |pipe| (0..2).for_each(|_| pipe.receive(&RECEIVER)),
+    );
+}
+
+/// What a dead sender has not noted, or noted without sending it, keeps nobody waiting.
+#[test]
+fn a_weight_that_was_noted_wrongly_keeps_nobody_waiting() {
+    for sent in [0, WORD] {
+        loom::model(move || {
+            let pipe = Arc::new(Pipe::default());
+            let dead = Process(4, None);
+            assert_eq!(pipe.words.send(&dead, None), Wait::Ready(()));
+            if sent > 0 {
+                let (tail, _) = pipe.announce();
+                pipe.words.publish_and_die(tail);
+            } else {
+                pipe.words.load.add(MOST, 5 * WORD, 0);
+            }
+            let next = {
+                let pipe = Arc::clone(&pipe);
+                thread::spawn(move || pipe.send_heavy(&Process(2, Some(4))))
+            };
+            let receiver = Process(3, Some(4));
+            for _ in 0..=sent / WORD {
+                pipe.receive(&receiver);
+            }
+            next.join().unwrap();
+        });
+    }
 }
 
 /// A sender is killed at a step; the next one and the receiver go on. `died` says how many messages it

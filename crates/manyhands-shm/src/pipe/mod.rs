@@ -5,6 +5,7 @@
 //! | [`Words`] (`words.rs`) | the words of one direction, and who writes each |
 //! | `bell.rs` | when a byte is in the socket: ring, doorbell and sleep |
 //! | [`Wire`] (`wire.rs`) | the socket, as the protocol sees it |
+//! | [`Load`] (`load.rs`) | how much of what lies elsewhere may be under way |
 //! | `ring.rs` | the bytes of one direction, and its records |
 //! | [`Sending`] (`sending.rs`) | one message on its way into the ring |
 //! | [`Receiving`] (`receiving.rs`) | one message on its way out |
@@ -22,6 +23,7 @@
 mod bell;
 #[cfg(not(loom))]
 mod end;
+mod load;
 #[cfg(not(loom))]
 mod receiving;
 #[cfg(not(loom))]
@@ -42,6 +44,7 @@ mod words;
 pub use bell::{Announced, Arrived, Ear, Marks, Published};
 #[cfg(not(loom))]
 pub use end::{End, Half, NoPipe};
+pub use load::{Load, MOST};
 #[cfg(not(loom))]
 pub use receiving::{Arrival, Read, Receiving, Suspended};
 #[cfg(not(loom))]

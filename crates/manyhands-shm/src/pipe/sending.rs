@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! is the other side open? no: Gone. `sending` <- ours
+//! one with a weight     wait until so much may be under way (`load.rs`)
 //! a small message   room for all of it; record; publish
 //! a large one       FIRST and the first piece; publish; piece after piece, as there is room
 //! `sending` <- free
@@ -81,6 +82,8 @@ pub enum Sent {
 pub struct Sending<'a> {
     way: Way<'a>,
     parcel: Parcel<'a>,
+    /// Bytes of shared memory elsewhere that it keeps.
+    weight: u64,
     locked: bool,
     begun: bool,
     sent: usize,
@@ -88,27 +91,76 @@ pub struct Sending<'a> {
 
 impl<'a> Sending<'a> {
     pub(super) const fn new(way: Way<'a>, parcel: Parcel<'a>) -> Self {
-        Self { way, parcel, locked: false, begun: false, sent: 0 }
+        Self { way, parcel, weight: 0, locked: false, begun: false, sent: 0 }
+    }
+
+    /// The same message, which stands for so many bytes of shared memory elsewhere.
+    pub const fn weighing(mut self, bytes: u64) -> Self {
+        self.weight = bytes;
+        self
     }
 
     /// Goes on, at most for `limit` (`None`: without end; zero: only as far as nothing has to be waited
     /// for). After `TimedOut` and `Interrupted` it can be called again.
     pub fn advance(&mut self, limit: Option<Duration>) -> Sent {
-        let deadline = Deadline::after(limit);
-        if !self.locked
-            && let Err(ended) = self.lock(limit)
-        {
-            return ended;
-        }
-        let sent = if self.parcel.len() as u64 <= SMALL {
-            self.send_whole(deadline)
-        } else {
-            self.send_pieces(deadline)
-        };
-        match sent {
+        match self.attempt(Deadline::after(limit), limit) {
             Ok(()) => Sent::Done,
             Err(ended) => ended,
         }
+    }
+
+    fn attempt(&mut self, deadline: Deadline, limit: Option<Duration>) -> Result<(), Sent> {
+        self.enter(deadline, limit)?;
+        if self.parcel.len() as u64 <= SMALL {
+            self.send_whole(deadline)?;
+        } else {
+            self.send_pieces(deadline)?;
+        }
+        let words = self.way.words;
+        words.load.add(self.weight, words.tail(), words.head());
+        Ok(())
+    }
+
+    /// Waits until nothing has to be waited for any more but the pieces of a large message: `Done` then, and
+    /// [`Sending::advance`] is next. So long nobody else sends.
+    pub fn admit(&mut self, limit: Option<Duration>) -> Sent {
+        let deadline = Deadline::after(limit);
+        let need = HEADER + (self.parcel.len() as u64).min(SMALL).next_multiple_of(HEADER);
+        let outcome = self.enter(deadline, limit);
+        match outcome.and_then(|()| self.wait_room(need, need, deadline)) {
+            Ok(()) => Sent::Done,
+            Err(ended) => ended,
+        }
+    }
+
+    /// Waits until everything that was sent before has been received. So long nobody else sends.
+    pub fn drain(&mut self, limit: Option<Duration>) -> Sent {
+        let deadline = Deadline::after(limit);
+        let outcome = self.hold(limit);
+        match outcome.and_then(|()| self.wait_read(self.way.words.tail(), deadline)) {
+            Ok(()) => Sent::Done,
+            Err(ended) => ended,
+        }
+    }
+
+    /// Takes `sending`, and waits until the message may be added to what is under way.
+    fn enter(&mut self, deadline: Deadline, limit: Option<Duration>) -> Result<(), Sent> {
+        self.hold(limit)?;
+        if self.weight == 0 || self.begun {
+            return Ok(());
+        }
+        let words = self.way.words;
+        self.wait_read(words.load.awaits(self.weight).min(words.tail()), deadline)
+    }
+
+    fn hold(&mut self, limit: Option<Duration>) -> Result<(), Sent> {
+        if self.locked { Ok(()) } else { self.lock(limit) }
+    }
+
+    /// Whether it has no more than so many bytes of content.
+    #[must_use]
+    pub const fn is_short(&self, most: usize) -> bool {
+        self.parcel.len() <= most
     }
 
     /// Whether some of it, or all, is in the ring already.
@@ -204,14 +256,27 @@ impl<'a> Sending<'a> {
 
     #[cold]
     fn wait_room_slowly(&self, need: u64, deadline: Deadline) -> Result<(), Sent> {
+        let tail = self.way.words.tail();
+        let head = tail.wrapping_add(need).saturating_sub(self.way.ring.capacity());
+        self.wait_read_slowly(head, deadline)
+    }
+
+    /// Waits until the receiver has read as far as `head`.
+    #[inline]
+    fn wait_read(&self, head: u64, deadline: Deadline) -> Result<(), Sent> {
+        if self.way.words.head() >= head { Ok(()) } else { self.wait_read_slowly(head, deadline) }
+    }
+
+    #[cold]
+    fn wait_read_slowly(&self, head: u64, deadline: Deadline) -> Result<(), Sent> {
         let words = self.way.words;
-        let head = words.tail().wrapping_add(need).saturating_sub(self.way.ring.capacity());
         loop {
             if deadline.is_over() {
                 return Err(Sent::TimedOut);
             }
             let interrupted = words.wait_room(head, deadline.slice(Some(OWNED_SLICE)), SPIN);
-            if self.free()? >= need {
+            self.free()?;
+            if words.head() >= head {
                 return Ok(());
             }
             if !self.way.is_open() {

@@ -12,6 +12,7 @@
 //! | `bell` | both | whether a ring is in the socket (`bell.rs`) |
 //! | `wake_at` | who holds `sending` | at this `head` the sender that sleeps for room is woken; 2^64-1: never |
 //! | `room` | both | the sender's parking word |
+//! | `load` | who holds `sending` | what the messages under way weigh that lies elsewhere (`load.rs`) |
 //!
 //! "Side" means every copy of that end, in whatever process. Positions count bytes since the start and
 //! never wrap around; all are multiples of 8. A message is there from the one store of `tail` that
@@ -22,6 +23,7 @@
 
 use core::time::Duration;
 
+use super::load::Load;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::park::{Parker, Unparked};
 use crate::sync::RawMutex;
@@ -39,6 +41,8 @@ pub struct Words {
     pub(super) head: Line<AtomicU64>,
     pub(super) bell: Line<AtomicU32>,
     pub(super) room: Room,
+    /// Public for the models.
+    pub load: Load,
 }
 
 /// A line of a processor's cache without a word, so that the words before and after it are two apart.
