@@ -17,6 +17,7 @@ import queue
 import threading
 
 from ._options import arguments
+from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ class Crew:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             for _ in range(count):
                 thread = threading.Thread(target=self._serve, name="manyhands-thread", daemon=True)
-                thread.start()
-                self._threads.append(thread)
-                self.size += 1
+                # An exception in the middle would leave a thread that dies before it runs anything.
+                with Uninterrupted():
+                    thread.start()
+                    self._threads.append(thread)
+                    self.size += 1
 
     def remove(self, count: int) -> None:
         """Let `count` workers leave once they have done what is queued by now; one must stay."""
@@ -183,8 +186,9 @@ class CallbackThread:
                     name="manyhands-callbacks",
                     daemon=True,
                 )
-                thread.start()  # if it cannot, the next function tries again
-                self._thread = thread
+                with Uninterrupted():
+                    thread.start()  # if it cannot, the next function tries again
+                    self._thread = thread
             self._functions.put(function)
 
     def leave(self) -> threading.Thread | None:
