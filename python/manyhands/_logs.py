@@ -99,14 +99,15 @@ _delivery: _Delivery | None = None
 def open_channel() -> tuple[int, int]:
     """The name of the channel for workers, who find it in their world; made by the first pool."""
     global _delivery  # noqa: PLW0603 - one per process
-    with _lock:
-        if _delivery is None:
-            # Ctrl-C between the two would leave a thread that nobody tells to end.
-            with Uninterrupted():
+    if _delivery is None:
+        # An interrupt before the last step would leave a thread that nobody tells to end; and a
+        # handler of signals that uses a pool comes here, too.
+        with Uninterrupted(), _lock:
+            if _delivery is None:
                 delivery = _Delivery()
                 start_thread(delivery.run, "logs")
                 _delivery = delivery
-        return _delivery.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
+    return _delivery.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
 
 
 def flush(seconds: float = _PATIENCE) -> None:

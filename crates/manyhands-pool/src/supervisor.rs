@@ -34,12 +34,19 @@ const ASKED_MAX: usize = 8;
 pub(crate) fn serve(shared: &Arc<Shared>) -> io::Result<()> {
     let mut registry = registry();
     if let Some(supervisor) = &registry.supervisor {
+        if supervisor.identity() != registry.known_as {
+            return Err(io::Error::other(
+                "this program has closed descriptors of manyhands (os.closerange, or a daemon that closes \
+                 all files) while a pool was in use: end pools before, or fork before",
+            ));
+        }
         supervisor.notify();
     } else {
         let event = Arc::new(EventFd::new()?);
         let own = Arc::clone(&event);
         let thread = std::thread::Builder::new().name("manyhands".into());
         thread.spawn(move || run(&own))?;
+        registry.known_as = event.identity();
         registry.supervisor = Some(event);
     }
     registry.pools.push(Arc::clone(shared));
