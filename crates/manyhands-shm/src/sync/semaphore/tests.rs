@@ -134,3 +134,16 @@ fn a_bound_that_means_nothing_lets_no_sum_reach_the_flags() {
     semaphore.recover(&all.process(1));
     assert_eq!(semaphore.value(), Semaphore::MAX);
 }
+
+#[test]
+fn a_seat_that_counts_more_than_there_can_be_overflows_nothing() {
+    let (semaphore, all) = (Semaphore::new(2, 2), Cemetery::default());
+    let me = all.process(3);
+    assert_eq!(semaphore.enter(&me, None), Wait::Ready(()));
+    semaphore.table.seats[0].fetch_or(u64::from(u32::MAX), Ordering::Relaxed);
+    assert_eq!(semaphore.enter(&me, None), Wait::Ready(()));
+    semaphore.table.seats[0].fetch_or(u64::from(u32::MAX), Ordering::Relaxed);
+    all.bury(3);
+    semaphore.recover(&all.process(1));
+    assert_eq!(semaphore.value(), 2);
+}
