@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os as _os
 
-from . import _native
+from . import _half_imported, _native
 from ._native import AsyncResult, ResultIterator, cpu_count
 from ._worker import worker
 
@@ -215,7 +215,9 @@ _MODULES = frozenset(
     }
 )
 
+# In this order: what comes later may import.
 _os.register_at_fork(after_in_child=_native.forked)
+_os.register_at_fork(after_in_child=_half_imported.forget)
 
 
 def __getattr__(name: str) -> Any:

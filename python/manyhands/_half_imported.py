@@ -2,7 +2,8 @@
 
 Each import holds a lock of its module. In the child the thread is not there that would give it
 back, so whoever imports that module waits for ever: a worker at its start, or a task. CPython takes
-care of its own lock of all imports, and not of these.
+care of its own lock of all imports, and not of these. This package imports much of itself only when
+it is needed, so every fork of a program that uses it, also one by `os.fork`, may meet that.
 
 So the child forgets such locks, and the modules: it imports them anew when it needs them. Modules
 that the forking thread itself was importing are left alone, since it goes on with them.

@@ -61,12 +61,18 @@ def reduce(obj: Handled, adopt: Callable[..., T], *extra: Any) -> tuple[Any, ...
         RuntimeError: if nothing carries the object.
     """
     world, handle = obj._handle()  # noqa: SLF001 - the protocol of our own objects
+    popen = spawning()
+    carrier = None if popen is None else passport(popen)
+    if carrier is not None and all(world != known for known, _ in carrier.worlds):
+        raise RuntimeError(
+            f"this {type(obj).__name__} cannot travel any more: the program has closed the "
+            "descriptor of the shared memory that it lies in (os.closerange, or a daemon that "
+            "closes all files). Make it after that"
+        )
     if _native.collect(world, handle):
         return adopt, (world, handle, *extra)
-    popen = spawning()
-    if popen is None:
+    if carrier is None:
         refuse(type(obj).__name__)
-    carrier = passport(popen)
     carrier.keep(obj)
     return _arrive, (carrier, adopt, world, handle, extra)
 

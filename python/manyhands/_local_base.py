@@ -41,8 +41,9 @@ class LocalBase:
             raise ValueError(f'exit must be "wait" or "terminate", not {exit_mode!r}')
         self._exit_mode = exit_mode
         self._state = RUN
-        self._lock = threading.Lock()
-        self._streams: list[Stream] = []
+        # Reentrant: a handler of signals may end the pool at any moment.
+        self._lock = threading.RLock()
+        self._streams: dict[int, Stream] = {}
 
     # what a subclass gives
 
@@ -83,8 +84,8 @@ class LocalBase:
         """Cancel what has not started, and wait for nothing. What runs in a thread runs on."""
         with self._lock:
             self._state = TERMINATE
-            streams, self._streams = self._streams, []
-        for stream in streams:
+            streams, self._streams = self._streams, {}
+        for stream in list(streams.values()):
             stream.terminate()
         self._abort()
 
@@ -153,11 +154,13 @@ class LocalBase:
 
     def _take_streams(self) -> list[Stream]:
         with self._lock:
-            streams, self._streams = self._streams, []
-        return streams
+            streams, self._streams = self._streams, {}
+        return list(streams.values())
 
     def _adopt(self, stream: Stream) -> None:
         """Keep `stream` alive until it is over, even if nobody else does."""
         with self._lock:
-            self._streams = [other for other in self._streams if not other.over]
-            self._streams.append(stream)
+            self._streams[id(stream)] = stream
+            for key, other in list(self._streams.items()):
+                if other.over:
+                    self._streams.pop(key, None)

@@ -17,6 +17,7 @@ import queue
 import threading
 
 from ._options import arguments
+from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Crew:
         self._initializer = initializer
         self._initargs = arguments("initargs", initargs)
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._threads: list[threading.Thread] = []
         self._running: dict[int, Task] = {}
         self._failure: BaseException | None = None
@@ -61,9 +62,11 @@ class Crew:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             for _ in range(count):
                 thread = threading.Thread(target=self._serve, name="manyhands-thread", daemon=True)
-                thread.start()
-                self._threads.append(thread)
-                self.size += 1
+                # An exception in the middle would leave a thread that dies before it runs anything.
+                with Uninterrupted():
+                    thread.start()
+                    self._threads.append(thread)
+                    self.size += 1
 
     def remove(self, count: int) -> None:
         """Let `count` workers leave once they have done what is queued by now; one must stay."""
@@ -80,6 +83,8 @@ class Crew:
             failure, leaving = self._failure, self._leaving
             if failure is None and not leaving:
                 self._tasks.put(task)
+                if self._leaving:  # a handler of signals has come in between
+                    self._abandon_queued()
                 return
         if failure is not None:
             task.fail(failure)
@@ -99,8 +104,7 @@ class Crew:
         """Cancel what is queued and give up what runs; the workers leave."""
         self._abandoned = True
         self.leave()
-        for task in self._drain():
-            task.abandon("the pool was terminated")
+        self._abandon_queued()
         with self._lock:
             running = list(self._running.values())
         for task in running:
@@ -110,6 +114,10 @@ class Crew:
         """Wait until every worker has left."""
         for thread in list(self._threads):
             thread.join()
+
+    def _abandon_queued(self) -> None:
+        for task in self._drain():
+            task.abandon("the pool was terminated")
 
     def _drain(self) -> list[Task]:
         tasks: list[Task] = []
@@ -168,7 +176,7 @@ class CallbackThread:
     """Runs functions one after the other in a thread that starts with the first."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._functions: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -183,8 +191,9 @@ class CallbackThread:
                     name="manyhands-callbacks",
                     daemon=True,
                 )
-                thread.start()  # if it cannot, the next function tries again
-                self._thread = thread
+                with Uninterrupted():
+                    thread.start()  # if it cannot, the next function tries again
+                    self._thread = thread
             self._functions.put(function)
 
     def leave(self) -> threading.Thread | None:

@@ -7,7 +7,10 @@ and ends with the interpreter. `flush` does the same in the thread of a caller w
 workers, so that what these said stands before what the caller does next. It also finds what a
 worker wrote that was killed before it could wake the thread.
 
-Whoever delivers holds `_Delivery.lock`: records of one worker are handled in their order.
+Whoever delivers holds `_gate`: records of one worker are handled in their order. So does a fork,
+which would leave the child with the locks of a handler that runs. The hooks that do it are
+builtins: a signal that comes during a fork is handled in the first Python function after it, and
+what its handler raises is thrown away with the rest of that function.
 
 Refuses: to format, to filter and to print; that is what the parent's handlers do.
 """
@@ -17,9 +20,10 @@ from __future__ import annotations
 import os
 import sys
 from _pickle import loads
-from _thread import allocate_lock, get_ident
+from _thread import RLock, allocate_lock, get_ident
+from functools import partial
 
-from ._native import QueueBase
+from ._native import QueueBase, release_owned
 from ._threads import start_thread
 from ._uninterrupted import Uninterrupted
 
@@ -42,7 +46,6 @@ class _Delivery:
     def __init__(self) -> None:
         self.queue: QueueBase[bytes] = QueueBase()
         self.queue._create(MOST_RECORDS, _MOST_BYTES)  # noqa: SLF001 - what `Queue` does too
-        self.lock = allocate_lock()
         self.holder = 0
         self.broken = False
 
@@ -59,10 +62,10 @@ class _Delivery:
         """Deliver what is in the channel now, once nobody else does; give up after `seconds`."""
         if self.holder == get_ident():
             return  # a handler of ours has come here
-        if not self.lock.acquire(timeout=seconds):
-            return
-        self.holder = get_ident()
         try:
+            if not _gate.acquire(timeout=seconds):
+                return
+            self.holder = get_ident()
             left = self.queue.qsize()
             while left > 0:
                 messages = self._take(min(left, 100))
@@ -70,8 +73,10 @@ class _Delivery:
                 for message in messages:
                     _handle(message)
         finally:
-            self.holder = 0
-            self.lock.release()
+            # Also where an interrupt has met the taking itself.
+            if self.holder == get_ident():
+                self.holder = 0
+            release_owned(_gate)
 
     def _take(self, most: int) -> list[bytes]:
         from .queues import Empty, ShutDown
@@ -86,6 +91,7 @@ class _Delivery:
             return []
 
 
+_gate = RLock()
 _lock = allocate_lock()
 _delivery: _Delivery | None = None
 
@@ -93,14 +99,15 @@ _delivery: _Delivery | None = None
 def open_channel() -> tuple[int, int]:
     """The name of the channel for workers, who find it in their world; made by the first pool."""
     global _delivery  # noqa: PLW0603 - one per process
-    with _lock:
-        if _delivery is None:
-            # Ctrl-C between the two would leave a thread that nobody tells to end.
-            with Uninterrupted():
+    if _delivery is None:
+        # An interrupt before the last step would leave a thread that nobody tells to end; and a
+        # handler of signals that uses a pool comes here, too.
+        with Uninterrupted(), _lock:
+            if _delivery is None:
                 delivery = _Delivery()
                 start_thread(delivery.run, "logs")
                 _delivery = delivery
-        return _delivery.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
+    return _delivery.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
 
 
 def flush(seconds: float = _PATIENCE) -> None:
@@ -118,36 +125,23 @@ def finish() -> None:
         _delivery.queue.shutdown()
 
 
-# A fork while a handler runs would leave the child with locks that nobody gives back.
-
-
-def _pause() -> None:
-    """Before a fork: let no handler run, except the one that forks, if there is one."""
-    global _paused  # noqa: PLW0603 - whoever forks has the interpreter's own lock for that
-    delivery = _delivery
-    _paused = None
-    if delivery is None or delivery.holder == get_ident():
-        return
-    if delivery.lock.acquire(timeout=_PATIENCE):
-        _paused = delivery
-
-
-def _resume() -> None:
-    global _paused  # noqa: PLW0603 - as above
-    if _paused is not None:
-        _paused.lock.release()
-        _paused = None
-
-
 def _forget() -> None:
-    """The parent's channel and its thread are not the forked child's."""
-    global _lock, _delivery, _paused  # noqa: PLW0603 - one per process
+    """In a forked child: the parent's channel and its thread are not here."""
+    global _lock, _delivery  # noqa: PLW0603 - one per process
+    if _delivery is not None and _delivery.holder == get_ident():
+        release_owned(_gate)  # a handler has forked, and goes on here
+    else:
+        _gate._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001 - as `threading` does
     _lock = allocate_lock()
-    _delivery = _paused = None
+    _delivery = None
 
 
-_paused: _Delivery | None = None
-os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_forget)
+# In the thread of a handler that forks, the gate is its own already.
+os.register_at_fork(
+    before=partial(_gate.acquire, True, _PATIENCE),
+    after_in_parent=partial(release_owned, _gate),
+    after_in_child=_forget,
+)
 
 
 # What workers are told

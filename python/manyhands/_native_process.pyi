@@ -13,6 +13,7 @@ __all__ = [
     "is_main_thread",
     "lead_group",
     "leave_interpreter",
+    "release_owned",
     "run_process_template",
     "run_template",
     "spawn_member_of_group",
@@ -114,6 +115,9 @@ def fork() -> int:
 
 def forked() -> None:
     """Runs in every forked child: the pools that exist are the parent's."""
+
+def release_owned(lock: object) -> None:
+    """Release a reentrant lock once, if the calling thread owns it; no handler of signals runs."""
 
 def leave_interpreter() -> None:
     """Runs last at the interpreter's exit: threads that wait in the engine stay there."""

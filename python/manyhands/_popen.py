@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import signal
-from _thread import allocate_lock
+from _thread import RLock
 from multiprocessing import util
 
 from . import _native
@@ -43,7 +43,7 @@ class Popen:
         self.returncode: int | None = None
         self.finalizer: Any = None
         self.bound = not getattr(process, "_outlive", False)
-        self._lock = allocate_lock()
+        self._lock = RLock()
         self._fds: list[int] = []
         self._launch(process)
 
@@ -71,7 +71,9 @@ class Popen:
         if self.returncode is None and _native.wait_dead(self.sentinel, timeout):
             with self._lock:
                 if self.returncode is None:
-                    self.returncode = self._reap(timeout)
+                    code = self._reap(timeout)
+                    if self.returncode is None:  # a handler of signals may have come here, too
+                        self.returncode = code
                     self._clear()
         return self.returncode
 

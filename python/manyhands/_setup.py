@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import atexit
 import sys
-from _thread import allocate_lock
+from _thread import RLock
 from _weakref import ref
 
 from . import (
@@ -178,8 +178,9 @@ class Crew:
         self._released = False
         self._parcel = _neighbours.Parcel(inherited=options.inherits())
         self._singles: dict[Any, tuple[Any, Task, Watch | None]] = {}
-        self._streams: list[Stream] = []
-        self._lock = allocate_lock()
+        self._streams: dict[int, Stream] = {}
+        # Reentrant, as all locks that a handler of signals may meet: it may end the pool.
+        self._lock = RLock()
         self._environ = environ = options.environ()
         _stacks.offer()
         by_template = options.method == "template"
@@ -281,7 +282,9 @@ class Crew:
     def _import_early(self, func: Callable[..., Any], mentioned: Iterable[str]) -> None:
         """Let the template import what the function refers to: workers are born with it."""
         home = getattr(func, "__module__", None)
-        if self._options.method != "template" or (home in self._homes and not mentioned):
+        if self._options.method != "template":
+            return
+        if home in self._homes and not mentioned and self._released:
             return
         self._homes.add(home)
         new = [name for name in _early.modules([func], mentioned) if name not in self._imported]
@@ -295,10 +298,11 @@ class Crew:
     def _release(self) -> None:
         """Let the template fork workers: they take over what the program is at this moment."""
         if not self._released:
-            self._released = True
             snapshot = self._snapshot(self._logs())
             self.engine.set_start(snapshot, self._parcel.fds)
             self.engine.release()
+            # Last: what interrupts it, or calls the pool in a handler of signals, finds it undone.
+            self._released = True
 
     # Logs
 
@@ -321,16 +325,18 @@ class Crew:
     def keep(self, stream: Stream) -> None:
         """Remember an iteration until its source is exhausted: `join` feeds it to the end."""
         with self._lock:
-            self._streams = [kept for kept in self._streams if not kept.exhausted]
-            self._streams.append(stream)
+            self._streams[id(stream)] = stream
+            for key, kept in list(self._streams.items()):
+                if kept.exhausted:
+                    self._streams.pop(key, None)
 
     # Life
 
     def seal(self) -> int:
         """Pull nothing more from any source; how many iterations never began and lose items."""
         with self._lock:
-            streams, self._streams = self._streams, []
-        return sum(stream.stop_feeding() for stream in streams)
+            streams, self._streams = self._streams, {}
+        return sum(stream.stop_feeding() for stream in list(streams.values()))
 
     def settle(self) -> None:
         """Pull nothing more from any source, and wait for what was fed."""
@@ -350,18 +356,18 @@ class Crew:
     def join(self) -> None:
         """Feed every live iteration to its end, and wait until all workers have ended."""
         with self._lock:
-            streams, self._streams = self._streams, []
-        for stream in streams:
+            streams, self._streams = self._streams, {}
+        for stream in list(streams.values()):
             stream.run_all()
         self.wait_gone()
 
     def terminate(self) -> None:
         """End everything now."""
         with self._lock:
-            streams, self._streams = self._streams, []
+            streams, self._streams = self._streams, {}
         self.engine.terminate()
         if not self.engine.is_foreign():
-            for stream in streams:
+            for stream in list(streams.values()):
                 stream.close_source()
 
     def wait_gone(self) -> None:

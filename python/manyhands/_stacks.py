@@ -24,7 +24,7 @@ FILE = "manyhands-stacks"
 _PATIENCE = 1.0
 _MOST = 1 << 20
 
-_offered: tuple[int, int] | None = None
+_offered: tuple[int, int, object] | None = None  # the process, the descriptor, what it is
 
 
 def offer() -> None:
@@ -36,7 +36,7 @@ def offer() -> None:
     import faulthandler
     import signal
 
-    _offered = own, -1
+    _offered = own, -1, None
     number = stacks_signal()
     if signal.getsignal(number) is not signal.SIG_DFL:
         return  # the program's own
@@ -45,15 +45,24 @@ def offer() -> None:
         faulthandler.register(number, fd, all_threads=True)
     except (OSError, RuntimeError, ValueError):
         return  # without descriptors, or signals: a comfort that is not to be had
-    if before is not None and before[1] >= 0:
+    if before is not None and before[1] >= 0 and _identity(before[1]) == before[2]:
         os.close(before[1])  # the parent's, of which we are a copy
-    _offered = own, fd
+    _offered = own, fd, _identity(fd)
+
+
+def _identity(fd: int) -> object:
+    """Which file that is: the program may have closed ours, and use the number for its own."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def withhold() -> None:
     """This process is a worker, whose stacks are had by its lane."""
     global _offered  # noqa: PLW0603 - as above
-    _offered = os.getpid(), -1
+    _offered = os.getpid(), -1, None
 
 
 def of_children(

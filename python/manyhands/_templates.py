@@ -12,7 +12,7 @@ Refuses: to be used in a forked copy of the program; that starts its own.
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
+from _thread import RLock
 from multiprocessing import spawn, util
 
 from . import _early
@@ -52,7 +52,7 @@ class Template:
                 self.native.preload(module)
 
 
-_lock = allocate_lock()
+_lock = RLock()
 _main: Template | None = None
 _plain: Template | None = None
 _strange: dict[str, str] | None = None  # an environment that the first template did not suit
@@ -101,7 +101,7 @@ def _settled(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _forget() -> None:
     global _lock, _main, _plain, _strange  # noqa: PLW0603 - one of each per program
-    _lock = allocate_lock()
+    _lock = RLock()
     _main = _plain = _strange = None
 
 

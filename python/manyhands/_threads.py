@@ -13,6 +13,8 @@ from _weakref import ref
 from errno import EAGAIN
 from time import monotonic
 
+from ._uninterrupted import Uninterrupted
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +34,9 @@ def start_thread(run: Callable[[], object], name: str) -> None:
     thread = threading.Thread(target=_run, args=(run, name), name=f"manyhands-{name}", daemon=True)
     _started.add(ref(thread, _started.discard))
     try:
-        thread.start()
+        # An exception in the middle would leave a thread that dies before it runs anything.
+        with Uninterrupted():
+            thread.start()
     except RuntimeError as error:
         text = f"{error} (RLIMIT_NPROC, or a limit of the control group)"
         raise NoThreadError(EAGAIN, text) from None

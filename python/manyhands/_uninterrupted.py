@@ -1,51 +1,79 @@
-"""Ctrl-C while this process forks: it counts when the fork is over.
+"""Signals while this process forks or starts a thread: they count when that is over.
 
-An exception that the handler of SIGINT raises while Python's handlers around a fork run is printed
-and thrown away, and what they have locked stays locked; one that comes right after the fork would
-lose the child. So in the main thread, where alone such handlers run, the signal is noted and handed
-to the program's own handler afterwards.
+What a handler raises (the KeyboardInterrupt of Ctrl-C, the SystemExit of a handler of SIGTERM, the
+timeout of one of SIGALRM) is printed and thrown away while Python's handlers around a fork run, and
+what they have locked stays locked; right after the fork it would lose the child; and in the middle
+of `Thread.start` it leaves a thread that never runs. So in the main thread, where alone handlers
+run, signals are noted and handed to the program's own handlers afterwards.
 
-Refuses: other signals, which nobody lets raise, and other threads, where no handler runs.
+Refuses: to block signals, which other threads would get, and other threads, where no handler runs.
 """
 
 from __future__ import annotations
 
-import signal
+import _signal  # type: ignore[import-not-found]  # `signal` makes enums of all that it finds
+import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Self
+
+_NUMBERS = range(1, _signal.NSIG)
 
 
 class Uninterrupted:
-    """A `with` block that Ctrl-C interrupts at its end."""
+    """A `with` block that signals interrupt at its end."""
 
     def __init__(self) -> None:
-        self._handler: Any = None
-        self._noted = False
+        self._handlers: dict[int, Callable[[int, Any], object]] = {}
+        self._noted: dict[int, int] = {}  # by signal, the process that got it
+        self._note = self._take_note  # one object, to be known again
 
     def __enter__(self) -> Self:
-        handler = signal.getsignal(signal.SIGINT)
-        if callable(handler):
-            try:
-                signal.signal(signal.SIGINT, self._note)
-            except ValueError:
-                return self  # not the main thread
-            self._handler = handler
+        found = {number: _signal.getsignal(number) for number in _NUMBERS}
+        self._handlers = {number: known for number, known in found.items() if callable(known)}
+        try:
+            for number in self._handlers:
+                _signal.signal(number, self._note)
+        except ValueError:
+            self._handlers = {}  # not the main thread
+        except BaseException:
+            # One has come that was not noted yet.
+            self.end()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
 
     def end(self) -> None:
-        """Give the program its handler back, and the signal if it came; in a child, too."""
-        handler, self._handler = self._handler, None
-        if handler is None:
-            return
-        signal.signal(signal.SIGINT, handler)
-        if self._noted:
-            handler(signal.SIGINT, sys._getframe())  # noqa: SLF001 - what a handler is given
+        """Give the program its handlers back, and what came; in a child, too."""
+        handlers, self._handlers = self._handlers, {}
+        for number, handler in handlers.items():
+            if _signal.getsignal(number) is self._note:
+                _signal.signal(number, handler)
+        # The key is pressed for parent and child; other signals are for the one that got them.
+        own = os.getpid()
+        _deliver(
+            [
+                (handlers[number], number)
+                for number, pid in self._noted.items()
+                if pid == own or number == _signal.SIGINT
+            ]
+        )
 
-    def _note(self, _number: int, _frame: object) -> None:
-        self._noted = True
+    def _take_note(self, number: int, _frame: object) -> None:
+        self._noted[number] = os.getpid()
+
+
+def _deliver(noted: list[tuple[Callable[[int, Any], object], int]]) -> None:
+    """Call each handler, whatever those before it raise."""
+    if not noted:
+        return
+    (handler, number), *rest = noted
+    try:
+        handler(number, sys._getframe())  # noqa: SLF001 - what a handler is given
+    finally:
+        _deliver(rest)

@@ -14,7 +14,6 @@ import signal
 from . import _arrival, _half_imported, _native
 from ._popen import Popen as _Popen
 from ._popen import close_all
-from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,10 +32,6 @@ class Popen(_Popen):
         return fd
 
     def _launch(self, process: Any) -> None:
-        with Uninterrupted() as until:
-            self._fork(process, until)
-
-    def _fork(self, process: Any, until: Uninterrupted) -> None:
         lifeline, held = os.pipe()
         creator = _arrival.creator()
         try:
@@ -47,7 +42,7 @@ class Popen(_Popen):
         if self.pid == 0:
             _half_imported.forget()
             os.close(held)
-            _arrival.run_and_exit(lambda: self._run(process, (lifeline, creator), until))
+            _arrival.run_and_exit(lambda: self._run(process, lifeline, creator))
         os.close(lifeline)
         try:
             self.sentinel = os.pidfd_open(self.pid)
@@ -59,11 +54,11 @@ class Popen(_Popen):
             raise
         self._hold(held, self.sentinel)
 
-    def _run(self, process: Any, tie: tuple[int, int | None], until: Uninterrupted) -> int:
-        lifeline, creator = tie
+    def _run(self, process: Any, lifeline: int, creator: int | None) -> int:
         if self.bound:
             _arrival.bind(lifeline, creator)
-        until.end()
+        if process._until is not None:
+            process._until.end()
         os.environ.update(process._env or {})
         code: int = process._bootstrap(parent_sentinel=lifeline)
         return code

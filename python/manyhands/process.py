@@ -15,6 +15,7 @@ import multiprocessing.process as _standard
 
 from . import _arrival, _default, _stacks
 from ._snapshot import checked
+from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class BaseProcess(_standard.BaseProcess):
     _env: dict[str, str] | None = None
     _outlive = False
     _inherited_method: str | None = None
+    _until: Uninterrupted | None = None
 
     def __init__(
         self,
@@ -72,7 +74,13 @@ class BaseProcess(_standard.BaseProcess):
         """Start the process; once, and in the process that made this object."""
         self._inherited_method = self._start_method or _default.chosen()
         _stacks.offer()
-        super().start()
+        if self._inherited_method != "fork":
+            super().start()
+            return
+        # Up to here or to the end: an exception in between would lose a process that runs.
+        with Uninterrupted() as self._until:
+            super().start()
+        self._until = None
 
     def interrupt(self) -> None:
         """Send SIGINT: the process raises `KeyboardInterrupt`, so that `finally` blocks run."""

@@ -72,6 +72,28 @@ with mp.Pool(2, context={method!r}) as pool:
     assert outcome.lines == expected, outcome.err
 
 
+def test_many_workers_start_within_a_few_descriptors_for_each(tmp_path):
+    outcome = run_script(
+        tmp_path,
+        """
+        import os
+        import resource
+        import manyhands as mp
+
+        def meet(barrier):
+            barrier.wait(30)
+            return os.getpid()
+
+        barrier = mp.Barrier(24)
+        room = len(os.listdir("/proc/self/fd")) + 40 + 2 * 24
+        resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
+        with mp.Pool(24) as pool:
+            print(len(set(pool.map(meet, [barrier] * 24, chunksize=1))))
+        """,
+    )
+    assert outcome.lines == ["24"], outcome.err
+
+
 def test_a_worker_that_dies_without_descriptors_is_replaced(tmp_path):
     outcome = run_script(
         tmp_path,

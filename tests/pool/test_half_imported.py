@@ -50,6 +50,37 @@ pool.close()
 pool.join()
 """
 
+USERS = """
+import os
+import sys
+import threading
+import manyhands as mp
+import tasks
+
+with open("slow.py", "w") as file:
+    file.write('''
+import tasks
+tasks.touch("importing")
+tasks.await_file("release")
+value = 7
+''')
+sys.path.insert(0, os.getcwd())
+
+thread = threading.Thread(target=lambda: __import__("slow"))
+thread.start()
+tasks.await_file("importing")
+queue = mp.Queue()
+pid = os.fork()
+if pid == 0:
+    tasks.touch("release")
+    import slow  # the thread that imports it is not here
+    queue.put(slow.value)
+    os._exit(0)
+print(queue.get(timeout=30), os.waitpid(pid, 0)[1])
+thread.join()
+print(sys.modules["slow"].value)
+"""
+
 OWN = """
 import manyhands as mp
 import tasks
@@ -73,6 +104,11 @@ print(uses_a_pool.found)
 def test_what_another_thread_imports_is_imported_anew(tmp_path):
     outcome = run_script(tmp_path, SCRIPT)
     assert outcome.lines == ["[7, 8, 9]", "9", "7 0"], outcome.err
+
+
+def test_so_it_is_after_a_fork_of_the_users_own(tmp_path):
+    outcome = run_script(tmp_path, USERS)
+    assert outcome.lines == ["7 0", "7"], outcome.err
 
 
 def test_a_module_that_forks_while_it_is_imported(tmp_path):

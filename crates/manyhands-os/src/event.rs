@@ -8,7 +8,7 @@
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, retry_on_intr, write};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A non-blocking eventfd; closed on exec.
 #[derive(Debug)]
@@ -27,6 +27,26 @@ impl EventFd {
     /// Takes over a descriptor that another process made with [`EventFd::new`].
     pub fn from_fd(fd: OwnedFd) -> Self {
         Self(fd)
+    }
+
+    /// The kernel's own number of it, which no other one has at the same time; `None` where `/proc` does
+    /// not tell. It changes when somebody closes the descriptor behind our back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use manyhands_os::event::EventFd;
+    ///
+    /// let (one, other) = (EventFd::new()?, EventFd::new()?);
+    /// assert_eq!(one.identity(), one.identity());
+    /// assert!(one.identity().is_none() || one.identity() != other.identity());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn identity(&self) -> Option<u64> {
+        let path = format!("/proc/thread-self/fdinfo/{}", self.0.as_raw_fd());
+        let told = std::fs::read_to_string(path).ok()?;
+        let line = told.lines().find_map(|line| line.strip_prefix("eventfd-id:"))?;
+        line.trim().parse().ok()
     }
 
     /// Raises the flag: a poll for this descriptor returns at once until it is drained.

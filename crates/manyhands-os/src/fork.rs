@@ -83,8 +83,23 @@ pub fn fork_and_end() -> io::Result<i32> {
 pub fn told(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EAGAIN) => format!("{error} (RLIMIT_NPROC, or a limit of the control group)"),
+        Some(libc::EMFILE) => format!("{error} (RLIMIT_NOFILE)"),
         _ => error.to_string(),
     }
+}
+
+/// Whether an error says that this process, or the machine, has no descriptors left.
+///
+/// # Examples
+/// ```
+/// use manyhands_os::fork::lacks_descriptors;
+/// use std::io::Error;
+/// assert!(lacks_descriptors(&Error::from_raw_os_error(24)));
+/// assert!(!lacks_descriptors(&Error::other("full")));
+/// ```
+#[must_use]
+pub fn lacks_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Calls `before` before every fork of this process, in the thread that forks, and `parent` or

@@ -8,12 +8,14 @@
 //! mapped; [`Segment::attach`] refuses a descriptor without those seals.
 //!
 //! A segment has no name in any file system: it is gone when the last process that holds it is.
+//! A program may close descriptors that it did not open, as daemons do, and give their numbers to files
+//! of its own: a segment asks before each use whether its number still means it ([`Segment::is_own`]).
 //! Core dumps leave it out. What lies in it, and who may touch which byte when, is the business of
 //! the rung above: this module hands out an address, never a reference.
 #![expect(unsafe_code, reason = "mapping and unmapping memory")]
 
 use rustix::fs::{
-    FallocateFlags, MemfdFlags, OFlags, SealFlags, SeekFrom, fallocate, fcntl_add_seals,
+    FallocateFlags, MemfdFlags, OFlags, SealFlags, SeekFrom, Stat, fallocate, fcntl_add_seals,
     fcntl_get_seals, fcntl_setfl, fstat, ftruncate, memfd_create, seek, tell,
 };
 use rustix::io::{Errno, pread, retry_on_intr, write};
@@ -21,7 +23,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mun
 use rustix::param::page_size;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 use crate::huge::{self, HUGE};
@@ -36,6 +38,8 @@ const BLOB_SEALS: SealFlags = SIZE_SEALS.union(SealFlags::WRITE);
 pub struct Segment {
     /// Gone once it was taken away; the mapping stays.
     fd: Option<OwnedFd>,
+    /// Device and number of the file: what the descriptor meant when it was ours.
+    file: (u64, u64),
     base: NonNull<u8>,
     len: usize,
 }
@@ -89,7 +93,8 @@ impl Segment {
     fn map(fd: OwnedFd, len: usize) -> io::Result<Self> {
         let aligned = if len < HUGE { None } else { map_aligned(&fd, len) };
         let base = aligned.map_or_else(|| map_anywhere(&fd, len), Ok)?;
-        let segment = Self { fd: Some(fd), base, len };
+        let found = fstat(&fd);
+        let segment = Self { fd: Some(fd), file: found.map_or((0, 0), identity), base, len };
         // SAFETY: the range is the mapping made above; keeping it out of core dumps changes no
         // content.
         unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxDontDump) }?;
@@ -150,9 +155,20 @@ impl Segment {
             return Err(invalid("a range that reaches beyond the shared memory"));
         }
         // Both fit: the size of a file is an i64.
-        let fd =
-            self.fd.as_ref().ok_or_else(|| invalid("shared memory whose descriptor was taken"))?;
+        let fd = self.own_fd()?;
         Ok(retry_on_intr(|| fallocate(fd, flags, offset as u64, len as u64))?)
+    }
+
+    fn own_fd(&self) -> io::Result<&OwnedFd> {
+        let fd =
+            self.fd.as_ref().ok_or_else(|| invalid("shared memory whose descriptor was taken"));
+        if self.is_own() { fd } else { fd.and(Err(io::Error::other(CLOSED))) }
+    }
+
+    /// Whether the descriptor still is the one of this memory. Somebody may have closed it behind our
+    /// back, and opened a file of his own under its number; then the memory stays as it is for good.
+    pub fn is_own(&self) -> bool {
+        self.fd.as_ref().is_some_and(|fd| fstat(fd).map(identity) == Ok(self.file))
     }
 
     /// Where the mapping begins in this process; it is valid for [`Segment::len`] bytes as long as
@@ -174,9 +190,7 @@ impl Segment {
     ///
     /// `EINVAL` when the descriptor was taken away.
     pub fn set_position(&self, offset: usize) -> io::Result<()> {
-        let fd =
-            self.fd.as_ref().ok_or_else(|| invalid("shared memory whose descriptor was taken"))?;
-        seek(fd, SeekFrom::Start(offset as u64))?;
+        seek(self.own_fd()?, SeekFrom::Start(offset as u64))?;
         Ok(())
     }
 
@@ -186,9 +200,7 @@ impl Segment {
     ///
     /// `EINVAL` when the descriptor was taken away.
     pub fn position(&self) -> io::Result<usize> {
-        let fd =
-            self.fd.as_ref().ok_or_else(|| invalid("shared memory whose descriptor was taken"))?;
-        usize::try_from(tell(fd)?).map_err(|_| Errno::INVAL.into())
+        usize::try_from(tell(self.own_fd()?)?).map_err(|_| Errno::INVAL.into())
     }
 
     /// The descriptor, to be sent to another process.
@@ -208,11 +220,22 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
+        if !self.is_own() {
+            // Its number is somebody else's to close.
+            let _foreign = self.fd.take().map(IntoRawFd::into_raw_fd);
+        }
         // SAFETY: the range is exactly what `map` made and nobody else unmaps it; whoever kept the
         // address was told that it ends with the segment.
         let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
         debug_assert!(unmapped.is_ok(), "unmapping a whole mapping: {unmapped:?}");
     }
+}
+
+const CLOSED: &str = "this program has closed the descriptor of the shared memory, with os.closerange or the \
+                      like: what was made before can neither grow nor travel any more";
+
+fn identity(file: Stat) -> (u64, u64) {
+    (file.st_dev, file.st_ino)
 }
 
 const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);

@@ -93,11 +93,21 @@ impl LaunchQueue {
         if self.held {
             return None;
         }
-        let now = Instant::now();
-        if let Some(due) = self.later.iter().position(|(at, _)| *at <= now) {
-            return Some(self.later.swap_remove(due).1);
-        }
+        self.ripen(Instant::now());
         self.orders.pop_front()
+    }
+
+    /// Puts the orders that are due before the others, so that no clock waits for them any more.
+    pub(crate) fn ripen(&mut self, now: Instant) {
+        while let Some(due) = self.later.iter().position(|(at, _)| *at <= now) {
+            let (_, order) = self.later.swap_remove(due);
+            self.orders.push_front(order);
+        }
+    }
+
+    /// It could not be carried out yet.
+    pub(crate) fn put_back(&mut self, order: LaunchOrder) {
+        self.orders.push_front(order);
     }
 
     pub(crate) fn retry_at(&self) -> Option<Instant> {

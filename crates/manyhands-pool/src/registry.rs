@@ -28,11 +28,13 @@ pub(crate) struct Registry {
     pub(crate) pools: Vec<Arc<Shared>>,
     /// Wakes the supervisor, while it runs.
     pub(crate) supervisor: Option<Arc<EventFd>>,
+    /// Its identity when it was made.
+    pub(crate) known_as: Option<u64>,
 }
 
 impl Node {
     const fn new() -> Self {
-        let registry = Registry { pools: Vec::new(), supervisor: None };
+        let registry = Registry { pools: Vec::new(), supervisor: None, known_as: None };
         Self { registry: Mutex::new(registry), next: OnceLock::new() }
     }
 }

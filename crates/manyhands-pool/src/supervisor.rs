@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use manyhands_os::ending::end_with_group;
 use manyhands_os::event::EventFd;
+use manyhands_os::fork::{lacks_descriptors, told};
 use manyhands_os::process::PidFd;
 use manyhands_os::{jobcontrol, poll, signals};
 
@@ -25,16 +26,27 @@ use crate::state::{Phase, State};
 use crate::template::{Event, Role, Template};
 use crate::worker_seat::Process;
 
+/// Workers that a template makes at one time: enough that it never waits for the next order, and few
+/// enough that a pool of hundreds starts within the usual limit of descriptors.
+const ASKED_MAX: usize = 8;
+
 /// Adds a pool to those that are served, and starts the thread if it is the first.
 pub(crate) fn serve(shared: &Arc<Shared>) -> io::Result<()> {
     let mut registry = registry();
     if let Some(supervisor) = &registry.supervisor {
+        if supervisor.identity() != registry.known_as {
+            return Err(io::Error::other(
+                "this program has closed descriptors of manyhands (os.closerange, or a daemon that closes \
+                 all files) while a pool was in use: end pools before, or fork before",
+            ));
+        }
         supervisor.notify();
     } else {
         let event = Arc::new(EventFd::new()?);
         let own = Arc::clone(&event);
         let thread = std::thread::Builder::new().name("manyhands".into());
         thread.spawn(move || run(&own))?;
+        registry.known_as = event.identity();
         registry.supervisor = Some(event);
     }
     registry.pools.push(Arc::clone(shared));
@@ -156,15 +168,22 @@ impl Shared {
             template.import(&module);
         }
         let start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(order) = state.launches.next() {
+        state.launches.ripen(Instant::now());
+        while template.asked() < ASKED_MAX {
+            let Some(order) = state.launches.next() else { break };
             let mut fds = vec![order.lane.fd(), doors.hub.as_fd(), doors.event.as_fd()];
             fds.extend(state.config.world.as_ref().map(|world| world.fd()));
             fds.extend(start.fds.iter().map(|fd| fd.as_fd()));
             let blob = [&(order.seat as u64).to_le_bytes()[..], &start.blob].concat();
             if let Err(error) = template.fork(order.key, Role::Worker, &blob, &fds) {
+                if template.asked() > 0 && lacks_descriptors(&error) {
+                    // Those in flight hold some, and give them back when they are there.
+                    state.launches.put_back(order);
+                    break;
+                }
                 state.launch_failed(
                     order.key,
-                    &format!("the template cannot be asked for a worker: {error}"),
+                    &format!("the template cannot be asked for a worker: {}", told(&error)),
                 );
             }
         }

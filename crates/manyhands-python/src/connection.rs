@@ -34,7 +34,7 @@ pub(crate) struct PipeEnd(State);
 /// A new pipe.
 #[pyfunction]
 pub(crate) fn new_pipe(py: Python<'_>, duplex: bool) -> PyResult<(PipeSeed, PipeSeed)> {
-    let home = world::home(py)?;
+    let home = world::open_home(py)?;
     match py.detach(|| End::pair(&home, duplex)) {
         Ok((first, second)) => Ok((seed(first), seed(second))),
         Err(NoPipe::Memory(error)) => Err(world::no_memory(&error)),

@@ -88,7 +88,8 @@ impl Engine {
         let (workers, cores) = workers;
         let (max_tasks, soft, hard) = share;
         let memory = MemoryLimits { soft, hard };
-        let config = Config { workers, max_tasks, memory, cores, world: Some(world::home(py)?) };
+        let config =
+            Config { workers, max_tasks, memory, cores, world: Some(world::open_home(py)?) };
         let start = Start { blob: start, fds: Vec::new() };
         let pool = Pool::new(config, launcher, start).map_err(|error| numbered(&error))?;
         Ok(Self { pool: Arc::new(pool) })

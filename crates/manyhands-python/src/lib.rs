@@ -82,7 +82,9 @@ mod _native {
     #[pymodule_export]
     use crate::pickling::watch_types;
     #[pymodule_export]
-    use crate::process::{cpu_count, fork, forked, lead_group, leave_interpreter, watch_parent};
+    use crate::process::{
+        cpu_count, fork, forked, lead_group, leave_interpreter, release_owned, watch_parent,
+    };
     #[pymodule_export]
     use crate::processes::{
         ProcessTemplate, end_on_hangup, end_with_creator, is_main_thread, spawn_member_of_group,

@@ -29,6 +29,16 @@ pub(crate) fn forked() {
     let _default = jobcontrol::clear_in_child();
 }
 
+/// Releases a reentrant lock once, if the calling thread owns it. Being no Python function it runs no handler of
+/// signals, which could raise before it has done its work.
+#[pyfunction]
+pub(crate) fn release_owned(lock: &Bound<'_, PyAny>) -> PyResult<()> {
+    if lock.call_method0("_is_owned")?.is_truthy()? {
+        lock.call_method0("release")?;
+    }
+    Ok(())
+}
+
 /// Runs last at the interpreter's exit: threads that wait in the engine stay there.
 #[pyfunction]
 pub(crate) fn leave_interpreter() {

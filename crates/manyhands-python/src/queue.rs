@@ -54,7 +54,7 @@ struct End {
 
 impl End {
     fn create(&self, py: Python<'_>, limits: Limits) -> PyResult<()> {
-        let home = world::home(py)?;
+        let home = world::open_home(py)?;
         let made = py.detach(|| Channel::create(&home, limits));
         self.take(made.map_err(|error| world::no_memory(&error))?)
     }

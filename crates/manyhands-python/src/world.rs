@@ -5,6 +5,8 @@
 //! attached  by what the parent gave: `attach_world`; it becomes the home, also where the process has made
 //!           one of its own before (a module of `__main__` that makes a lock while it is imported again)
 //! forked    before: every world prepares a slot for the child; after: each side takes its own
+//! lost      the program has closed its descriptor, as daemons do: what is in it works on, and whoever starts
+//!           something new gets another home: `open_home`
 //! left      a normal exit is marked early (`leave`) and ends what is held last of all (`Py_AtExit`)
 //! ```
 //!
@@ -73,6 +75,21 @@ pub(crate) fn home(py: Python<'_>) -> PyResult<Arc<World>> {
     Ok(home)
 }
 
+/// The home world, able to grow and to be handed on: another one if the program has closed its descriptor.
+pub(crate) fn open_home(py: Python<'_>) -> PyResult<Arc<World>> {
+    let home = home(py)?;
+    if home.is_open() {
+        return Ok(home);
+    }
+    let mut known = worlds();
+    if let Some(home) = known.all.first().filter(|home| home.is_open()) {
+        return Ok(Arc::clone(home));
+    }
+    let fresh = World::create(home.budget())?;
+    known.all.insert(0, Arc::clone(&fresh));
+    Ok(fresh)
+}
+
 /// The world with that id, if this process has it.
 pub(crate) fn named(id: u64) -> Option<Arc<World>> {
     worlds().all.iter().find(|world| world.id() == id).cloned()
@@ -95,7 +112,15 @@ pub(crate) fn bytes_ahead(usual: usize, each: usize, workers: usize) -> usize {
 /// A block of the home world.
 pub(crate) fn alloc(py: Python<'_>, len: usize, fill: Fill) -> PyResult<Block> {
     let world = home(py)?;
-    py.detach(|| world.alloc(len, fill)).map_err(|error| no_memory(&error))
+    let made = py.detach(|| world.alloc(len, fill));
+    let made = match made {
+        Err(_) if !world.is_open() => {
+            let world = open_home(py)?;
+            py.detach(|| world.alloc(len, fill))
+        }
+        made => made,
+    };
+    made.map_err(|error| no_memory(&error))
 }
 
 /// Takes a hold of a block by its name; `what` names it in the error when it is gone.
@@ -208,14 +233,16 @@ pub(crate) fn admit(py: Python<'_>, fd: OwnedFd) -> PyResult<u64> {
 /// The id of the home world and its descriptor, which stays this process's own. It is made if there is none.
 #[pyfunction]
 pub(crate) fn home_world(py: Python<'_>) -> PyResult<(u64, i32)> {
-    let home = home(py)?;
+    let home = open_home(py)?;
     Ok((home.id(), home.fd().as_raw_fd()))
 }
 
-/// Ids and descriptors of all worlds that this process has, the home first.
+/// Ids and descriptors of all worlds that this process has and can hand on, the home first.
 #[pyfunction]
 pub(crate) fn known_worlds() -> Vec<(u64, i32)> {
-    worlds().all.iter().map(|world| (world.id(), world.fd().as_raw_fd())).collect()
+    let known = worlds();
+    let open = known.all.iter().filter(|world| world.is_open());
+    open.map(|world| (world.id(), world.fd().as_raw_fd())).collect()
 }
 
 /// What the home world holds, in bytes: reserved, of that free, the budget; and how many blocks there are.

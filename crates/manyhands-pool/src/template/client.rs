@@ -240,6 +240,13 @@ impl Template {
         Ok(())
     }
 
+    /// How many children were asked for and are not there yet. Each holds descriptors of this process:
+    /// second names of what it is given.
+    pub fn asked(&self) -> usize {
+        let in_flight = self.current.iter().flat_map(|connection| &connection.in_flight);
+        in_flight.chain(&self.waiting).filter(|one| matches!(one, Pending::Fork { .. })).count()
+    }
+
     /// What to watch; when one of them is ready, [`Template::receive`] has something to do.
     pub fn poll_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.current.iter().chain(&self.retired).flat_map(Connection::poll_fds)

@@ -141,6 +141,11 @@ impl Ground {
         self.segment.fd()
     }
 
+    /// Whether the descriptor still is the world's.
+    pub(super) fn has_fd(&self) -> bool {
+        self.segment.is_own()
+    }
+
     /// How many pages of data there can be.
     pub(super) fn pages(&self) -> usize {
         self.plan.pages

@@ -101,6 +101,13 @@ impl World {
         self.ground.fd()
     }
 
+    /// Whether this process can still hand the world to others and let it grow: not when the program has
+    /// closed the file behind our back. What lies in the world works on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.ground.has_fd()
+    }
+
     /// This process, as an owner.
     #[inline]
     #[must_use]

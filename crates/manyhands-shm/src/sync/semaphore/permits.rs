@@ -24,7 +24,7 @@ pub struct TooMany;
 pub struct Semaphore {
     pub(super) state: Futex,
     /// No release goes beyond it.
-    bound: AtomicU32,
+    pub(super) bound: AtomicU32,
     pub(super) table: Table,
 }
 
@@ -49,7 +49,8 @@ impl Semaphore {
     /// No release goes beyond this.
     #[must_use]
     pub fn bound(&self) -> u32 {
-        self.bound.load(Ordering::Relaxed)
+        // Whatever others have written there, sums stay below the flags.
+        self.bound.load(Ordering::Relaxed).min(VALUE)
     }
 
     /// Free permits at this moment.

@@ -75,7 +75,8 @@ impl Semaphore {
         let me = world.me();
         let taken = match self.table.find(me) {
             Some(seat) => {
-                self.step(seat.number, Seat::word(me, seat.count + 1), Change::Take(flags))
+                let count = seat.count.saturating_add(1);
+                self.step(seat.number, Seat::word(me, count), Change::Take(flags))
             }
             None => self.take(flags).map(|()| 0),
         };

@@ -121,3 +121,29 @@ fn threads_take_turns_in_any_way() {
     });
     assert_eq!(semaphore.value(), 2);
 }
+
+#[test]
+fn a_bound_that_means_nothing_lets_no_sum_reach_the_flags() {
+    let (semaphore, all) = (Semaphore::new(Semaphore::MAX, 5), Cemetery::default());
+    semaphore.bound.store(u32::MAX, Ordering::Relaxed);
+    assert_eq!(semaphore.release(), Err(TooMany));
+    // One that took a permit has died, as it seems: it comes back, as far as there is room.
+    assert_eq!(semaphore.enter(&all.process(7), None), Wait::Ready(()));
+    assert_eq!(semaphore.release(), Ok(()));
+    all.bury(7);
+    semaphore.recover(&all.process(1));
+    assert_eq!(semaphore.value(), Semaphore::MAX);
+}
+
+#[test]
+fn a_seat_that_counts_more_than_there_can_be_overflows_nothing() {
+    let (semaphore, all) = (Semaphore::new(2, 2), Cemetery::default());
+    let me = all.process(3);
+    assert_eq!(semaphore.enter(&me, None), Wait::Ready(()));
+    semaphore.table.seats[0].fetch_or(u64::from(u32::MAX), Ordering::Relaxed);
+    assert_eq!(semaphore.enter(&me, None), Wait::Ready(()));
+    semaphore.table.seats[0].fetch_or(u64::from(u32::MAX), Ordering::Relaxed);
+    all.bury(3);
+    semaphore.recover(&all.process(1));
+    assert_eq!(semaphore.value(), 2);
+}
