@@ -247,6 +247,7 @@ def stream(workers, count):
     for number, result in enumerate(workers.imap(samples.twice, arrays)):
         assert result[0] == 2 * number
         most = max(most, _native.usage()[0] - start)
+    print(f"{count} arrays of 4 MB: {most / 1e6:.0f} MB of shared memory at most")
     # What waits, what is being made, and what is kept warm.
     assert most <= 2 * bound + 8 * size, f"{most / 1e6:.0f} MB"
 

@@ -224,25 +224,6 @@ def test_a_queue_that_counts_bytes_counts_those_in_blocks():
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(600)
-def test_descriptors_of_a_million_arrays(workers):
-    before = len(support.open_files())
-    kept = [manyhands.zeros(1) for _ in range(1_000_000)]
-    assert len(support.open_files()) == before
-    assert workers.map(samples.descriptors, kept[:4]) == [support_of(workers)] * 4
-    stream = (np.ones(2_100) for _ in range(1_000_000))
-    for number, made in enumerate(workers.imap(samples.twice, stream)):
-        if number % 50_000 == 0:
-            assert made[5] == 2
-            assert len(support.open_files()) <= before + 2
-    del kept
-
-
-def support_of(workers):
-    return workers.apply(samples.descriptors, (None,))
-
-
-@pytest.mark.deep
 def test_what_is_idle_goes_back_to_the_system(workers):
     workers.map(samples.total, [np.ones(500_000)] * 20)
     assert _native.usage()[1] > 8 << 20
@@ -250,3 +231,28 @@ def test_what_is_idle_goes_back_to_the_system(workers):
         lambda: _native.usage()[1] <= 1 << 20, lambda: f"{_native.usage()}", limit=60
     )
     assert workers.map(samples.total, [np.ones(500_000)] * 20) == [5e5] * 20
+
+
+@pytest.mark.deep
+def test_what_is_idle_goes_back_where_there_is_no_pool(tmp_path):
+    outcome = support.run_script(
+        tmp_path,
+        """
+        import queue
+        import manyhands as mp
+        import numpy as np
+        from manyhands import _native
+
+        items = mp.Queue()
+        for _ in range(4):
+            items.put(np.ones(2_000_000))
+        while not items.empty():
+            items.get()
+        print(_native.usage()[1] > 8 << 20)
+        try:
+            items.get(timeout=25)
+        except queue.Empty:
+            print(_native.usage()[1] <= 1 << 20)
+        """,
+    )
+    assert outcome.lines == ["True", "True"], outcome.err

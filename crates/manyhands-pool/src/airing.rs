@@ -5,10 +5,14 @@
 //! are free go back, but for a megabyte. What is still in use then may become free without our being told, so the
 //! clock goes on, ever more slowly.
 //!
+//! Where there is no pool, nobody has a thread for this. There whoever waits for a queue, a pipe or a lock looks each
+//! time that he wakes anyway ([`Stillness`]).
+//!
 //! It refuses to wake anybody for nothing: the clock runs only after large items.
 
 use std::time::{Duration, Instant};
 
+use manyhands_shm::atomic::{AtomicU64, Ordering};
 use manyhands_shm::world::World;
 
 /// For how long nobody has taken any.
@@ -67,11 +71,64 @@ pub(crate) fn air(world: &World) {
     world.cool(KEPT);
 }
 
+/// Since when nobody has taken any, as far as one process that looks now and then knows.
+#[derive(Debug)]
+pub struct Stillness {
+    since: AtomicU64,
+    runs_taken: AtomicU64,
+}
+
+impl Stillness {
+    /// Nobody has looked yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { since: AtomicU64::new(0), runs_taken: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Looks, at a time in nanoseconds; gives free pages back if nobody has taken any for long. Threads that look at
+    /// once may do so twice, or too late.
+    pub fn look(&self, now: u64, world: &World) {
+        let taken = world.runs_taken();
+        if self.runs_taken.swap(taken, Ordering::Relaxed) != taken {
+            self.since.store(now, Ordering::Relaxed);
+            return;
+        }
+        let since = self.since.load(Ordering::Relaxed);
+        if Duration::from_nanos(now.saturating_sub(since)) >= STILL && world.warm() > KEPT {
+            air(world);
+        }
+    }
+}
+
+impl Default for Stillness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use manyhands_shm::world::Fill;
 
     use super::*;
+
+    #[test]
+    fn who_waits_long_gives_pages_back() {
+        let world = World::create(64 << 20).expect("a small world");
+        let (stillness, second) = (Stillness::new(), 1_000_000_000);
+        drop(world.alloc(8 << 20, Fill::Dirty).expect("room"));
+        for now in [1, 5, 10] {
+            stillness.look(now * second, &world);
+            assert!(world.warm() > KEPT, "not still for ten seconds");
+        }
+        drop(world.alloc(9 << 20, Fill::Dirty).expect("room"));
+        for now in [12, 21] {
+            stillness.look(now * second, &world);
+            assert!(world.warm() > KEPT, "somebody took some");
+        }
+        stillness.look(22 * second, &world);
+        assert!(world.warm() <= KEPT);
+    }
 
     #[test]
     fn pages_go_back_when_nobody_has_taken_any() {

@@ -63,6 +63,7 @@ pub mod wire;
 pub mod worker;
 mod worker_seat;
 
+pub use airing::Stillness;
 pub use call::{Body, CallId, CallSpec, Death, Failure, Order, Overrun, Run, Status};
 pub use launch::{LaunchOrder, Launcher, Start, WorkerEnd};
 pub use luggage::Luggage;

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use manyhands_os::process;
-use manyhands_pool::Waited;
+use manyhands_os::{clock, process};
+use manyhands_pool::{Stillness, Waited};
 use manyhands_shm::sync::{Slices, Wait, resume};
 use pyo3::prelude::*;
 
 use crate::exit;
+use crate::world;
 
 /// The pieces into which one wait is cut, so that signal handlers get a chance: a signal can land between
 /// the look for it and the sleep. Only the first of them watches before it sleeps; each is twice as long
@@ -40,10 +41,22 @@ impl Pieces {
     pub(crate) fn run<T: Send>(&mut self, py: Python<'_>, piece: impl FnOnce() -> T + Send) -> T {
         let goes_on = std::mem::replace(&mut self.begun, true);
         py.detach(|| {
+            if goes_on {
+                give_back();
+            }
             let outcome = if goes_on { resume(piece) } else { piece() };
             exit::stay_out();
             outcome
         })
+    }
+}
+
+/// Who waits long gives shared memory back that has stood free for a while: perhaps no pool does it.
+#[cold]
+fn give_back() {
+    static STILLNESS: Stillness = Stillness::new();
+    if let Some(world) = world::known_home() {
+        STILLNESS.look(clock::monotonic_ns(), &world);
     }
 }
 

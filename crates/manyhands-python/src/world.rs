@@ -59,6 +59,11 @@ fn worlds() -> MutexGuard<'static, Worlds> {
     WORLDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The home world of this process, if there is one.
+pub(crate) fn known_home() -> Option<Arc<World>> {
+    worlds().all.first().map(Arc::clone)
+}
+
 /// The home world of this process, made if there is none.
 pub(crate) fn home(py: Python<'_>) -> PyResult<Arc<World>> {
     if let Some(home) = worlds().all.first() {
