@@ -4,6 +4,8 @@
   `Condition.wait`, `Barrier.wait` and `Connection.recv`, all five together. A waiter may spin for
   some tens of microseconds; then it sleeps, and looks after 1.6 s at the latest whether it was
   forgotten by a process that was killed. At most a thousandth of a core for all of them.
+- waiting_bare: the same of five processes that only sleep, 1.6 s at a time: what the machine takes
+  for such wakes, without anybody's waiting.
 - waiting_lock: the same of one that waits for a lock: it looks every 50 ms whether the owner is
   alive, so that a dead one is found.
 - rest: the round trip of a conversation after 20 ms of silence, when both sides and both cores
@@ -33,7 +35,7 @@ CORES = 2
 REST_SECONDS = 0.02
 SETTLE_SECONDS = 4.0
 WATCH_SECONDS = 5.0
-MOST_OF_FIVE = {"manyhands": 1000}
+LONGEST_SLICE_SECONDS = 1.6
 ROUNDS = 5_000
 RESTS = 100
 SECTION = "Conversations at rest, after a rest, with too few cores"
@@ -82,6 +84,16 @@ def measure_waiting(rival: Rival, scale: Scale) -> float:
     used = _used_by(targets, scale)
     ours.close()
     return used
+
+
+def _sleep_forever() -> None:
+    while True:
+        time.sleep(LONGEST_SLICE_SECONDS)
+
+
+def measure_waiting_bare(_: Rival, scale: Scale) -> float:
+    """Microseconds of processor time that five processes use in a second which only sleep."""
+    return _used_by((_sleep_forever,) * 5, scale)
 
 
 def measure_waiting_lock(rival: Rival, scale: Scale) -> float:
@@ -161,27 +173,31 @@ def measure_crowded(
         return _median_call(ours, scale.count(ROUNDS))
 
 
-def _subject(name: str, title: str, measure: Measure, goals: dict[str, float]) -> Subject:
+def _subject(name: str, title: str, measure: Measure, **more: Any) -> Subject:
+    rivals = {"rivals": ("multiprocessing", "manyhands")}
     return Subject(
-        name=name,
-        title=title,
-        unit="µs",
-        measure=measure,
-        rivals=("multiprocessing", "manyhands"),
-        goals=goals,
-        section=SECTION,
+        name=name, title=title, unit="µs", measure=measure, section=SECTION, **(rivals | more)
     )
 
 
 SUBJECTS = (
     _subject(
-        "waiting", "processor time of five waiters, each second", measure_waiting, MOST_OF_FIVE
+        "waiting",
+        "processor time of five waiters, each second",
+        measure_waiting,
+        goals={"manyhands": 1000},
     ),
-    _subject("waiting_lock", "the same of who waits for a lock", measure_waiting_lock, {}),
-    _subject("rest_pipe", "`Pipe`: after 20 ms of rest", partial(measure_rest, _pipe), {}),
-    _subject("rest_queue", "two `Queue`s: after 20 ms of rest", partial(measure_rest, _queues), {}),
-    _subject("crowded_pipe", "`Pipe`: 3 talk at once", partial(measure_crowded, _pipe), {}),
-    _subject("crowded_queue", "`Queue`s: 3 talk at once", partial(measure_crowded, _queues), {}),
+    _subject(
+        "waiting_bare",
+        "the same of five that only sleep",
+        measure_waiting_bare,
+        rivals=("manyhands",),
+    ),
+    _subject("waiting_lock", "the same of who waits for a lock", measure_waiting_lock),
+    _subject("rest_pipe", "`Pipe`: after 20 ms of rest", partial(measure_rest, _pipe)),
+    _subject("rest_queue", "two `Queue`s: after 20 ms of rest", partial(measure_rest, _queues)),
+    _subject("crowded_pipe", "`Pipe`: 3 talk at once", partial(measure_crowded, _pipe)),
+    _subject("crowded_queue", "`Queue`s: 3 talk at once", partial(measure_crowded, _queues)),
 )
 
 if __name__ == "__main__":
