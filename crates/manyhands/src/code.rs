@@ -78,7 +78,8 @@ pub(crate) const fn assert_no_captures<F>() {
     assert!(
         size_of::<F>() == 0,
         "this function captures values of its surroundings, which do not exist in another process: pass \
-         them with `.with(&value)`, as the function's first argument"
+         them with `.with(&value)`, as the function's first argument (to a process or an initializer: as its \
+         argument). Or it is a pointer to a function: name the function itself"
     );
 }
 

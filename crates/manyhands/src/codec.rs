@@ -180,8 +180,8 @@ pub(crate) fn take_item<T: DeserializeOwned + 'static>(bytes: &mut &[u8]) -> Res
     match plain::decode(bytes) {
         Taken::Value(value) => Ok(value),
         Taken::Foreign => {
-            let mut own = frame(bytes).ok_or_else(Trouble::short)?;
-            take(&mut own)
+            let own = frame(bytes).ok_or_else(Trouble::short)?;
+            take_whole(own)
         }
         Taken::Short => {
             *bytes = &[];
@@ -221,6 +221,13 @@ pub(crate) fn pack_item<T: Serialize + 'static>(value: &T) -> Result<(Vec<u8>, L
     let mut out = Vec::new();
     append_item(value, &mut out)?;
     Ok((out, collecting.finish()))
+}
+
+/// Takes the value that some bytes are.
+#[inline]
+pub(crate) fn take_whole<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, Trouble> {
+    let value = take(&mut bytes)?;
+    if bytes.is_empty() { Ok(value) } else { Err(Trouble::left()) }
 }
 
 /// Takes a value from the front of some bytes.

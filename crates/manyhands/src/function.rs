@@ -92,6 +92,27 @@ where
     }
 }
 
+/// The maker of a function without an argument.
+pub(crate) fn bare<F, R>(_function: F) -> Maker
+where
+    F: Fn() -> R + Copy + 'static,
+    R: Serialize + 'static,
+{
+    const { assert_no_captures::<F>() };
+    plain(|(): ()| conjure::<F>()())
+}
+
+/// The maker of a function that gets a value, and no argument.
+pub(crate) fn bare_with<F, V, R>(_function: F) -> Maker
+where
+    F: Fn(&V) -> R + Copy + 'static,
+    V: DeserializeOwned + 'static,
+    R: Serialize + 'static,
+{
+    const { assert_no_captures::<F>() };
+    with(|value: &V, (): ()| conjure::<F>()(value))
+}
+
 /// The maker of an initializer: what it returns is kept as the worker's state.
 pub(crate) fn initializer<F, S>(_function: F) -> Maker
 where

@@ -5,8 +5,11 @@ use std::process::exit;
 use std::thread;
 
 use manyhands_os::poll::poll;
-use manyhands_os::process::{PidFd, Signal, exit_now, kill_group, own_group, own_pid};
+use manyhands_os::process::{
+    PidFd, Signal, exit_now, is_main_thread, kill_group, own_group, own_pid,
+};
 use manyhands_os::signals;
+use manyhands_pool::MemoryLimits;
 use manyhands_shm::asymmetric;
 use std::os::fd::AsFd;
 
@@ -20,7 +23,8 @@ const FAILED: i32 = 112;
 /// [`Process::spawn`](crate::Process::spawn) begins here, and never comes back from it.
 ///
 /// Children are started by executing this program again. In any other process this returns at once; what stands
-/// before it runs in every child too. In tests, where the harness owns `main`,
+/// before it runs in every child too. In a thread other than the main one it does nothing, and pools are refused: a
+/// child would have run the program up to there. In tests, where the harness owns `main` and each test has a thread,
 /// [`test_support!`](crate::test_support) does the same.
 ///
 /// ```
@@ -32,7 +36,9 @@ const FAILED: i32 = 112;
 #[expect(clippy::needless_doctest_main, reason = "where it is to be called is the point")]
 pub fn init() {
     match start::arrive() {
-        Ok(None) => start::note_initialized(),
+        // In another thread it is too late: children would run what `main` does, all of it.
+        Ok(None) if is_main_thread() => start::note_initialized(),
+        Ok(None) => {}
         Ok(Some(arrival)) => exit(become_child(arrival)),
         Err(error) => exit(complain(&error)),
     }
@@ -53,10 +59,11 @@ fn become_child(arrival: Arrival) -> i32 {
     // A child may have children of its own.
     start::note_initialized();
     let outcome = outcome.and_then(|()| match role {
-        Role::Worker { seat, slate } => {
+        Role::Worker { seat, slate, memory: (soft, hard) } => {
             // A worker that writes to the terminal from its group in the background is not to be stopped.
             signals::ignore(Signal::TTOU)?;
-            worker::run(seat, slate, fds, registered).map(|()| 0)
+            let limits = MemoryLimits { soft, hard };
+            worker::run((seat, slate), fds, limits, registered).map(|()| 0)
         }
         Role::Process { place, argument, .. } => process::run(place, &argument, fds),
     });

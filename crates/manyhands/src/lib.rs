@@ -33,18 +33,28 @@
 //! | run one task | [`Pool::submit`], which gives a [`Handle`] |
 //! | give tasks what they need besides their items | [`Pool::with`] |
 //! | have something made once in each worker | [`PoolBuilder::initializer`], [`worker_state`] |
+//! | run once on each worker | [`Pool::broadcast`] |
+//! | end tasks that take too long, or too much memory | [`PoolBuilder::task_timeout`], [`PoolBuilder::memory_limit`], [`Handle::abort`] |
+//! | have workers replaced: against leaks | [`PoolBuilder::max_tasks_per_child`], [`PoolBuilder::max_memory_per_child`] |
 //! | send megabytes without copies | [`Buffer`] |
-//! | run one function in a process of its own | [`Process::spawn`] |
+//! | run one function in a process of its own | [`Process::spawn`], [`Process::builder`] |
+//! | let processes talk | [`channel`], [`pipe`], [`sync`] |
 //! | test code that uses processes | [`test_support!`] |
 //! | show progress | [`Imap::bar`](Imap#method.bar), with the feature `indicatif` |
 //!
 //! # Functions
 //!
 //! Workers are made by executing this program again, so its functions are there, and its values are not. A function is
-//! a `fn` item or a closure that captures nothing; a closure that captures fails the build, and the error names
-//! [`Pool::with`]. Items, results and given values travel through serde, in a compact format that does not describe
-//! itself: types that ask for that (`serde_json::Value`, `#[serde(untagged)]`, `#[serde(flatten)]`) are refused with an
-//! error. The function must not need a value that proves something about this process, even one without size.
+//! a `fn` item or a closure that captures nothing; a closure that captures fails the build (where the compiler advises
+//! `move`, or asks for `Copy`, the answer is [`Pool::with`] all the same). Items, results and given values travel
+//! through serde, and own what they hold: `String` and not `&str`, `u64` and not `&u64` (`items.iter().copied()`). The
+//! format is compact and does not describe itself: types that ask for that (`serde_json::Value`, `#[serde(untagged)]`,
+//! `tag`, `flatten`), or that leave out what their reader needs (`skip_serializing_if`), are refused with an error that
+//! says so. The function must not need a value that proves something about this process, even one without size.
+//!
+//! A function may return a `Result` of its own, if its error is serializable: `map` then gives the results in order, and
+//! `.into_iter().collect::<Result<Vec<_>, _>>()` the first error. `std::io::Error` and `Box<dyn Error>` are not; their
+//! text is (`.map_err(|error| error.to_string())`).
 //!
 //! # What `init` does
 //!
@@ -93,7 +103,7 @@ pub use init::init;
 pub use memory::NoMemory;
 pub use panics::Panic;
 pub use pool::{Handle, Imap, JoinTimeoutError, Pool, PoolBuilder, With};
-pub use process::Process;
+pub use process::{Process, ProcessBuilder};
 pub use state::{WorkerState, worker_state};
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! A child's panic hook notes the place and the backtrace for the thread that panicked; whoever caught the panic
 //! adds the message. In the thread that runs tasks nothing is printed: the error tells it all. Other threads of
 //! the child keep the hook that was there.
+//!
+//! Of a backtrace what lies between the machinery of panics and this crate's is kept, as std does with what it prints;
+//! all of it with `RUST_BACKTRACE=full`.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -61,7 +64,8 @@ impl Panic {
         self.location.as_deref()
     }
 
-    /// The calls that led to it, if `RUST_BACKTRACE` was set in the process that panicked.
+    /// The calls that led to it, if `RUST_BACKTRACE` was set in the process that panicked; with `full` also those of
+    /// this crate and of the machinery of panics.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -112,10 +116,39 @@ pub(crate) fn note_here() {
 
 fn note(info: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
-    let backtrace =
-        matches!(backtrace.status(), BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let whole = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value == "full");
+    let backtrace = matches!(backtrace.status(), BacktraceStatus::Captured).then(|| {
+        let text = backtrace.to_string();
+        if whole { text } else { short(&text).unwrap_or(text) }
+    });
     let location = info.location().map(ToString::to_string);
     LAST.with_borrow_mut(|last| *last = Some((location, backtrace)));
+}
+
+/// The frames between the machinery of panics and this crate's, if there are such.
+fn short(text: &str) -> Option<String> {
+    let lines: Vec<_> = text.lines().collect();
+    let frames: Vec<_> = (0..lines.len()).filter(|at| is_frame(lines[*at])).collect();
+    let machinery = |at: &usize| {
+        lines[*at].contains("rust_begin_unwind") || lines[*at].contains("rust_end_short_backtrace")
+    };
+    let first = frames.iter().rposition(machinery)? + 1;
+    let last = first + frames[first..].iter().position(|at| is_ours(lines[*at]))?;
+    (first < last).then(|| lines[frames[first]..frames[last]].join("\n"))
+}
+
+/// Whether a line begins a frame, as `  12: name`.
+fn is_frame(line: &str) -> bool {
+    let rest = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < line.trim_start().len() && rest.starts_with(": ")
+}
+
+/// Whether a frame is of the code of this crate that calls functions of users.
+fn is_ours(line: &str) -> bool {
+    ["manyhands::function::", "manyhands::process::"].iter().any(|path| {
+        let before = line.find(path).map(|at| line[..at].chars().next_back());
+        before.is_some_and(|before| before.is_none_or(|c| !c.is_alphanumeric() && c != '_'))
+    })
 }
 
 /// The panic that was just caught in this thread.
@@ -127,5 +160,31 @@ pub(crate) fn caught(payload: &(dyn Any + Send)) -> Panic {
         message: message.unwrap_or_else(|| "a value that is no text".into()),
         location,
         backtrace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "   0: manyhands::panics::note\n             at src/panics.rs:114:21\n   \
+        1: __rustc::rust_begin_unwind\n   2: core::panicking::panic_fmt\n   \
+        3: own::manyhands::count\n             at ./own.rs:5:132\n   \
+        4: my_manyhands::function::run\n  10: <manyhands::function::Plain<F,T,R> as manyhands::task::Task>::run\n  11: main\n";
+
+    #[test]
+    fn a_backtrace_is_of_the_function() {
+        let kept = short(TRACE).unwrap();
+        assert!(kept.starts_with("   2: core::panicking"), "{kept}");
+        assert!(kept.ends_with("my_manyhands::function::run"), "{kept}");
+    }
+
+    #[test]
+    fn a_backtrace_without_known_names_is_kept_whole() {
+        assert_eq!(short("   0: <unknown>\n   1: <unknown>\n"), None);
+        assert_eq!(short(&TRACE.replace("rust_begin_unwind", "x")), None);
+        assert_eq!(short(&TRACE.replace("<manyhands::function::", "<")), None);
+        assert_eq!(short("   0: rust_begin_unwind\n   1: manyhands::function::run\n"), None);
+        assert_eq!(short(""), None);
     }
 }

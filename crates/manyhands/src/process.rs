@@ -4,7 +4,7 @@
 //! waits for the other, however large the result is. What the result names is pinned by the child and taken over
 //! by the parent.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -66,6 +66,86 @@ impl<R> fmt::Debug for Process<R> {
     }
 }
 
+/// How a process is to be; made by [`Process::builder`].
+///
+/// ```
+/// use manyhands::Process;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     manyhands::init();
+///     let device = |name: String| std::env::var(name).ok();
+///     let process = Process::builder().env("DEVICE", "1").spawn(device, "DEVICE".into())?;
+///     assert_eq!(process.join()?, Some("1".to_owned()));
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Default, Clone)]
+#[must_use = "it makes a process when it is spawned"]
+pub struct ProcessBuilder {
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Process<()> {
+    /// Says how a process, of whatever result, is to be.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let process = manyhands::Process::builder().spawn(|x: u32| x + 1, 1)?;
+    /// assert_eq!(process.join()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> ProcessBuilder {
+        ProcessBuilder::default()
+    }
+}
+
+impl ProcessBuilder {
+    /// Sets a variable in the environment of the process, from its first instruction on. The others it has from this
+    /// process.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let language = |(): ()| std::env::var("LANG").ok();
+    /// let process = manyhands::Process::builder().env("LANG", "C").spawn(language, ())?;
+    /// assert_eq!(process.join()?, Some("C".to_owned()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        start::set_env(&mut self.env, name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Starts a process that calls `function` with `argument`; the builder can be used again.
+    ///
+    /// # Errors
+    /// Those of [`Process::spawn`], and [`SpawnError::Setting`] for a variable that cannot be.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let builder = manyhands::Process::builder().env("DEVICE", "1");
+    /// let both = [builder.spawn(|x: u32| x + 1, 1)?, builder.spawn(|x: u32| x * 7, 1)?];
+    /// let results: Result<Vec<u32>, _> = both.into_iter().map(|process| process.join()).collect();
+    /// assert_eq!(results?, [2, 7]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "it is gone from here once it was sent")]
+    pub fn spawn<F, T, R>(&self, function: F, argument: T) -> Result<Process<R>, SpawnError>
+    where
+        F: Fn(T) -> R + Copy + 'static,
+        T: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
+    {
+        start::check_env(&self.env).map_err(SpawnError::Setting)?;
+        Process::start(function, &argument, &self.env)
+    }
+}
+
 /// Children whose handle was dropped: they are reaped when the next one is spawned or dropped.
 static DROPPED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
@@ -104,6 +184,18 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         F: Fn(T) -> R + Copy + 'static,
         T: Serialize + DeserializeOwned + 'static,
     {
+        Self::start(function, &argument, &[])
+    }
+
+    fn start<F, T>(
+        function: F,
+        argument: &T,
+        env: &[(OsString, OsString)],
+    ) -> Result<Self, SpawnError>
+    where
+        F: Fn(T) -> R + Copy + 'static,
+        T: Serialize + DeserializeOwned + 'static,
+    {
         reap_dropped();
         if !start::is_initialized() {
             return Err(SpawnError::NotInitialized);
@@ -111,7 +203,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let maker: Maker = make::plain(move |handed: Handed<T>| function(handed.0));
         let place = code::place_of(maker).ok_or(SpawnError::Foreign)?;
         let (mut encoded, luggage) =
-            codec::pack(&argument).map_err(|error| SpawnError::Unwritable(error.to_string()))?;
+            codec::pack(argument).map_err(|error| SpawnError::Unwritable(error.to_string()))?;
         let handover = Handover::of(&luggage).map_err(io::Error::other)?;
         drop(luggage);
         codec::append(&handover.order(), &mut encoded).map_err(io::Error::other)?;
@@ -122,9 +214,8 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let output = create_log("manyhands-result")?;
         let name = std::any::type_name::<F>().to_owned();
         let role = Role::Process { place, name, argument: request };
-        let none: [(OsString, OsString); 0] = [];
         let fds = vec![output.as_fd()];
-        let child = start::launch(Order { role, fds, env: &none, member: true })?;
+        let child = start::launch(Order { role, fds, env, member: true })?;
         let child = Child { pid: child.pid, pidfd: child.pidfd, output, _handover: handover };
         Ok(Self { child: Some(child), result: PhantomData })
     }

@@ -14,10 +14,11 @@
 //! It knows no pool: what a child becomes is decided in `init`.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::metadata;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -48,6 +49,8 @@ pub(crate) enum Role {
         seat: u64,
         /// The handle of the block that is its slate.
         slate: u64,
+        /// How much memory it may have, in bytes: before it is replaced, and before it is ended.
+        memory: (Option<u64>, Option<u64>),
     },
     /// A process that runs one function. Its descriptor: where the result goes.
     Process {
@@ -115,6 +118,31 @@ pub(crate) fn launch(order: Order<'_>) -> io::Result<Child> {
     };
     let fds: Vec<_> = fds.into_iter().zip(FIRST..).collect();
     if order.member { spawn_member(&program, &fds) } else { spawn_exec(&program, &fds) }
+}
+
+/// Sets a variable in an environment.
+pub(crate) fn set_env(env: &mut Vec<(OsString, OsString)>, name: &OsStr, value: &OsStr) {
+    env.retain(|(other, _)| other != name);
+    env.push((name.to_owned(), value.to_owned()));
+}
+
+/// Whether variables can be in an environment; what is wrong with the first that cannot.
+pub(crate) fn check_env(env: &[(OsString, OsString)]) -> Result<(), String> {
+    for (name, value) in env {
+        let (bytes, value) = (name.as_bytes(), value.as_bytes());
+        let name = name.to_string_lossy();
+        if bytes.is_empty() || bytes.contains(&b'=') || bytes.contains(&0) {
+            return Err(format!(
+                "{name:?} cannot be the name of a variable: it is empty, or has a '=' or a zero byte"
+            ));
+        }
+        if value.contains(&0) {
+            return Err(format!(
+                "the value of the variable {name:?} has a zero byte, which cannot be in an environment"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The file that this process runs.
@@ -195,8 +223,20 @@ mod tests {
         let id = code::program_id();
         let mut own = vec![u8::try_from(id.len()).unwrap()];
         own.extend_from_slice(id);
-        let role = Role::Worker { seat: 3, slate: 9 };
+        let role = Role::Worker { seat: 3, slate: 9, memory: (None, Some(7)) };
         codec::append(&role, &mut own).unwrap();
-        assert!(matches!(role_of(&own).unwrap(), Role::Worker { seat: 3, slate: 9 }));
+        let read = role_of(&own).unwrap();
+        assert!(matches!(read, Role::Worker { seat: 3, slate: 9, memory: (None, Some(7)) }));
+    }
+
+    #[test]
+    fn what_cannot_be_in_an_environment_is_named() {
+        let check = |name: &str, value: &str| check_env(&[(name.into(), value.into())]);
+        assert_eq!(check("A", ""), Ok(()));
+        assert_eq!(check("A", "b=c"), Ok(()));
+        for name in ["", "A=B", "A\0"] {
+            assert!(check(name, "1").is_err_and(|text| text.contains(&format!("{name:?}"))));
+        }
+        assert!(check("A", "\0").is_err_and(|text| text.contains("zero byte")));
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use manyhands_os::event::EventFd;
 use manyhands_pool::luggage::pack;
-use manyhands_pool::worker::{Ran, Replier, Tasks, serve};
-use manyhands_pool::{Luggage, WorkerEnd, wire};
+use manyhands_pool::worker::{Ran, Replier, Tasks, serve_within};
+use manyhands_pool::{Luggage, MemoryLimits, WorkerEnd, wire};
 use manyhands_shm::hub::Hub;
 use manyhands_shm::lane::{Heading, Lane, NoRoom};
 use manyhands_shm::slate::Slate;
@@ -22,11 +22,17 @@ use crate::raised::Raised;
 use crate::task::Task;
 use crate::{code, codec, panics, world};
 
-/// Serves the pool; returns when it asks for the end. `registered` is about the fences of its slate.
+/// Serves the pool from a seat, with a slate; returns when it asks for the end. `registered` is about the fences of the
+/// slate.
 ///
 /// # Errors
 /// If what the parent gave is not what a worker needs.
-pub(crate) fn run(seat: u64, slate: u64, fds: Vec<OwnedFd>, registered: bool) -> io::Result<()> {
+pub(crate) fn run(
+    (seat, slate): (u64, u64),
+    fds: Vec<OwnedFd>,
+    limits: MemoryLimits,
+    registered: bool,
+) -> io::Result<()> {
     let missing = || io::Error::from(io::ErrorKind::InvalidData);
     let [lane, hub, event] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| missing())?;
     let end = WorkerEnd {
@@ -39,7 +45,8 @@ pub(crate) fn run(seat: u64, slate: u64, fds: Vec<OwnedFd>, registered: bool) ->
     let slate = world::adopt(id, slate).and_then(|block| Slate::of(block, registered));
     let slate = slate.ok_or_else(missing)?;
     panics::note_here();
-    serve(end, &mut Worker { codes: HashMap::new(), last: None, slate, reply: Vec::new() });
+    let mut worker = Worker { codes: HashMap::new(), last: None, slate, reply: Vec::new() };
+    serve_within(end, limits, &mut worker);
     Ok(())
 }
 

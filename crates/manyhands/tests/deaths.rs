@@ -18,6 +18,12 @@ fn a_panic_is_an_error_with_message_and_place() {
     assert_eq!(panic.message(), "3 is too small");
     assert!(panic.location().unwrap().contains("deaths.rs:"), "{panic}");
     assert!(panic.backtrace().unwrap().contains("deaths"), "{panic}");
+    assert!(!panic.backtrace().unwrap().contains("manyhands::function"), "{panic}");
+    let debugged = format!("{error:?}");
+    assert!(
+        debugged.starts_with("Panicked(") && debugged.contains("3 is too small (at "),
+        "{debugged}"
+    );
     let plain =
         pool_without_backtrace().submit(|(): ()| -> u8 { panic!("text") }, ()).join().unwrap_err();
     assert!(plain.is_panic());

@@ -329,7 +329,7 @@ fn a_worker_has_a_pool_of_its_own() {
 #[test]
 fn a_broadcast_runs_once_on_each_worker() {
     let pool = Pool::builder().workers(3).initializer(|| 0_u64).build().unwrap();
-    let count = |(): ()| {
+    let count = || {
         let mut state = worker_state::<u64>();
         *state += 1;
         (std::process::id(), *state)
@@ -355,7 +355,7 @@ fn broadcasts_of_many_threads_do_not_wait_for_each_other() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    let told = pool.broadcast(|(): ()| 1);
+                    let told = pool.broadcast(|| 1);
                     assert_eq!(told.into_iter().map(Result::unwrap).sum::<u32>(), 2);
                 }
             });
@@ -366,9 +366,9 @@ fn broadcasts_of_many_threads_do_not_wait_for_each_other() {
 #[test]
 fn a_death_in_a_broadcast_costs_its_own_result() {
     let pool = Pool::builder().workers(2).initializer(|| ()).build().unwrap();
-    let pids = pool.broadcast(|(): ()| std::process::id());
+    let pids = pool.broadcast(std::process::id);
     let victim = *pids[1].as_ref().unwrap();
-    let told = pool.with(&victim).broadcast(|victim: &u32, (): ()| {
+    let told = pool.with(&victim).broadcast(|victim: &u32| {
         if std::process::id() == *victim {
             std::process::abort();
         }
@@ -376,5 +376,5 @@ fn a_death_in_a_broadcast_costs_its_own_result() {
     assert!(told[0].is_ok());
     let error = told[1].as_ref().unwrap_err();
     assert!(error.is_worker_death(), "{error}");
-    assert!(pool.broadcast(|(): ()| ()).iter().all(Result::is_ok));
+    assert!(pool.broadcast(|| ()).iter().all(Result::is_ok));
 }

@@ -51,3 +51,18 @@ fn a_program_whose_file_is_replaced_goes_on() {
     assert_eq!(tells_bits(&program, &other), "before: [1, 4, 9]\nafter: [1, 4, 9]\n");
     std::fs::remove_dir_all(program.parent().expect("a folder")).expect("removed");
 }
+
+#[test]
+fn init_in_another_thread_than_the_main_one_does_not_count() {
+    // As in a test that calls it: children would run the whole harness.
+    manyhands::init();
+    assert!(matches!(Pool::new(), Err(BuildError::NotInitialized)));
+}
+
+#[test]
+fn errors_are_debugged_in_words() {
+    let text = format!("{:?}", Pool::new().unwrap_err());
+    assert!(text.starts_with("NotInitialized(call `manyhands::init()`"), "{text}");
+    let text = format!("{:?}", Process::spawn(|x: u32| x, 1).unwrap_err());
+    assert!(text.starts_with("NotInitialized(call `manyhands::init()`"), "{text}");
+}

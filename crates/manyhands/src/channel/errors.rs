@@ -263,3 +263,30 @@ macro_rules! receiving {
 receiving!(RecvError);
 receiving!(TryRecvError, Empty, is_empty, EMPTY);
 receiving!(RecvTimeoutError, Timeout, is_timeout, LATE);
+
+impl<T> From<SendError<T>> for TrySendError<T> {
+    fn from(error: SendError<T>) -> Self {
+        match error {
+            SendError::Disconnected(item) => Self::Disconnected(item),
+            SendError::Refused(item, reason) => Self::Refused(item, reason),
+        }
+    }
+}
+
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Disconnected => Self::Disconnected,
+            RecvError::Unreadable(reason) => Self::Unreadable(reason),
+        }
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Disconnected => Self::Disconnected,
+            RecvError::Unreadable(reason) => Self::Unreadable(reason),
+        }
+    }
+}

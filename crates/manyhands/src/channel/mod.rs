@@ -45,7 +45,7 @@ use crate::memory::{self, NoMemory};
 pub use errors::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
-pub use receiver::{Iter, Receiver, TryIter};
+pub use receiver::{IntoIter, Iter, Receiver, TryIter};
 pub use select::Select;
 pub use sender::Sender;
 

@@ -155,7 +155,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         let mut bytes = BUFFER.take();
         bytes.clear();
         let outcome = self.take(limit, &mut bytes).and_then(|arrival| {
-            let value = codec::take(&mut &bytes[..]);
+            let value = codec::take_whole(&bytes[..]);
             // Only now: the objects in the value have taken holds of their own.
             arrival.into_iter().for_each(Arrival::decoded);
             value.map_err(|error| Unreceived::Unreadable(error.to_string()))
@@ -296,6 +296,39 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a Receiver<T> {
 
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
+    }
+}
+
+/// What a receiver that is used up by a `for` loop gives: its items, until nobody sends any more.
+///
+/// ```
+/// let (sender, receiver) = manyhands::channel::channel()?;
+/// sender.send('a')?;
+/// drop(sender);
+/// for item in receiver {
+///     assert_eq!(item, 'a');
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct IntoIter<T> {
+    receiver: Receiver<T>,
+}
+
+impl<T: DeserializeOwned> Iterator for IntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.iter().next()
+    }
+}
+
+impl<T: DeserializeOwned> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { receiver: self }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use manyhands_os::cpu;
 use manyhands_pool::{Config, Launcher as Launching, Luggage, MemoryLimits, Pool as Engine, Start};
@@ -40,6 +41,8 @@ pub struct PoolBuilder {
     max_tasks: Option<u64>,
     env: Vec<(OsString, OsString)>,
     buffer: Option<u64>,
+    timeout: Option<Duration>,
+    memory: MemoryLimits,
 }
 
 impl Pool {
@@ -93,7 +96,8 @@ impl PoolBuilder {
 
     /// A function that each worker calls before its first task. What it returns is the worker's state, which tasks
     /// reach by [`worker_state`](crate::worker_state): a model, a connection, a context of a GPU. If it panics, no
-    /// item of the pool can run.
+    /// item of the pool can run; one that can fail says so by a panic (`expect`), because a `Result` that it returns
+    /// would be the state.
     ///
     /// ```
     /// use manyhands::{Pool, worker_state};
@@ -160,6 +164,74 @@ impl PoolBuilder {
         self
     }
 
+    /// After a task, a worker that has more than so many bytes of memory for itself is replaced by a new one: against
+    /// native libraries that leak. Shared memory and files are not counted.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(1).max_memory_per_child(1 << 30).build()?;
+    /// assert_eq!(pool.map(|x: u32| x + 1, [1])?, [2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_memory_per_child(mut self, bytes: u64) -> Self {
+        self.memory.soft = Some(bytes);
+        self
+    }
+
+    /// How many bytes of memory a worker may have for itself, in the middle of a task: with more it is ended, and the
+    /// task that it runs is [`TaskError::MemoryLimitExceeded`](crate::TaskError::MemoryLimitExceeded). Another worker
+    /// takes its seat. A worker looks every 10 ms of the processor's time that it uses, so it may get somewhat further.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(1).memory_limit(200 << 20).build()?;
+    /// let grow = |step: usize| -> u8 {
+    ///     let mut all = Vec::new();
+    ///     loop {
+    ///         all.push(std::hint::black_box(vec![1_u8; step]));
+    ///     }
+    /// };
+    /// assert!(pool.submit(grow, 1 << 20).join().unwrap_err().is_memory_limit());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory.hard = Some(bytes);
+        self
+    }
+
+    /// How long each task may run, from when a worker begins it. One that takes longer is ended with its worker, and is
+    /// [`TaskError::TimedOut`](crate::TaskError::TimedOut); all others are done, by the worker that takes the seat.
+    /// Items are then sent one by one.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(2).task_timeout(Duration::from_millis(100)).build()?;
+    /// let park_at_two = |x: u32| {
+    ///     while x == 2 {
+    ///         std::thread::park();
+    ///     }
+    ///     x
+    /// };
+    /// let results = pool.map_each(park_at_two, 0..4);
+    /// assert!(results[2].as_ref().unwrap_err().is_timeout());
+    /// assert_eq!(results[3].as_ref().ok(), Some(&3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task_timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
     /// Sets a variable in the environment of the workers, from their first instruction on. The others they have from
     /// this process, as they are when a worker is started.
     ///
@@ -173,9 +245,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        let name = name.as_ref().to_owned();
-        self.env.retain(|(other, _)| *other != name);
-        self.env.push((name, value.as_ref().to_owned()));
+        start::set_env(&mut self.env, name.as_ref(), value.as_ref());
         self
     }
 
@@ -219,10 +289,11 @@ impl PoolBuilder {
             return Err(BuildError::NotInitialized);
         }
         let workers = self.count()?;
+        self.check()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let world = world::home()?;
         let budget = world.budget();
-        let memory = MemoryLimits::default();
+        let memory = self.memory;
         let config =
             Config { workers, max_tasks: self.max_tasks, memory, cores, world: Some(world) };
         let engine = Engine::new(config, Launching::Host, Start::default())?;
@@ -230,7 +301,7 @@ impl PoolBuilder {
             set_initializer(&engine, initializer)?;
         }
         let slates = Arc::new(Slates::default());
-        Launcher::start(engine.host(), self.env, Arc::clone(&slates))?;
+        Launcher::start(engine.host(), self.env, memory, Arc::clone(&slates))?;
         engine.release();
         Ok(Pool::of(Shared {
             engine,
@@ -238,7 +309,8 @@ impl PoolBuilder {
             workers,
             budget,
             buffer: self.buffer,
-            one_by_one: self.max_tasks.is_some(),
+            one_by_one: self.max_tasks.is_some() || self.timeout.is_some(),
+            timeout: self.timeout,
             functions: Mutex::new(HashMap::new()),
         }))
     }
@@ -251,6 +323,12 @@ impl PoolBuilder {
             let text = format!("a pool has 1 to {MOST_WORKERS} workers, not {count}");
             return Err(BuildError::Setting(text));
         }
+        Ok(count)
+    }
+
+    /// Whether the other settings make sense.
+    fn check(&self) -> Result<(), BuildError> {
+        start::check_env(&self.env).map_err(BuildError::Setting)?;
         if self.max_tasks == Some(0) {
             let text = "max_tasks_per_child must be 1 or more: a worker without tasks does nothing";
             return Err(BuildError::Setting(text.into()));
@@ -260,7 +338,15 @@ impl PoolBuilder {
                 "buffer must be 1 or more: an iterator without items on their way never ends";
             return Err(BuildError::Setting(text.into()));
         }
-        Ok(count)
+        if self.timeout == Some(Duration::ZERO) {
+            let text = "task_timeout must be more than nothing: no task would end in time";
+            return Err(BuildError::Setting(text.into()));
+        }
+        if self.memory.soft == Some(0) || self.memory.hard == Some(0) {
+            let text = "max_memory_per_child and memory_limit must be more than 0 bytes: every worker has some memory";
+            return Err(BuildError::Setting(text.into()));
+        }
+        Ok(())
     }
 }
 

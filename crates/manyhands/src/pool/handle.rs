@@ -162,6 +162,34 @@ impl<R> Handle<R> {
     }
 }
 
+impl<R> Handle<R> {
+    /// Cancels the task, and ends its worker if that runs it. Then [`Handle::join`] gives [`TaskError::Cancelled`],
+    /// unless the task has ended before; another worker takes the seat.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(1).build()?;
+    /// let stay = |(): ()| loop {
+    ///     std::thread::park()
+    /// };
+    /// let handle = pool.submit::<_, (), ()>(stay, ());
+    /// handle.abort();
+    /// assert!(handle.join().unwrap_err().is_cancelled());
+    /// assert_eq!(pool.submit(|x: u32| x + 1, 1).join()?, 2); // the pool goes on
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abort(&self) {
+        if let Ok(Running { shared, call }) = &self.task
+            && !shared.engine.is_foreign()
+        {
+            shared.engine.interrupt(*call);
+        }
+    }
+}
+
 impl<R: DeserializeOwned + 'static> Handle<R> {
     /// Waits for the result.
     ///

@@ -13,7 +13,7 @@ use std::thread;
 
 use manyhands_os::process::{ExitStatus, PidFd, reap_with_peak};
 use manyhands_os::signals;
-use manyhands_pool::{Host, LaunchOrder, WorkerEnd};
+use manyhands_pool::{Host, LaunchOrder, MemoryLimits, WorkerEnd};
 use manyhands_shm::slate::Slate;
 
 use super::slates::Slates;
@@ -35,6 +35,7 @@ struct Started {
 pub(super) struct Launcher {
     pub(super) host: Host,
     pub(super) env: Vec<(OsString, OsString)>,
+    memory: MemoryLimits,
     pub(super) slates: Arc<Slates>,
     started: HashMap<u64, Started>,
 }
@@ -43,9 +44,10 @@ impl Launcher {
     pub(super) fn start(
         host: Host,
         env: Vec<(OsString, OsString)>,
+        memory: MemoryLimits,
         slates: Arc<Slates>,
     ) -> io::Result<()> {
-        let mut own = Self { host, env, slates, started: HashMap::new() };
+        let mut own = Self { host, env, memory, slates, started: HashMap::new() };
         thread::Builder::new().name("manyhands-launch".into()).spawn(move || own.run()).map(drop)
     }
 
@@ -77,7 +79,9 @@ impl Launcher {
         hub: std::os::fd::BorrowedFd<'_>,
     ) -> io::Result<()> {
         let slate = Slate::create(&world::home()?, SLATE).map_err(io::Error::other)?;
-        let role = Role::Worker { seat: order.seat as u64, slate: slate.block().handle().0 };
+        let memory = (self.memory.soft, self.memory.hard);
+        let role =
+            Role::Worker { seat: order.seat as u64, slate: slate.block().handle().0, memory };
         let fds = vec![end.lane.fd(), hub, end.event.as_fd()];
         let child = start::launch(Order { role, fds, env: &self.env, member: false })?;
         let own = PidFd::open(child.pid)?;

@@ -27,8 +27,9 @@ mod slates;
 mod with;
 
 use std::any::type_name;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use manyhands_pool::{Need, Waited};
 use serde::Serialize;
@@ -67,9 +68,14 @@ const MOST_WORKERS: usize = manyhands_shm::hub::SEATS - 1;
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("workers", &self.shared.workers).finish_non_exhaustive()
+    }
 }
 
 impl Pool {
@@ -256,15 +262,15 @@ impl Pool {
 
     /// Runs the function once on each worker, after what that has been given; the results in the order of their seats.
     ///
-    /// It waits for all of them; a worker that dies in it costs its own result alone. The function takes no item: what it
-    /// needs is given by [`With::broadcast`].
+    /// It waits for all of them; a worker that dies in it costs its own result alone. What the function needs is given by
+    /// [`With::broadcast`].
     ///
     /// ```
     /// # use manyhands::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # manyhands::init();
     /// let pool = Pool::builder().workers(3).build()?;
-    /// let mut pids: Vec<u32> = pool.broadcast(|(): ()| std::process::id()).into_iter().collect::<Result<_, _>>()?;
+    /// let mut pids: Vec<u32> = pool.broadcast(std::process::id).into_iter().collect::<Result<_, _>>()?;
     /// pids.sort_unstable();
     /// pids.dedup();
     /// assert_eq!(pids.len(), 3);
@@ -273,10 +279,10 @@ impl Pool {
     /// ```
     pub fn broadcast<F, R>(&self, function: F) -> Vec<Result<R, TaskError>>
     where
-        F: Fn(()) -> R + Copy + 'static,
+        F: Fn() -> R + Copy + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        calls::broadcast(&self.shared, &Self::function(function))
+        calls::broadcast(&self.shared, &Function::new(make::bare(function), type_name::<F>()))
     }
 
     /// Waits until every task has ended, then for the end of the workers.
@@ -319,10 +325,10 @@ impl Pool {
             return true;
         }
         engine.close();
-        let deadline = std::time::Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         loop {
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
-            match engine.wait_pool(Need::Gone, Some(left)) {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            match engine.wait_pool(Need::Gone, left) {
                 Waited::Ready => return true,
                 Waited::TimedOut => return false,
                 Waited::Interrupted => {}

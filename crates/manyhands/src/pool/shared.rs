@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use manyhands_os::process::ExitStatus;
 use manyhands_pool::call::{Fault, InitFailure};
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) buffer: Option<u64>,
     /// Requests are counted: each is one item.
     pub(super) one_by_one: bool,
+    /// How long an item may run; then requests are one item each.
+    pub(super) timeout: Option<Duration>,
     /// Ids of functions without a value, by place: they stay with the pool.
     pub(super) functions: Mutex<HashMap<u64, u64>>,
 }
@@ -46,24 +49,24 @@ pub(crate) struct Function {
     pub(crate) value: Option<Result<(Vec<u8>, Luggage), String>>,
 }
 
-fn spec(function: u64, order: Order) -> CallSpec {
-    CallSpec {
-        function,
-        kind: KIND,
-        order,
-        stop_on_failure: false,
-        whole: false,
-        notify: false,
-        limit: None,
-        retry: Retry::default(),
-    }
-}
-
 impl Shared {
+    fn spec(&self, function: u64, order: Order) -> CallSpec {
+        CallSpec {
+            function,
+            kind: KIND,
+            order,
+            stop_on_failure: false,
+            whole: false,
+            notify: false,
+            limit: self.timeout,
+            retry: Retry::default(),
+        }
+    }
+
     /// Opens a call.
     pub(super) fn open(&self, function: &Function) -> Result<CallId, String> {
         let (code, leased) = self.code(function)?;
-        let opened = self.engine.open(spec(code, Order::Arrival));
+        let opened = self.engine.open(self.spec(code, Order::Arrival));
         if leased {
             // The call keeps it from now on.
             self.engine.let_go(code);
@@ -80,9 +83,9 @@ impl Shared {
     ) -> Result<CallId, String> {
         let (code, leased) = self.code(function)?;
         let call = if luggage.is_empty() {
-            self.engine.submit(spec(code, Order::Arrival), &[], record).map_err(closed)
+            self.engine.submit(self.spec(code, Order::Arrival), &[], record).map_err(closed)
         } else {
-            self.engine.open(spec(code, Order::Arrival)).map_err(closed).inspect(|call| {
+            self.engine.open(self.spec(code, Order::Arrival)).map_err(closed).inspect(|call| {
                 self.engine.keep(*call, 0, luggage);
                 self.engine.push_last(*call, 1, record);
             })
@@ -96,7 +99,7 @@ impl Shared {
     /// Opens a call of one item for each worker.
     pub(super) fn broadcast(&self, function: &Function, record: &[u8]) -> Result<CallId, String> {
         let (code, leased) = self.code(function)?;
-        let call = self.engine.broadcast(spec(code, Order::Index), record).map_err(closed);
+        let call = self.engine.broadcast(self.spec(code, Order::Index), record).map_err(closed);
         if leased {
             self.engine.let_go(code);
         }
@@ -134,8 +137,13 @@ impl Shared {
     pub(super) fn failed(&self, item: Item, failure: &Failure) -> TaskError {
         match failure {
             Failure::Died(death) => died(item, death),
-            // No call of this crate has a limit of time.
-            Failure::Cancelled | Failure::TimedOut(_) => TaskError::Cancelled { item },
+            Failure::TimedOut(overrun) => TaskError::TimedOut {
+                item,
+                limit: overrun.limit,
+                ran: overrun.ran,
+                worker: overrun.seat,
+            },
+            Failure::Cancelled => TaskError::Cancelled { item },
             Failure::Terminated => TaskError::Terminated { item },
             Failure::Initializer(fault) => {
                 TaskError::PoolFailed { item, fault: Arc::new(self.fault(fault)) }
@@ -189,7 +197,13 @@ fn ending(death: &Death) -> (Option<i32>, Option<i32>) {
 
 fn died(item: Item, death: &Death) -> TaskError {
     let (signal, code) = ending(death);
-    let (worker, pid, detail) = (death.seat, death.pid, death.reason.clone());
+    if let Some((bytes, limit)) = death.exceeded {
+        return TaskError::MemoryLimitExceeded { item, bytes, limit, worker: death.seat };
+    }
+    let short = || {
+        (death.out_of_memory == Some(true)).then(|| "The kernel ended it: memory is short.".into())
+    };
+    let (worker, pid, detail) = (death.seat, death.pid, death.reason.clone().or_else(short));
     TaskError::WorkerDied { item, signal, code, worker, pid, detail }
 }
 

@@ -1,6 +1,7 @@
 //! `With`: calls of functions that get a value besides their items.
 
 use std::any::type_name;
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -30,12 +31,17 @@ use crate::{codec, function as make};
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug)]
 #[must_use = "it does nothing by itself"]
 pub struct With<V> {
     shared: Arc<Shared>,
     value: Result<(Vec<u8>, manyhands_pool::Luggage), String>,
     of: PhantomData<fn() -> V>,
+}
+
+impl<V> fmt::Debug for With<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("With").field("value", &type_name::<V>()).finish_non_exhaustive()
+    }
 }
 
 impl<V: Serialize + DeserializeOwned + 'static> With<V> {
@@ -173,16 +179,18 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # manyhands::init();
     /// let pool = Pool::builder().workers(2).build()?;
-    /// let told: Result<Vec<u32>, _> = pool.with(&7).broadcast(|x: &u32, (): ()| x + 1).into_iter().collect();
+    /// let told: Result<Vec<u32>, _> = pool.with(&7).broadcast(|x: &u32| x + 1).into_iter().collect();
     /// assert_eq!(told?, [8, 8]);
     /// # Ok(())
     /// # }
     /// ```
     pub fn broadcast<F, R>(&self, function: F) -> Vec<Result<R, TaskError>>
     where
-        F: Fn(&V, ()) -> R + Copy + 'static,
+        F: Fn(&V) -> R + Copy + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        calls::broadcast(&self.shared, &self.function(function))
+        let value = Some(self.value.clone());
+        let function = Function { maker: make::bare_with(function), name: type_name::<F>(), value };
+        calls::broadcast(&self.shared, &function)
     }
 }

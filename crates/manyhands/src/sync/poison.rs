@@ -198,6 +198,12 @@ pub enum TryLockError<G> {
     WouldBlock,
 }
 
+impl<G> From<PoisonError<G>> for TryLockError<G> {
+    fn from(error: PoisonError<G>) -> Self {
+        Self::Poisoned(error)
+    }
+}
+
 impl<G> TryLockError<G> {
     /// Whether somebody else holds the lock.
     ///
