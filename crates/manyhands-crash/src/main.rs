@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! manyhands-crash          in worker processes: every good input is answered, every bad one is named
+//! manyhands-crash forks    a function that forks, and comes back twice: each input is answered once
 //! manyhands-crash rayon    in threads: the first bad input takes the program with it
 //! ```
-#![expect(unsafe_code, reason = "a function of C")]
+#![expect(unsafe_code, reason = "functions of C")]
 #![expect(clippy::print_stdout, reason = "a program that people run")]
 
 use manyhands::Pool;
@@ -14,12 +15,18 @@ const INPUTS: u64 = 100_000;
 
 unsafe extern "C" {
     fn fragile(x: u64) -> u64;
+    fn forking(x: u64) -> u64;
 }
 
 fn call(x: u64) -> u64 {
     // SAFETY: the function takes and gives numbers. For some of them it writes to a null pointer, which is the
     // point of this program: it is run where that does no harm.
     unsafe { fragile(x) }
+}
+
+fn fork(x: u64) -> u64 {
+    // SAFETY: the function takes and gives numbers. Of what a fork leaves out, the child needs nothing on its way back.
+    unsafe { forking(x) }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,6 +37,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let pool = Pool::builder().workers(2).build()?;
+    if std::env::args().nth(1).as_deref() == Some("forks") {
+        let good = (0..1_000).zip(pool.map(fork, 0..1_000)?).filter(|(x, y)| x + 1 == *y).count();
+        pool.join();
+        println!("{good} answers");
+        return Ok(());
+    }
     let results = pool.map_each(call, 0..INPUTS);
     let good = results.iter().filter(|result| result.is_ok()).count();
     println!("{good} answers");

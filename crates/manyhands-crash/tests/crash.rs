@@ -25,3 +25,11 @@ fn threads_die_together() {
     let output = Command::new(PROGRAM).arg("rayon").output().unwrap();
     assert_eq!(output.status.signal(), Some(11), "{output:?}");
 }
+
+#[test]
+fn what_a_task_has_forked_answers_nothing() {
+    for _ in 0..5 {
+        let output = Command::new(PROGRAM).arg("forks").output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "1000 answers\n", "{output:?}");
+    }
+}

@@ -17,6 +17,7 @@
 
 use std::time::Instant;
 
+use manyhands_os::process::exit_now;
 use manyhands_pool::Luggage;
 use manyhands_shm::slate::{self, Hand, Slate};
 use serde::Serialize;
@@ -56,6 +57,8 @@ pub(crate) struct Batch<'a> {
     failure: Option<Raised>,
     ended: bool,
     collecting: Collecting,
+    /// How many forks this process is away from the first: the function may fork.
+    generation: u32,
 }
 
 /// Splits a number off the front.
@@ -99,6 +102,7 @@ impl<'a> Batch<'a> {
             failure: None,
             ended: false,
             collecting: Collecting::begin(),
+            generation: manyhands_pool::generation(),
         })
     }
 
@@ -127,15 +131,18 @@ impl<'a> Batch<'a> {
         codec::take_item(&mut self.input)
     }
 
-    /// The item that was begun last has this value.
+    /// The item that was begun last has this value; it counts when the value has been dropped: if that panics, or
+    /// kills, it is this item's failure.
     #[inline]
-    pub(crate) fn finish<R: Serialize + 'static>(&mut self, value: &R) {
+    pub(crate) fn finish<R: Serialize + 'static>(&mut self, value: R) {
+        self.end_if_forked();
         let Some((slate, _)) = &mut self.slate else { return self.finish_loose(value) };
         let Some(room) = slate.room().get_mut(self.chalked..) else {
             return self.finish_loose(value);
         };
-        match codec::write_item(value, room) {
+        match codec::write_item(&value, room) {
             Ok(len) if plain::is_fixed::<R>() || self.collecting.is_empty() => {
+                drop(value);
                 self.chalked += len;
                 self.finished += 1;
                 let bytes = u32::try_from(self.chalked).unwrap_or(u32::MAX);
@@ -143,6 +150,7 @@ impl<'a> Batch<'a> {
             }
             Ok(len) => {
                 self.loose.extend_from_slice(&room[..len]);
+                drop(value);
                 self.finished += 1;
                 self.ended = true;
             }
@@ -152,10 +160,12 @@ impl<'a> Batch<'a> {
 
     /// A value that is not chalked up: nothing more is run before it is published.
     #[cold]
-    fn finish_loose<R: Serialize + 'static>(&mut self, value: &R) {
+    fn finish_loose<R: Serialize + 'static>(&mut self, value: R) {
         // It may have been written once, in vain: what it names must be met once.
         self.collecting.clear();
-        match codec::append_item(value, &mut self.loose) {
+        let written = codec::append_item(&value, &mut self.loose);
+        drop(value);
+        match written {
             Ok(()) => {
                 self.finished += 1;
                 self.ended = true;
@@ -167,11 +177,21 @@ impl<'a> Batch<'a> {
     /// The item that was begun last has failed.
     #[cold]
     pub(crate) fn fail(&mut self, raised: Raised) {
+        self.end_if_forked();
         // A part of its value may have been written. No other value is loose, or named anything: that ends a batch.
         self.loose.clear();
         self.collecting.clear();
         self.failure = Some(raised);
         self.ended = true;
+    }
+
+    /// A child that the function has forked, and that has come back from it as well, ends here: slate, lane and the
+    /// result of the item are its parent's.
+    #[inline]
+    fn end_if_forked(&self) {
+        if manyhands_pool::generation() != self.generation {
+            exit_now(0);
+        }
     }
 
     /// Ends the batch: its reply, what this names, and whether all went well.

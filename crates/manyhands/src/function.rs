@@ -54,7 +54,7 @@ fn run<T: DeserializeOwned + 'static, R: Serialize + 'static>(
     let items = AssertUnwindSafe(|| {
         while batch.begin() {
             match batch.argument() {
-                Ok(argument) => batch.finish(&function(argument)),
+                Ok(argument) => batch.finish(function(argument)),
                 Err(error) => return batch.fail(Raised::Unreadable(error.to_string())),
             }
         }

@@ -6,26 +6,33 @@
 //!
 //! | who | when |
 //! | --- | --- |
-//! | the child | when it has decoded its argument, and holds what it names |
+//! | the child | when it has decoded its argument, and holds what it names; when that cannot be decoded |
 //! | the parent | when the child is dead, or was never started |
+//!
+//! The parent learns of the death when it joins the child. It may never come to that, because it waits in a channel
+//! whose only sender is on its way to that child: so whoever waits in a channel looks after the children now and then
+//! ([`let_go_of_the_dead`]), in the process that has started them.
 //!
 //! A child that is killed between the change of the word and the last unpin leaves pins: those blocks stay until
 //! the world ends. It refuses to know what the blocks are.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 
+use manyhands_os::process::PidFd;
 use manyhands_pool::Luggage;
 use manyhands_shm::atomic::{AtomicU32, Ordering};
 use manyhands_shm::sync::Owner;
 use manyhands_shm::typed::Held;
 use manyhands_shm::world::{Handle, NoMemory, World};
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::world;
 
 /// Somebody has unpinned, or is about to.
 const TAKEN: u32 = 1;
+
+/// What children have been handed that may not have taken it.
+static UNTAKEN: Mutex<Vec<(Weak<Handover>, Weak<PidFd>)>> = Mutex::new(Vec::new());
 
 /// What is on its way, as the parent sees it; unpins when it is dropped, if nobody has.
 #[derive(Debug)]
@@ -57,6 +64,28 @@ impl Handover {
         Ok(Self(Some(Pinned { word, order, me })))
     }
 
+    /// Notes who is to take it: see [`let_go_of_the_dead`].
+    pub(crate) fn watch(self: &Arc<Self>, child: &Arc<PidFd>) {
+        if self.0.is_none() {
+            return;
+        }
+        let mut untaken = UNTAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        untaken.retain(|(own, _)| own.upgrade().is_some_and(|own| own.is_untaken()));
+        untaken.push((Arc::downgrade(self), Arc::downgrade(child)));
+    }
+
+    fn is_untaken(&self) -> bool {
+        self.0.as_ref().is_some_and(|pinned| pinned.word.load(Ordering::Acquire) != TAKEN)
+    }
+
+    /// Unpins, if nobody has.
+    fn let_go(&self) {
+        let Some(Pinned { word, order, me }) = &self.0 else { return };
+        if word.block().world().me() == *me {
+            order.unpin(word.block().world(), word);
+        }
+    }
+
     /// What the child is told.
     pub(crate) fn order(&self) -> Order {
         self.0.as_ref().map(|pinned| pinned.order.clone()).unwrap_or_default()
@@ -65,11 +94,23 @@ impl Handover {
 
 impl Drop for Handover {
     fn drop(&mut self) {
-        let Some(Pinned { word, order, me }) = &self.0 else { return };
-        if word.block().world().me() == *me {
-            order.unpin(word.block().world(), word);
-        }
+        self.let_go();
     }
+}
+
+/// Lets go of what dead children have not taken.
+pub(crate) fn let_go_of_the_dead() {
+    let mut untaken = match UNTAKEN.try_lock() {
+        Ok(untaken) => untaken,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        // Somebody is at it; or this process is a fork, which has no children yet.
+        Err(TryLockError::WouldBlock) => return,
+    };
+    let is_dead = |child: &Weak<PidFd>| child.upgrade().is_none_or(|child| child.is_dead());
+    let dead: Vec<_> = untaken.extract_if(.., |(_, child)| is_dead(child)).collect();
+    // The end of a sender may have to wait for a lock.
+    drop(untaken);
+    dead.iter().filter_map(|(own, _)| own.upgrade()).for_each(|own| own.let_go());
 }
 
 impl Order {
@@ -81,11 +122,8 @@ impl Order {
         }
     }
 
-    /// In the child, which holds what it was sent; none if there is nothing of that name.
+    /// In the child; none if there is nothing of that name.
     fn take(&self) -> Option<()> {
-        if self.0 == 0 {
-            return Some(());
-        }
         let home = world::home().ok()?;
         let state = Held::<AtomicU32>::of_block(home.adopt(Handle(self.0))?)?;
         self.unpin(&home, &state);
@@ -93,14 +131,27 @@ impl Order {
     }
 }
 
-/// An argument, and behind it what it names: when both are decoded, the child has everything.
+/// In the child: takes what was handed over when it is dropped.
+#[derive(Debug, Deserialize)]
+struct Taking(Order);
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        if self.0.0 != 0 {
+            // The parent has the word until this process is dead.
+            let _taken = self.0.take();
+        }
+    }
+}
+
+/// An argument, before it what it names: that is taken when the argument was decoded, and also if this fails, or
+/// panics, for then nobody else ever will.
 #[derive(Debug)]
 pub(crate) struct Handed<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Handed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (value, order) = <(T, Order)>::deserialize(deserializer)?;
-        order.take().ok_or_else(|| D::Error::custom("its parent is gone"))?;
+        let (_taking, value) = <(Taking, T)>::deserialize(deserializer)?;
         Ok(Self(value))
     }
 }

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use manyhands_os::memory::create_log;
@@ -54,10 +54,10 @@ pub struct Process<R> {
 
 struct Child {
     pid: i32,
-    pidfd: PidFd,
+    pidfd: Arc<PidFd>,
     output: File,
     /// Lets go of what the argument names, if the child has not taken it.
-    _handover: Handover,
+    _handover: Arc<Handover>,
 }
 
 impl<R> fmt::Debug for Process<R> {
@@ -202,11 +202,13 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         }
         let maker: Maker = make::plain(move |handed: Handed<T>| function(handed.0));
         let place = code::place_of(maker).ok_or(SpawnError::Foreign)?;
-        let (mut encoded, luggage) =
+        let (argument, luggage) =
             codec::pack(argument).map_err(|error| SpawnError::Unwritable(error.to_string()))?;
-        let handover = Handover::of(&luggage).map_err(io::Error::other)?;
+        let handover = Arc::new(Handover::of(&luggage).map_err(io::Error::other)?);
         drop(luggage);
+        let mut encoded = Vec::with_capacity(argument.len() + 16);
         codec::append(&handover.order(), &mut encoded).map_err(io::Error::other)?;
+        encoded.extend_from_slice(&argument);
         let mut request = Vec::with_capacity(encoded.len() + 4);
         begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
         codec::append_framed(&encoded, &mut request)
@@ -216,7 +218,9 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let role = Role::Process { place, name, argument: request };
         let fds = vec![output.as_fd()];
         let child = start::launch(Order { role, fds, env, member: true })?;
-        let child = Child { pid: child.pid, pidfd: child.pidfd, output, _handover: handover };
+        let pidfd = Arc::new(child.pidfd);
+        handover.watch(&pidfd);
+        let child = Child { pid: child.pid, pidfd, output, _handover: handover };
         Ok(Self { child: Some(child), result: PhantomData })
     }
 

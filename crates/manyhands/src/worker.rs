@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use manyhands_os::event::EventFd;
@@ -104,7 +105,10 @@ impl Worker {
             wire::CODE => self.install(heading.word, payload),
             wire::FORGET => {
                 self.put_back();
-                self.codes.remove(&heading.word);
+                let made = self.codes.remove(&heading.word);
+                // Nobody waits for the words of a value that panics while it is dropped. Nor is what it threw dropped.
+                let dropped = catch_unwind(AssertUnwindSafe(move || drop(made)));
+                dropped.unwrap_or_else(std::mem::forget);
             }
             _ => {}
         }
@@ -128,7 +132,9 @@ fn make(mut bytes: &[u8]) -> Made {
     let unknown = || Raised::Refused("its code is not in this program".into());
     let place = codec::take(&mut bytes).map_err(|_| unknown())?;
     let maker = code::maker_at(place).ok_or_else(unknown)?;
-    maker(bytes)
+    // It reads the user's value.
+    catch_unwind(|| maker(bytes))
+        .unwrap_or_else(|payload| Err(Raised::Panicked(panics::caught(&*payload))))
 }
 
 impl Tasks for Worker {

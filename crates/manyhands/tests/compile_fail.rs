@@ -94,6 +94,11 @@ fn functions_that_capture_do_not_compile() {
 }
 
 #[test]
+fn waiting_for_a_pool_whose_iterator_is_alive_does_not_compile() {
+    check("iterators", &["joined", "joined_before_drop"]);
+}
+
+#[test]
 fn what_may_not_be_shared_does_not_compile() {
     check("objects", &["shareable", "not_shareable", "objects", "guards", "writes"]);
 }

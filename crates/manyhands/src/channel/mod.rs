@@ -37,6 +37,7 @@ mod errors;
 mod receiver;
 mod select;
 mod sender;
+mod waiting;
 
 use manyhands_shm::channel::{Ends, Limits};
 

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::errors::{RecvError, RecvTimeoutError, TryRecvError, Unreceived};
+use super::waiting;
 use crate::codec;
 use crate::travel::{Name, stranger};
 
@@ -180,7 +181,8 @@ impl<T: DeserializeOwned> Receiver<T> {
         let deadline = Deadline::after(limit);
         let words = self.end.channel().words();
         loop {
-            let news = self.end.wait(deadline.left(), |slice| words.wait_for_item(slice));
+            let news =
+                waiting::wait(&self.end, deadline.left(), |slice| words.wait_for_item(slice));
             news.ok_or(Unreceived::Empty)?;
             match take_one(self.end.channel(), bytes) {
                 Err(Unreceived::Empty) => {}

@@ -12,6 +12,7 @@ use manyhands_shm::sync::{Bell, Deadline, SPIN, Wait, spin_until};
 use manyhands_shm::world::{Block, Fill};
 
 use super::receiver::Receiver;
+use crate::handover;
 use crate::memory::NoMemory;
 
 /// How often channels are looked at that cannot tell.
@@ -162,6 +163,7 @@ impl<'a> Select<'a> {
             }
             let limit = deadline.slice(Some(slice));
             if bell.get::<Bell>().wait(ticket, limit, Duration::ZERO) == Wait::TimedOut {
+                handover::let_go_of_the_dead();
                 bell.world().sweep_now_and_then(PAUSE);
             }
         }

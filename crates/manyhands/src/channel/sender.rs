@@ -11,6 +11,7 @@ use manyhands_shm::world::{Block, NoMemory};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::errors::{SendError, SendTimeoutError, TrySendError, Unsent};
+use super::waiting;
 use crate::codec;
 use crate::travel::{Collecting, Name, stranger};
 
@@ -205,7 +206,8 @@ fn wait_and_put(
     let deadline = Deadline::after(limit);
     let words = end.channel().words();
     loop {
-        end.wait(deadline.left(), |slice| words.wait_for_room(len, slice)).ok_or(Unsent::Full)?;
+        let room = waiting::wait(end, deadline.left(), |slice| words.wait_for_room(len, slice));
+        room.ok_or(Unsent::Full)?;
         match put() {
             Ok(()) => return Ok(()),
             Err(Refused::Full) => {}

@@ -22,7 +22,7 @@ const LONG: usize = 32 << 20;
 
 /// Runs a call to its end, and hands results to `sink` in the order of items until that fails.
 fn run<T, I>(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     function: &Function,
     items: I,
     mut sink: impl FnMut(Cursor) -> Result<(), TaskError>,
@@ -55,7 +55,7 @@ where
 
 /// All results, or the first failure in the order of items.
 pub(super) fn map<T, R, I>(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     function: &Function,
     items: I,
 ) -> Result<Vec<R>, TaskError>
@@ -75,7 +75,7 @@ where
 
 /// The result of each item.
 pub(super) fn map_each<T, R, I>(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     function: &Function,
     items: I,
 ) -> Vec<Result<R, TaskError>>
@@ -122,7 +122,7 @@ fn open<T: Serialize + 'static>(
 
 /// Runs the function once on each worker; the results by seat.
 pub(super) fn broadcast<R: DeserializeOwned + 'static>(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     function: &Function,
 ) -> Vec<Result<R, TaskError>> {
     let mut request = vec![0; ROOM];

@@ -59,10 +59,16 @@ impl Cursor {
         Self { chunk, at: 0, function }
     }
 
-    /// The next item's result; none at the end.
+    /// Whether there is no item left.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunk.count == 0
+    }
+
+    /// The next item's result; none at the end. If reading it panics, it is gone, and the others are as they were.
     #[inline]
     pub(super) fn next<R: DeserializeOwned + 'static>(&mut self) -> Option<Result<R, TaskError>> {
-        if self.chunk.count == 0 {
+        if self.is_empty() {
             return None;
         }
         self.chunk.count -= 1;
@@ -72,14 +78,16 @@ impl Cursor {
             Ok(rest) => rest,
             Err(error) => return Some(Err(error.clone())),
         };
-        let before = rest.len();
+        let mut behind = rest;
+        codec::skip_item::<R>(&mut behind);
+        self.at += rest.len() - behind.len();
         let value = codec::take_item::<R>(&mut rest);
-        self.at += before - rest.len();
         Some(value.map_err(|error| {
             let item = Item::new(self.function, Some(index));
             TaskError::Carriage { item, reason: format!("its result cannot be read: {error}") }
         }))
     }
+
     /// Appends the values of all items; the first one's error that has one.
     pub(super) fn append_to<R: DeserializeOwned + 'static>(
         mut self,

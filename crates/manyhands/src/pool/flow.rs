@@ -54,8 +54,8 @@ struct Group {
 }
 
 /// A call, and what is known of it.
-pub(super) struct Flow<T, I> {
-    pub(super) shared: Arc<Shared>,
+pub(super) struct Flow<'p, T, I> {
+    pub(super) shared: &'p Shared,
     call: CallId,
     function: &'static str,
     source: Option<I>,
@@ -134,13 +134,13 @@ impl Chunks {
     }
 }
 
-impl<T, I> Flow<T, I>
+impl<'p, T, I> Flow<'p, T, I>
 where
     T: Serialize + DeserializeOwned + 'static,
     I: Iterator<Item = T>,
 {
     pub(super) fn open(
-        shared: &Arc<Shared>,
+        shared: &'p Shared,
         function: &Function,
         source: I,
         ordered: bool,
@@ -151,7 +151,7 @@ where
         shared.slates.open(call.number());
         let (least, most) = source.size_hint();
         Ok(Self {
-            shared: Arc::clone(shared),
+            shared,
             call,
             function: function.name,
             source: Some(source),
@@ -478,7 +478,7 @@ where
     }
 }
 
-impl<T, I> Flow<T, I> {
+impl<T, I> Flow<'_, T, I> {
     /// Ends the call: cancels what has not begun, and drops the source.
     pub(super) fn end(&mut self) {
         self.source = None;
@@ -490,7 +490,7 @@ impl<T, I> Flow<T, I> {
     }
 }
 
-impl<T, I> Drop for Flow<T, I> {
+impl<T, I> Drop for Flow<'_, T, I> {
     fn drop(&mut self) {
         self.end();
     }

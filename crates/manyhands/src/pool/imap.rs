@@ -6,7 +6,6 @@ use std::time::Duration;
 use manyhands_pool::Need;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 
 use super::chunk::Cursor;
 use super::flow::Flow;
@@ -19,7 +18,8 @@ const LOOK_EVERY: u32 = 256;
 /// The results of [`Pool::imap`](crate::Pool::imap) and [`Pool::imap_unordered`](crate::Pool::imap_unordered).
 ///
 /// It pulls items from its source as its consumer takes results, in the thread that asks, and no further ahead
-/// than its window. Dropping it cancels what has not begun.
+/// than its window. Dropping it cancels what has not begun. It borrows its pool, so that nobody waits for the end of a
+/// pool ([`Pool::join`](crate::Pool::join)) whose items nobody can pull.
 ///
 /// ```
 /// use manyhands::Pool;
@@ -33,8 +33,8 @@ const LOOK_EVERY: u32 = 256;
 /// }
 /// ```
 #[must_use = "an iterator that is dropped cancels its items"]
-pub struct Imap<I: Iterator, R> {
-    flow: Option<Flow<I::Item, I>>,
+pub struct Imap<'p, I: Iterator, R> {
+    flow: Option<Flow<'p, I::Item, I>>,
     /// Why there is no flow; told once.
     refused: Option<TaskError>,
     cursor: Option<Cursor>,
@@ -44,24 +44,19 @@ pub struct Imap<I: Iterator, R> {
     result: std::marker::PhantomData<fn() -> R>,
 }
 
-impl<I: Iterator, R> fmt::Debug for Imap<I, R> {
+impl<I: Iterator, R> fmt::Debug for Imap<'_, I, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Imap").field("yielded", &self.yielded).finish_non_exhaustive()
     }
 }
 
-impl<I, R> Imap<I, R>
+impl<'p, I, R> Imap<'p, I, R>
 where
     I: Iterator,
     I::Item: Serialize + DeserializeOwned + 'static,
     R: DeserializeOwned + 'static,
 {
-    pub(super) fn start(
-        shared: &Arc<Shared>,
-        function: &Function,
-        source: I,
-        ordered: bool,
-    ) -> Self {
+    pub(super) fn start(shared: &'p Shared, function: &Function, source: I, ordered: bool) -> Self {
         let (flow, refused) = match Flow::open(shared, function, source, ordered) {
             Ok(flow) => (Some(flow.within(shared.buffer)), None),
             Err(error) => (None, Some(error)),
@@ -87,15 +82,17 @@ where
 
     fn next_within(&mut self, limit: Option<Duration>) -> Next<R> {
         loop {
-            if let Some(cursor) = &mut self.cursor
-                && let Some(outcome) = cursor.next()
-            {
+            if let Some(cursor) = self.cursor.as_mut().filter(|cursor| !cursor.is_empty()) {
+                // Counted before it is read: that may panic, and the window must not wait for it then.
                 self.yielded += 1;
                 self.since_look += 1;
+                let outcome = cursor.next();
                 if self.since_look >= LOOK_EVERY {
                     self.refill();
                 }
-                return Next::Result(outcome);
+                if let Some(outcome) = outcome {
+                    return Next::Result(outcome);
+                }
             }
             let Some(flow) = &mut self.flow else {
                 return self.refused.take().map_or(Next::End, |error| Next::Result(Err(error)));
@@ -155,7 +152,7 @@ enum Next<R> {
     TimedOut,
 }
 
-impl<I, R> Iterator for Imap<I, R>
+impl<I, R> Iterator for Imap<'_, I, R>
 where
     I: Iterator,
     I::Item: Serialize + DeserializeOwned + 'static,
@@ -182,7 +179,7 @@ where
     }
 }
 
-impl<I, R> ExactSizeIterator for Imap<I, R>
+impl<I, R> ExactSizeIterator for Imap<'_, I, R>
 where
     I: ExactSizeIterator,
     I::Item: Serialize + DeserializeOwned + 'static,
@@ -190,7 +187,7 @@ where
 {
 }
 
-impl<I, R> std::iter::FusedIterator for Imap<I, R>
+impl<I, R> std::iter::FusedIterator for Imap<'_, I, R>
 where
     I: Iterator,
     I::Item: Serialize + DeserializeOwned + 'static,
@@ -199,7 +196,7 @@ where
 }
 
 #[cfg(feature = "indicatif")]
-impl<I, R> Imap<I, R>
+impl<I, R> Imap<'_, I, R>
 where
     I: Iterator,
     I::Item: Serialize + DeserializeOwned + 'static,

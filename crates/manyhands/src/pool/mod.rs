@@ -124,7 +124,7 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with<V: Serialize + DeserializeOwned + 'static>(&self, value: &V) -> With<V> {
+    pub fn with<V: Serialize + DeserializeOwned + 'static>(&self, value: &V) -> With<'_, V> {
         With::new(&self.shared, value)
     }
 
@@ -206,7 +206,7 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap<F, T, R, I>(&self, function: F, items: I) -> Imap<I::IntoIter, R>
+    pub fn imap<F, T, R, I>(&self, function: F, items: I) -> Imap<'_, I::IntoIter, R>
     where
         F: Fn(T) -> R + Copy + 'static,
         T: Serialize + DeserializeOwned + 'static,
@@ -228,7 +228,7 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap_unordered<F, T, R, I>(&self, function: F, items: I) -> Imap<I::IntoIter, R>
+    pub fn imap_unordered<F, T, R, I>(&self, function: F, items: I) -> Imap<'_, I::IntoIter, R>
     where
         F: Fn(T) -> R + Copy + 'static,
         T: Serialize + DeserializeOwned + 'static,
@@ -286,6 +286,8 @@ impl Pool {
     }
 
     /// Waits until every task has ended, then for the end of the workers.
+    ///
+    /// An iterator of this pool must be dropped before: it borrows the pool. One that was leaked is waited for as well.
     ///
     /// ```
     /// # use manyhands::Pool;

@@ -32,22 +32,22 @@ use crate::{codec, function as make};
 /// }
 /// ```
 #[must_use = "it does nothing by itself"]
-pub struct With<V> {
-    shared: Arc<Shared>,
+pub struct With<'p, V> {
+    shared: &'p Arc<Shared>,
     value: Result<(Vec<u8>, manyhands_pool::Luggage), String>,
     of: PhantomData<fn() -> V>,
 }
 
-impl<V> fmt::Debug for With<V> {
+impl<V> fmt::Debug for With<'_, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("With").field("value", &type_name::<V>()).finish_non_exhaustive()
     }
 }
 
-impl<V: Serialize + DeserializeOwned + 'static> With<V> {
-    pub(super) fn new(shared: &Arc<Shared>, value: &V) -> Self {
+impl<'p, V: Serialize + DeserializeOwned + 'static> With<'p, V> {
+    pub(super) fn new(shared: &'p Arc<Shared>, value: &V) -> Self {
         let value = codec::pack_item(value).map_err(|error| error.to_string());
-        Self { shared: Arc::clone(shared), value, of: PhantomData }
+        Self { shared, value, of: PhantomData }
     }
 
     fn function<F, T, R>(&self, function: F) -> Function
@@ -81,7 +81,7 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
         R: Serialize + DeserializeOwned + 'static,
         I: IntoIterator<Item = T>,
     {
-        calls::map(&self.shared, &self.function(function), items.into_iter())
+        calls::map(self.shared, &self.function(function), items.into_iter())
     }
 
     /// As [`Pool::map_each`](crate::Pool::map_each).
@@ -104,7 +104,7 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
         R: Serialize + DeserializeOwned + 'static,
         I: IntoIterator<Item = T>,
     {
-        calls::map_each(&self.shared, &self.function(function), items.into_iter())
+        calls::map_each(self.shared, &self.function(function), items.into_iter())
     }
 
     /// As [`Pool::imap`](crate::Pool::imap).
@@ -119,14 +119,14 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap<F, T, R, I>(&self, function: F, items: I) -> Imap<I::IntoIter, R>
+    pub fn imap<F, T, R, I>(&self, function: F, items: I) -> Imap<'p, I::IntoIter, R>
     where
         F: Fn(&V, T) -> R + Copy + 'static,
         T: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + 'static,
         I: IntoIterator<Item = T>,
     {
-        Imap::start(&self.shared, &self.function(function), items.into_iter(), true)
+        Imap::start(self.shared, &self.function(function), items.into_iter(), true)
     }
 
     /// As [`Pool::imap_unordered`](crate::Pool::imap_unordered).
@@ -141,14 +141,14 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap_unordered<F, T, R, I>(&self, function: F, items: I) -> Imap<I::IntoIter, R>
+    pub fn imap_unordered<F, T, R, I>(&self, function: F, items: I) -> Imap<'p, I::IntoIter, R>
     where
         F: Fn(&V, T) -> R + Copy + 'static,
         T: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + 'static,
         I: IntoIterator<Item = T>,
     {
-        Imap::start(&self.shared, &self.function(function), items.into_iter(), false)
+        Imap::start(self.shared, &self.function(function), items.into_iter(), false)
     }
 
     /// As [`Pool::submit`](crate::Pool::submit).
@@ -169,7 +169,7 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
         T: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        calls::submit(&self.shared, &self.function(function), &item)
+        calls::submit(self.shared, &self.function(function), &item)
     }
 
     /// As [`Pool::broadcast`](crate::Pool::broadcast).
@@ -191,6 +191,6 @@ impl<V: Serialize + DeserializeOwned + 'static> With<V> {
     {
         let value = Some(self.value.clone());
         let function = Function { maker: make::bare_with(function), name: type_name::<F>(), value };
-        calls::broadcast(&self.shared, &function)
+        calls::broadcast(self.shared, &function)
     }
 }
