@@ -90,6 +90,12 @@ impl Pool {
         self.0.lock().register_code(bytes, luggage)
     }
 
+    /// As [`Pool::register_code`], of code that workers drop when nobody needs it any more.
+    #[must_use]
+    pub fn register_brief_code(&self, bytes: &[u8], luggage: Luggage) -> u64 {
+        self.0.lock().register_brief_code(bytes, luggage)
+    }
+
     /// Says that a registration of a blob of code is not needed any more.
     pub fn let_go(&self, code: u64) {
         let mut state = self.0.lock();

@@ -74,6 +74,8 @@ pub(crate) struct Code {
     pub(crate) users: usize,
     /// Keeps the blocks that it names.
     luggage: Luggage,
+    /// It ends with its last user, and is not kept for a next one.
+    brief: bool,
     /// Workers in a row that ended while they loaded it.
     pub(crate) deaths: u32,
     /// Why the last of them ended, where it did not end alone.
@@ -267,10 +269,19 @@ impl State {
         }
         let (id, bytes): (u64, Arc<[u8]>) = (self.next_code, bytes.into());
         self.next_code += 1;
-        let (code, common) = (Arc::clone(&bytes), None);
-        self.codes.insert(id, Code { bytes: code, users: 0, luggage, deaths: 0, common });
+        let (code, common, brief) = (Arc::clone(&bytes), None, false);
+        self.codes.insert(id, Code { bytes: code, users: 0, luggage, brief, deaths: 0, common });
         self.code_ids.insert(bytes, id);
         self.use_code(id);
+        id
+    }
+
+    /// As [`State::register_code`], of code that ends with its last user.
+    pub(crate) fn register_brief_code(&mut self, bytes: &[u8], luggage: Luggage) -> u64 {
+        let id = self.register_code(bytes, luggage);
+        if let Some(code) = self.codes.get_mut(&id) {
+            code.brief = true;
+        }
         id
     }
 
@@ -289,7 +300,7 @@ impl State {
         if code.users > 0 {
             return;
         }
-        if luggage::bytes_of(&code.luggage) > 0 {
+        if code.brief || luggage::bytes_of(&code.luggage) > 0 {
             // Its bytes name blocks that were made for it: nobody will register the same again.
             return self.forget_code(id);
         }

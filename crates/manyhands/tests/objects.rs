@@ -431,3 +431,22 @@ fn a_lock_is_not_taken_for_another() {
     let Item::Lock(lock) = receiver.recv().unwrap() else { panic!("the second one") };
     assert_eq!(*lock.lock().unwrap(), 2);
 }
+
+#[test]
+fn a_value_given_to_tasks_ends_with_its_calls() {
+    let pool = manyhands::Pool::builder().workers(2).build().unwrap();
+    let (sender, receiver) = channel().unwrap();
+    let count = |sender: &Sender<u64>, x: u64| sender.send(x).unwrap();
+    pool.with(&sender).map(count, 0..100).unwrap();
+    let given = pool.with(&sender);
+    let handles: Vec<_> = (0..10).map(|x| given.submit(count, x)).collect();
+    drop(given);
+    drop(sender);
+    // The pool lives on; the workers and the calls no longer have the sender.
+    let sum: u64 = receiver.iter().take(110).sum();
+    assert_eq!(sum, 99 * 50 + 45);
+    for handle in handles {
+        handle.join().unwrap();
+    }
+    assert!(receiver.recv_timeout(PATIENCE).unwrap_err().is_disconnected());
+}

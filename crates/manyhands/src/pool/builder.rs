@@ -14,12 +14,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::launcher::Launcher;
-use super::shared::{Function, Shared, blob};
+use super::shared::{Function, Shared, Value, blob};
 use super::slates::Slates;
 use super::{MOST_WORKERS, Pool};
 use crate::batch::begin_request;
 use crate::error::BuildError;
-use crate::{code, codec, function as make, start, world};
+use crate::{code, function as make, start, world};
 
 /// Says how a pool is to be; made by [`Pool::builder`].
 ///
@@ -140,9 +140,8 @@ impl PoolBuilder {
         S: 'static,
     {
         let maker = make::initializer_with(function);
-        let packed = codec::pack_item(value).map_err(|error| error.to_string());
-        let function = Function { maker, name: type_name::<F>(), value: Some(packed) };
-        self.initializer = Some(function);
+        let value = Some(Value::of(value));
+        self.initializer = Some(Function { maker, name: type_name::<F>(), value });
         self
     }
 
@@ -366,8 +365,8 @@ fn is_variable(name: &OsStr, value: &OsStr) -> bool {
 
 fn set_initializer(engine: &Engine, function: Function) -> Result<(), BuildError> {
     let place = code::place_of(function.maker).ok_or(BuildError::Foreign)?;
-    let (value, luggage) =
-        function.value.transpose().map_err(BuildError::Unwritable)?.unwrap_or_default();
+    let packed = function.value.map(|value| value.packed.clone()).transpose();
+    let (value, luggage) = packed.map_err(BuildError::Unwritable)?.unwrap_or_default();
     let id = engine.register_code(&blob(place, &value), luggage);
     let mut request = Vec::new();
     begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });

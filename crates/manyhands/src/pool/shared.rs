@@ -12,6 +12,7 @@ use manyhands_pool::{
     CallId, CallSpec, Death, Failure, Luggage, Order, Pool as Engine, PushError, Retry,
 };
 use manyhands_shm::record::{self, Next};
+use serde::Serialize;
 
 use super::slates::Slates;
 use crate::error::{Item, PoolFault, TaskError};
@@ -19,6 +20,8 @@ use crate::raised::Raised;
 use crate::task::Maker;
 use crate::{code, codec};
 
+/// A function with a value of so many bytes stays with workers for a while when nobody uses it.
+const KEPT: usize = 4096;
 /// Kind of all items of this crate.
 const KIND: u32 = 0;
 
@@ -45,8 +48,23 @@ pub(super) struct Shared {
 pub(crate) struct Function {
     pub(crate) maker: Maker,
     pub(crate) name: &'static str,
+    pub(crate) value: Option<Arc<Value>>,
+}
+
+/// A value that goes with functions.
+#[derive(Debug)]
+pub(crate) struct Value {
     /// The value, and what it names; or why it could not be written.
-    pub(crate) value: Option<Result<(Vec<u8>, Luggage), String>>,
+    pub(crate) packed: Result<(Vec<u8>, Luggage), String>,
+    /// Ids of the functions that were called with it, by place.
+    codes: Mutex<HashMap<u64, u64>>,
+}
+
+impl Value {
+    pub(crate) fn of<V: Serialize + 'static>(value: &V) -> Arc<Self> {
+        let packed = codec::pack_item(value).map_err(|error| error.to_string());
+        Arc::new(Self { packed, codes: Mutex::default() })
+    }
 }
 
 impl Shared {
@@ -65,13 +83,8 @@ impl Shared {
 
     /// Opens a call.
     pub(super) fn open(&self, function: &Function) -> Result<CallId, String> {
-        let (code, leased) = self.code(function)?;
-        let opened = self.engine.open(self.spec(code, Order::Arrival));
-        if leased {
-            // The call keeps it from now on.
-            self.engine.let_go(code);
-        }
-        opened.map_err(closed)
+        let code = self.code(function)?;
+        self.engine.open(self.spec(code, Order::Arrival)).map_err(closed)
     }
 
     /// Opens a call of one item.
@@ -81,33 +94,25 @@ impl Shared {
         record: Vec<u8>,
         luggage: Luggage,
     ) -> Result<CallId, String> {
-        let (code, leased) = self.code(function)?;
-        let call = if luggage.is_empty() {
+        let code = self.code(function)?;
+        if luggage.is_empty() {
             self.engine.submit(self.spec(code, Order::Arrival), &[], record).map_err(closed)
         } else {
             self.engine.open(self.spec(code, Order::Arrival)).map_err(closed).inspect(|call| {
                 self.engine.keep(*call, 0, luggage);
                 self.engine.push_last(*call, 1, record);
             })
-        };
-        if leased {
-            self.engine.let_go(code);
         }
-        call
     }
 
     /// Opens a call of one item for each worker.
     pub(super) fn broadcast(&self, function: &Function, record: &[u8]) -> Result<CallId, String> {
-        let (code, leased) = self.code(function)?;
-        let call = self.engine.broadcast(self.spec(code, Order::Index), record).map_err(closed);
-        if leased {
-            self.engine.let_go(code);
-        }
-        call
+        let code = self.code(function)?;
+        self.engine.broadcast(self.spec(code, Order::Index), record).map_err(closed)
     }
 
-    /// The id of a function's code, and whether it must be let go of.
-    fn code(&self, function: &Function) -> Result<(u64, bool), String> {
+    /// The id of a function's code, which is kept: by the pool, or by the value that goes with the function.
+    fn code(&self, function: &Function) -> Result<u64, String> {
         if self.engine.is_foreign() {
             return Err(
                 "its pool belongs to the parent process: a forked child makes its own".into()
@@ -115,21 +120,41 @@ impl Shared {
         }
         let place = code::place_of(function.maker)
             .ok_or("the function is in another shared object than the crate `manyhands`")?;
-        if function.value.is_none() {
-            let mut known = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(id) = known.get(&place) {
-                return Ok((*id, false));
-            }
-            let id = self.engine.register_code(&blob(place, &[]), Luggage::new());
-            known.insert(place, id);
-            return Ok((id, false));
+        let known = function.value.as_ref().map_or(&self.functions, |value| &value.codes);
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = known.get(&place) {
+            return Ok(*id);
         }
-        match &function.value {
-            Some(Ok((value, luggage))) => {
-                Ok((self.engine.register_code(&blob(place, value), luggage.clone()), true))
+        let id = match function.value.as_deref() {
+            None => self.engine.register_code(&blob(place, &[]), Luggage::new()),
+            Some(Value { packed: Ok((bytes, luggage)), .. }) => {
+                self.register(&blob(place, bytes), luggage.clone())
             }
-            Some(Err(text)) => Err(format!("the value given by `with` cannot be sent: {text}")),
-            None => Err(String::new()),
+            Some(Value { packed: Err(text), .. }) => {
+                return Err(format!("the value given by `with` cannot be sent: {text}"));
+            }
+        };
+        known.insert(place, id);
+        Ok(id)
+    }
+
+    /// Registers a function with its value. Others may wait for the end of what is in the value, a sender for example:
+    /// so it ends with its last user, as one does that takes much memory.
+    fn register(&self, blob: &[u8], luggage: Luggage) -> u64 {
+        if luggage.is_empty() && blob.len() <= KEPT {
+            return self.engine.register_code(blob, luggage);
+        }
+        self.engine.register_brief_code(blob, luggage)
+    }
+
+    /// Lets go of the codes that were made with a value: what runs keeps them.
+    pub(super) fn let_go(&self, value: &Value) {
+        let mut codes = value.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let codes = std::mem::take(&mut *codes);
+        if !self.engine.is_foreign() {
+            for code in codes.into_values() {
+                self.engine.let_go(code);
+            }
         }
     }
 

@@ -11,13 +11,15 @@ use serde::de::DeserializeOwned;
 use super::calls;
 use super::handle::Handle;
 use super::imap::Imap;
-use super::shared::{Function, Shared};
+use super::shared::{Function, Shared, Value};
 use crate::error::TaskError;
-use crate::{codec, function as make};
+use crate::function as make;
 
 /// A pool together with a value that tasks get as their first argument; made by [`Pool::with`](crate::Pool::with).
 ///
-/// The value is serialized once, and sent to each worker once, where it is kept as long as calls use it.
+/// The value is serialized once, and sent to each worker once. It is kept there until this is dropped and its calls have
+/// ended: then a sender in it, for example, is gone. A small one that names no object may stay for a while. So keep it
+/// in a variable where many tasks use the same large value.
 ///
 /// ```
 /// use manyhands::Pool;
@@ -34,7 +36,7 @@ use crate::{codec, function as make};
 #[must_use = "it does nothing by itself"]
 pub struct With<'p, V> {
     shared: &'p Arc<Shared>,
-    value: Result<(Vec<u8>, manyhands_pool::Luggage), String>,
+    value: Arc<Value>,
     of: PhantomData<fn() -> V>,
 }
 
@@ -44,10 +46,15 @@ impl<V> fmt::Debug for With<'_, V> {
     }
 }
 
+impl<V> Drop for With<'_, V> {
+    fn drop(&mut self) {
+        self.shared.let_go(&self.value);
+    }
+}
+
 impl<'p, V: Serialize + DeserializeOwned + 'static> With<'p, V> {
     pub(super) fn new(shared: &'p Arc<Shared>, value: &V) -> Self {
-        let value = codec::pack_item(value).map_err(|error| error.to_string());
-        Self { shared, value, of: PhantomData }
+        Self { shared, value: Value::of(value), of: PhantomData }
     }
 
     fn function<F, T, R>(&self, function: F) -> Function
@@ -56,7 +63,7 @@ impl<'p, V: Serialize + DeserializeOwned + 'static> With<'p, V> {
         T: DeserializeOwned + 'static,
         R: Serialize + 'static,
     {
-        let value = Some(self.value.clone());
+        let value = Some(Arc::clone(&self.value));
         Function { maker: make::with(function), name: type_name::<F>(), value }
     }
 
@@ -189,7 +196,7 @@ impl<'p, V: Serialize + DeserializeOwned + 'static> With<'p, V> {
         F: Fn(&V) -> R + Copy + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        let value = Some(self.value.clone());
+        let value = Some(Arc::clone(&self.value));
         let function = Function { maker: make::bare_with(function), name: type_name::<F>(), value };
         calls::broadcast(self.shared, &function)
     }
