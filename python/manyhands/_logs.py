@@ -23,7 +23,7 @@ from _pickle import loads
 from _thread import RLock, allocate_lock, get_ident
 from functools import partial
 
-from ._native import QueueBase, release_owned
+from ._native import QueueBase, home_world, release_owned
 from ._threads import start_thread
 from ._uninterrupted import Uninterrupted
 
@@ -48,6 +48,10 @@ class _Delivery:
         self.queue._create(MOST_RECORDS, _MOST_BYTES)  # noqa: SLF001 - what `Queue` does too
         self.holder = 0
         self.broken = False
+
+    def name(self) -> tuple[int, int]:
+        """The world and the handle of the channel."""
+        return self.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
 
     def run(self) -> None:
         """Deliver until the channel is shut and empty, or can be read no more."""
@@ -97,17 +101,23 @@ _delivery: _Delivery | None = None
 
 
 def open_channel() -> tuple[int, int]:
-    """The name of the channel for workers, who find it in their world; made by the first pool."""
+    """The name of the channel for workers, who find it in their world; made by the first pool.
+
+    Another one is made where the program has closed the descriptor of the world, as daemons do.
+    """
     global _delivery  # noqa: PLW0603 - one per process
-    if _delivery is None:
+    world, _ = home_world()
+    if _delivery is None or _delivery.name()[0] != world:
         # An interrupt before the last step would leave a thread that nobody tells to end; and a
         # handler of signals that uses a pool comes here, too.
         with Uninterrupted(), _lock:
-            if _delivery is None:
+            if _delivery is None or _delivery.name()[0] != world:
                 delivery = _Delivery()
                 start_thread(delivery.run, "logs")
+                if _delivery is not None:
+                    _delivery.queue.shutdown()
                 _delivery = delivery
-    return _delivery.queue._hold()._handle()  # noqa: SLF001 - the protocol of our own objects
+    return _delivery.name()
 
 
 def flush(seconds: float = _PATIENCE) -> None:

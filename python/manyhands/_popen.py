@@ -28,7 +28,8 @@ _util: Any = util  # its internals have no types
 UNKNOWN = 255
 """The exit code of a process of which nobody can tell how it ended; as in the standard library."""
 
-_lifelines: set[int] = set()
+# The writing ends that are held, and which pipes they are.
+_lifelines: dict[int, tuple[int, int] | None] = {}
 
 
 class Popen:
@@ -45,6 +46,7 @@ class Popen:
         self.bound = not getattr(process, "_outlive", False)
         self._lock = RLock()
         self._fds: list[int] = []
+        self._held: dict[int, tuple[int, int] | None] = {}
         self._launch(process)
 
     def _launch(self, process: Any) -> None:
@@ -57,8 +59,9 @@ class Popen:
 
     def _hold(self, lifeline: int, *fds: int) -> None:
         """Keep these until the process object is closed or dropped."""
-        _lifelines.add(lifeline)
-        self.finalizer = util.Finalize(self, _release, (lifeline, *fds))
+        self._held = {fd: _file(fd) for fd in (lifeline, *fds)}
+        _lifelines[lifeline] = self._held[lifeline]
+        self.finalizer = util.Finalize(self, _release, (self._held,))
 
     # The end
 
@@ -68,7 +71,7 @@ class Popen:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The exit code once the process has ended; None if it has not within `timeout` seconds."""
-        if self.returncode is None and _native.wait_dead(self.sentinel, timeout):
+        if self.returncode is None and (not self._has_sentinel() or self._is_dead(timeout)):
             with self._lock:
                 if self.returncode is None:
                     code = self._reap(timeout)
@@ -76,6 +79,25 @@ class Popen:
                         self.returncode = code
                     self._clear()
         return self.returncode
+
+    def _is_dead(self, timeout: float | None) -> bool:
+        return _native.wait_dead(self.sentinel, timeout)
+
+    def _has_sentinel(self) -> bool:
+        """Whether there is a sentinel to wait for; the program may have closed ours.
+
+        An own child gets another one: its number stays its own until it is reaped.
+        """
+        if _file(self.sentinel) == self._held.get(self.sentinel):
+            return True
+        try:
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            sentinel = os.pidfd_open(self.pid)
+        except (ChildProcessError, ProcessLookupError):
+            return False
+        self.sentinel = sentinel
+        self._held[sentinel] = _file(sentinel)
+        return True
 
     def _reap(self, _timeout: float | None) -> int | None:
         """The exit code of a process that is dead and a child of this one."""
@@ -98,7 +120,7 @@ class Popen:
     # Signals
 
     def _send_signal(self, number: int) -> None:
-        if self.returncode is None:
+        if self.returncode is None and self._has_sentinel():
             try:
                 signal.pidfd_send_signal(self.sentinel, number)
             except ProcessLookupError:
@@ -135,18 +157,31 @@ def feed(writer: int, data: Any) -> None:
         pass
 
 
-def _release(lifeline: int, *fds: int) -> None:
-    _lifelines.discard(lifeline)
-    close_all(lifeline, *fds)
+def _file(fd: int) -> tuple[int, int] | None:
+    """What a descriptor means: a program that closes all it did not open may get its number."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _close_own(held: dict[int, tuple[int, int] | None]) -> None:
+    """Close what still is what it was."""
+    for fd, file in held.items():
+        if file is not None and _file(fd) == file:
+            os.close(fd)
+
+
+def _release(held: dict[int, tuple[int, int] | None]) -> None:
+    for fd in held:
+        _lifelines.pop(fd, None)
+    _close_own(held)
 
 
 def _drop_lifelines() -> None:
     """In a forked child: its brothers' lifelines are its parent's to hold, not its own."""
-    for fd in _lifelines:
-        try:
-            os.close(fd)
-        except OSError:
-            continue
+    _close_own(_lifelines)
     _lifelines.clear()
 
 

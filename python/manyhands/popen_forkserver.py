@@ -13,7 +13,7 @@ import os
 from multiprocessing import forkserver
 from multiprocessing.popen_forkserver import _DupFd
 
-from . import _native, _preparation
+from . import _preparation
 from ._popen import UNKNOWN, close_all, feed
 from ._popen import Popen as _Popen
 
@@ -44,6 +44,8 @@ class Popen(_Popen):
         self.pid = forkserver.read_signed(self.sentinel)
 
     def _reap(self, _timeout: float | None) -> int | None:
+        if not self._has_sentinel():
+            return UNKNOWN
         try:
             code: int = forkserver.read_signed(self.sentinel)
         except (OSError, EOFError):
@@ -53,7 +55,7 @@ class Popen(_Popen):
 
     def _send_signal(self, number: int) -> None:
         # The sentinel is a pipe, and the process is the server's child: its number is all there is.
-        if self.returncode is None and not _native.wait_dead(self.sentinel, 0):
+        if self.returncode is None and self._has_sentinel() and not self._is_dead(0):
             try:
                 os.kill(self.pid, number)
             except ProcessLookupError:

@@ -1,12 +1,12 @@
 //! Ending processes that may be dead already, together with what they have started.
 //!
-//! It refuses to wait for anybody, and to reap.
+//! It waits for nobody but [`reap_number`], which is asked to.
 
 use rustix::io::Errno;
 use rustix::process::{Pid, kill_process};
 use std::io;
 
-use crate::process::{PidFd, Signal, kill_group};
+use crate::process::{PidFd, Signal, kill_group, reap};
 
 /// Ends a process and the group that it leads or led: what it started and did not move to another
 /// group. The process goes first, since whoever is to be killed forks no more. It may be dead and
@@ -38,12 +38,27 @@ pub fn signal_number(pid: i32, signal: Signal) -> io::Result<()> {
     Ok(kill_process(valid.ok_or(Errno::INVAL)?, signal)?)
 }
 
+/// Ends a process and the group that it leads, where no descriptor is left that names it. The caller
+/// vouches for the number: whoever has it cannot have been reaped long.
+pub fn end_group_by_number(pid: i32) {
+    // Whoever is gone needs no signal, and there is nobody to tell.
+    let _ = signal_number(pid, Signal::KILL);
+    let _ = kill_group(pid, Signal::KILL);
+}
+
+/// Waits for an own child that was killed, by its number, which it keeps until it is reaped.
+pub fn reap_number(pid: i32) {
+    if let Ok(child) = PidFd::open(pid) {
+        // If somebody else was quicker there is nothing to be done.
+        let _ = reap(&child);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::launch::{Program, spawn_exec};
     use crate::poll::poll;
-    use crate::process::reap;
     use std::io::{BufRead, BufReader, PipeReader};
     use std::os::fd::AsFd;
 

@@ -10,9 +10,11 @@ use rustix::io::{Errno, read, retry_on_intr, write};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use crate::own::Own;
+
 /// A non-blocking eventfd; closed on exec.
 #[derive(Debug)]
-pub struct EventFd(OwnedFd);
+pub struct EventFd(Own<OwnedFd>);
 
 impl EventFd {
     /// A new one, not raised.
@@ -21,12 +23,12 @@ impl EventFd {
     ///
     /// The kernel's: `EMFILE` and `ENFILE` when there are no descriptors left, `ENOMEM`.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        Ok(Self::from_fd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     /// Takes over a descriptor that another process made with [`EventFd::new`].
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self(fd)
+        Self(Own::new(fd))
     }
 
     /// The kernel's own number of it, which no other one has at the same time; `None` where `/proc` does
@@ -43,22 +45,29 @@ impl EventFd {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn identity(&self) -> Option<u64> {
-        let path = format!("/proc/thread-self/fdinfo/{}", self.0.as_raw_fd());
+        let path = format!("/proc/thread-self/fdinfo/{}", self.as_fd().as_raw_fd());
         let told = std::fs::read_to_string(path).ok()?;
         let line = told.lines().find_map(|line| line.strip_prefix("eventfd-id:"))?;
         line.trim().parse().ok()
     }
 
-    /// Raises the flag: a poll for this descriptor returns at once until it is drained.
+    /// Whether nobody has closed the descriptor behind our back, as far as its number can tell.
+    pub fn is_own(&self) -> bool {
+        self.0.is_own()
+    }
+
+    /// Raises the flag: a poll for this descriptor returns at once until it is drained. Nothing
+    /// happens, here and in [`EventFd::drain`], where its number has become another file's.
     pub fn notify(&self) {
-        let outcome = retry_on_intr(|| write(&self.0, &1_u64.to_ne_bytes()));
+        let Ok(own) = self.0.own() else { return };
+        let outcome = retry_on_intr(|| write(own, &1_u64.to_ne_bytes()));
         // Would-block means that the counter is full: it is raised, which is all that is asked.
         debug_assert!(matches!(outcome, Ok(8) | Err(Errno::AGAIN)), "eventfd write: {outcome:?}");
     }
 
     /// Lowers the flag and tells whether it was raised.
     pub fn drain(&self) -> bool {
-        retry_on_intr(|| read(&self.0, &mut [0; 8])).is_ok()
+        self.0.own().is_ok_and(|own| retry_on_intr(|| read(own, &mut [0; 8])).is_ok())
     }
 }
 

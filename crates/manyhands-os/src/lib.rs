@@ -25,6 +25,7 @@
 //! | [`membarrier`] | fences in other processes |
 //! | [`memory`] | sealed memfd segments, mapped and reserved in steps |
 //! | [`oom`] | how often the kernel has ended processes for lack of memory |
+//! | [`own`] | descriptors that know which file they were made for |
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
 //! | [`room`] | how much memory the machine has, and address space the process; random numbers |
@@ -54,6 +55,7 @@ pub mod lifeline;
 pub mod membarrier;
 pub mod memory;
 pub mod oom;
+pub mod own;
 pub mod poll;
 pub mod process;
 pub mod room;

@@ -67,6 +67,20 @@ pub fn poll_for(
     }
 }
 
+/// Whether an error says that a descriptor is no longer open.
+///
+/// # Examples
+///
+/// ```
+/// use manyhands_os::poll::is_closed;
+///
+/// assert!(is_closed(&std::io::Error::from_raw_os_error(9)));
+/// ```
+#[must_use]
+pub fn is_closed(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::BADF)
+}
+
 fn entry(fd: BorrowedFd<'_>, interest: Interest) -> PollFd<'_> {
     let flags = match interest {
         Interest::Read => PollFlags::IN,

@@ -23,6 +23,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use crate::own::Own;
 use crate::poll::poll;
 
 pub use rustix::process::Signal;
@@ -32,7 +33,7 @@ const TO_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 /// A handle of one process; readable for [`poll`] once that process is dead.
 #[derive(Debug)]
-pub struct PidFd(OwnedFd);
+pub struct PidFd(Own<OwnedFd>);
 
 impl PidFd {
     /// Opens the process with that number. Only for a process that cannot have been reaped yet:
@@ -43,7 +44,7 @@ impl PidFd {
     /// `ESRCH` when there is no such process, `EINVAL` for a number that is not positive, `EMFILE`
     /// and `ENFILE` without descriptors.
     pub fn open(pid: i32) -> io::Result<Self> {
-        Ok(Self(pidfd_open(number_above(0, pid)?, PidfdFlags::empty())?))
+        Ok(Self::from_fd(pidfd_open(number_above(0, pid)?, PidfdFlags::empty())?))
     }
 
     /// A handle of this process, to be given to others.
@@ -52,12 +53,12 @@ impl PidFd {
     ///
     /// `EMFILE` and `ENFILE` without descriptors.
     pub fn of_self() -> io::Result<Self> {
-        Ok(Self(pidfd_open(getpid(), PidfdFlags::empty())?))
+        Ok(Self::from_fd(pidfd_open(getpid(), PidfdFlags::empty())?))
     }
 
     /// Takes over a pidfd that another process has opened and sent.
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self(fd)
+        Self(Own::new(fd))
     }
 
     /// Sends a signal to the process.
@@ -66,7 +67,7 @@ impl PidFd {
     ///
     /// `ESRCH` when it is dead and reaped, `EPERM` without the right.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        Ok(pidfd_send_signal(&self.0, signal)?)
+        Ok(pidfd_send_signal(self.0.own()?, signal)?)
     }
 
     /// Sends a signal to the process group that this process leads or led, even when the leader
@@ -77,12 +78,13 @@ impl PidFd {
     /// `ESRCH` when nobody is left in the group, `EPERM` without the right, and an error of kind
     /// [`io::ErrorKind::Unsupported`] before Linux 6.9.
     pub fn signal_group(&self, signal: Signal) -> io::Result<()> {
+        let own = self.0.own()?;
         // SAFETY: the call takes the descriptor, which is open, a signal number that rustix holds
         // for valid, no info (a null pointer is allowed), and flags; it touches no memory of ours.
         let outcome = unsafe {
             libc::syscall(
                 libc::SYS_pidfd_send_signal,
-                self.0.as_raw_fd(),
+                own.as_raw_fd(),
                 signal.as_raw(),
                 std::ptr::null::<libc::siginfo_t>(),
                 TO_PROCESS_GROUP,
@@ -109,17 +111,18 @@ impl PidFd {
         if fd < 0 {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        Ok(pidfd_getfd(&self.0, fd, PidfdGetfdFlags::empty())?)
+        Ok(pidfd_getfd(self, fd, PidfdGetfdFlags::empty())?)
     }
 
     /// Whether the number of this descriptor still is that of a pidfd: a program that closes whatever
     /// is open, and opens other files, leaves it one of those.
     pub fn is_open(&self) -> bool {
+        let Ok(own) = self.0.own() else { return false };
         // SAFETY: as in `signal_group`; a number that is not open is an error, and signal 0 is none.
         let outcome = unsafe {
             libc::syscall(
                 libc::SYS_pidfd_send_signal,
-                self.0.as_raw_fd(),
+                own.as_raw_fd(),
                 0,
                 std::ptr::null::<libc::siginfo_t>(),
                 0,
@@ -144,7 +147,7 @@ impl AsFd for PidFd {
 
 impl From<PidFd> for OwnedFd {
     fn from(pidfd: PidFd) -> Self {
-        pidfd.0
+        pidfd.0.into_inner()
     }
 }
 
@@ -214,7 +217,7 @@ pub fn reap_with_peak(child: &PidFd) -> io::Result<(ExitStatus, u64)> {
             libc::syscall(
                 libc::SYS_waitid,
                 libc::P_PIDFD,
-                child.0.as_raw_fd(),
+                child.as_fd().as_raw_fd(),
                 &raw mut info,
                 libc::WEXITED,
                 &raw mut usage,

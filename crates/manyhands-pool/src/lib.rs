@@ -52,6 +52,7 @@ mod registry;
 mod report;
 pub mod retry;
 mod sentence;
+mod severed;
 mod shared;
 mod span;
 mod state;

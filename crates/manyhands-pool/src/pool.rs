@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use manyhands_os::event::EventFd;
 use manyhands_os::process::{ExitStatus, PidFd};
+use manyhands_shm::atomic::AtomicU32;
 use manyhands_shm::hub::Hub;
 use thiserror::Error;
 
@@ -70,6 +71,7 @@ impl Pool {
             template: Mutex::new(template),
             imports: Mutex::new(Vec::new()),
             generation: registry::generation(),
+            severed: AtomicU32::new(0),
         });
         supervisor::serve(&shared)?;
         Ok(Self(shared))

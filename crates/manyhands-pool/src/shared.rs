@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use manyhands_shm::atomic::AtomicU32;
 use manyhands_shm::hub::Hub;
 
 use crate::launch::{Doors, Start};
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) template: Mutex<Option<Template>>,
     pub(crate) imports: Mutex<Vec<String>>,
     pub(crate) generation: u32,
+    /// 1 once its descriptors were found to be others'.
+    pub(crate) severed: AtomicU32,
 }
 
 impl Shared {
@@ -38,12 +41,5 @@ impl Shared {
     /// The descriptors of the pool, while it has workers.
     pub(crate) fn doors(&self) -> Option<Doors> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Makes the supervisor look at this pool.
-    pub(crate) fn call_supervisor(&self) {
-        if let Some(doors) = self.doors() {
-            doors.event.notify();
-        }
     }
 }

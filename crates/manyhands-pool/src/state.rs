@@ -107,6 +107,8 @@ pub(crate) struct State {
     /// Codes without a user, oldest first: kept for the next call, up to a limit.
     idle_codes: VecDeque<u64>,
     pub(crate) launches: LaunchQueue,
+    /// Numbers of the template's processes, none of which has been reaped.
+    pub(crate) templates: Vec<i32>,
     pub(crate) failed_starts: u32,
     pub(crate) events: VecDeque<(usize, Vec<u8>)>,
     pub(crate) completions: Vec<CallId>,
@@ -148,6 +150,7 @@ impl State {
             next_code: 1,
             idle_codes: VecDeque::new(),
             launches: LaunchQueue::default(),
+            templates: Vec::new(),
             failed_starts: 0,
             events: VecDeque::new(),
             completions: Vec::new(),

@@ -21,6 +21,7 @@ use manyhands_os::{jobcontrol, poll, signals};
 use crate::airing::air;
 use crate::launch::Doors;
 use crate::registry::registry;
+use crate::severed::sever;
 use crate::shared::Shared;
 use crate::state::{Phase, State};
 use crate::template::{Event, Role, Template};
@@ -33,13 +34,10 @@ const ASKED_MAX: usize = 8;
 /// Adds a pool to those that are served, and starts the thread if it is the first.
 pub(crate) fn serve(shared: &Arc<Shared>) -> io::Result<()> {
     let mut registry = registry();
+    if registry.supervisor.as_ref().is_some_and(|own| own.identity() != registry.known_as) {
+        sever(&mut registry);
+    }
     if let Some(supervisor) = &registry.supervisor {
-        if supervisor.identity() != registry.known_as {
-            return Err(io::Error::other(
-                "this program has closed descriptors of manyhands (os.closerange, or a daemon that closes \
-                 all files) while a pool was in use: end pools before, or fork before",
-            ));
-        }
         supervisor.notify();
     } else {
         let event = Arc::new(EventFd::new()?);
@@ -54,30 +52,46 @@ pub(crate) fn serve(shared: &Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-fn run(event: &EventFd) {
+fn run(event: &Arc<EventFd>) {
     let _blocked = signals::block_all();
     // Without job control Ctrl-Z stops the parent alone: a loss of comfort, not of items.
     let _comfort = jobcontrol::install();
+    let mut pools: Vec<Arc<Shared>> = Vec::new();
+    let mut is_whole = true;
     loop {
-        let pools = {
+        {
             let mut registry = registry();
+            let serves = |own: &Arc<EventFd>| Arc::ptr_eq(own, event);
+            if !registry.supervisor.as_ref().is_some_and(serves) {
+                break;
+            }
+            if !is_whole || !event.is_own() {
+                sever(&mut registry);
+                break;
+            }
             registry.pools.retain(|pool| !pool.is_finished());
             if registry.pools.is_empty() {
                 registry.supervisor = None;
                 return;
             }
-            registry.pools.clone()
-        };
-        sleep(event, &pools);
-        event.drain();
-        for pool in &pools {
-            pool.serve_round();
+            pools.clone_from(&registry.pools);
         }
+        is_whole = sleep(event, &pools);
+        event.drain();
+        if is_whole && event.is_own() {
+            for pool in &pools {
+                pool.serve_round();
+            }
+        }
+    }
+    // Severed, by whomever.
+    for pool in pools {
+        pool.reap_templates();
     }
 }
 
-/// Sleeps until some pool needs a round.
-fn sleep(event: &EventFd, pools: &[Arc<Shared>]) {
+/// Sleeps until some pool needs a round. False when a descriptor is no longer open.
+fn sleep(event: &EventFd, pools: &[Arc<Shared>]) -> bool {
     let mut deadline: Option<Instant> = None;
     let mut pidfds: Vec<Arc<PidFd>> = Vec::new();
     for pool in pools {
@@ -101,8 +115,8 @@ fn sleep(event: &EventFd, pools: &[Arc<Shared>]) {
         deadline = [deadline, template.deadline()].into_iter().flatten().min();
     }
     let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-    // A round after an error finds out what is wrong, pool by pool.
-    let _ready = poll::poll(&fds, timeout);
+    // A round after any other error finds out what is wrong, pool by pool.
+    !poll::poll(&fds, timeout).is_err_and(|error| poll::is_closed(&error))
 }
 
 impl Shared {
@@ -188,6 +202,8 @@ impl Shared {
             }
         }
         drop(start);
+        state.templates.clear();
+        state.templates.extend(template.pids());
         buried
     }
 

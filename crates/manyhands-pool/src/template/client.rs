@@ -240,6 +240,11 @@ impl Template {
         Ok(())
     }
 
+    /// Numbers of the processes, none of which has been reaped.
+    pub fn pids(&self) -> impl Iterator<Item = i32> {
+        self.current.iter().chain(&self.retired).map(Connection::pid)
+    }
+
     /// How many children were asked for and are not there yet. Each holds descriptors of this process:
     /// second names of what it is given.
     pub fn asked(&self) -> usize {

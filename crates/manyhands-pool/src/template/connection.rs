@@ -5,15 +5,16 @@
 //! The answers come in the order of the requests, so the first one in flight is the one that is
 //! being done.
 
-use manyhands_os::ending::end_with_group;
+use manyhands_os::ending::{end_group_by_number, end_with_group, reap_number};
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::memory::create_log;
+use manyhands_os::own::Own;
 use manyhands_os::poll::poll;
 use manyhands_os::process::{PidFd, Signal, reap};
 use manyhands_os::{jobcontrol, socket};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -98,10 +99,10 @@ enum Talk {
 /// A living template process.
 #[derive(Debug)]
 pub(super) struct Connection {
-    control: OwnedFd,
+    control: Own<OwnedFd>,
     child: Child,
     /// What it prints, until it is a worker's.
-    log: File,
+    log: Own<File>,
     talk: Talk,
     /// It has said that it is ready.
     pub(super) ready: bool,
@@ -131,6 +132,7 @@ impl Connection {
         jobcontrol::register_group(child.pid);
         let (in_flight, workers, refused) = (VecDeque::new(), BTreeMap::new(), BTreeSet::new());
         let (talk, ready, useful) = (Talk::Open, false, false);
+        let (control, log) = (Own::new(control), Own::new(log));
         Ok(Self { control, child, log, talk, ready, useful, in_flight, workers, refused })
     }
 
@@ -140,8 +142,9 @@ impl Connection {
         [Some(self.child.pidfd.as_fd()), control].into_iter().flatten()
     }
 
+    /// Whether it is dead, or out of reach: the program has closed what we knew it by.
     pub(super) fn is_dead(&self) -> bool {
-        self.child.pidfd.is_dead()
+        !self.child.pidfd.is_open() || self.child.pidfd.is_dead()
     }
 
     /// Waits until a process that was killed is dead: at once, unless the kernel is in its way.
@@ -164,7 +167,9 @@ impl Connection {
     pub(super) fn send(&mut self, waiting: &mut VecDeque<Pending>) -> Option<(Pending, io::Error)> {
         while self.in_flight.len() < WINDOW && self.talk == Talk::Open {
             let next = waiting.pop_front()?;
-            match socket::send(&self.control, &next.message(), &next.fds()) {
+            let sent =
+                self.control.own().and_then(|own| socket::send(own, &next.message(), &next.fds()));
+            match sent {
                 Ok(()) => self.in_flight.push_back(next),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_hangup(&error) => {
                     // An answer or the end makes room, and wakes us.
@@ -193,7 +198,8 @@ impl Connection {
     }
 
     fn receive_one(&mut self) -> io::Result<Option<Received>> {
-        if poll(&[self.control.as_fd()], Some(Duration::ZERO))? != [true] {
+        let control = self.control.own()?;
+        if poll(&[control.as_fd()], Some(Duration::ZERO))? != [true] {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let mut buffer = [0; MESSAGE_MAX];
@@ -224,7 +230,7 @@ impl Connection {
     fn keep_room(&mut self) {
         if let Some(Pending::Fork { spare, .. }) = self.in_flight.front_mut() {
             // Without one the handle may be lost, and is asked for by number then.
-            *spare = self.control.try_clone().ok();
+            *spare = self.control.own().and_then(OwnedFd::try_clone).ok();
         }
     }
 
@@ -232,13 +238,14 @@ impl Connection {
     pub(super) fn fail(&mut self, error: &io::Error) {
         self.talk = Talk::Broken;
         // Told like its last words; if even that fails, its death still is told.
-        let _ = io::Write::write_all(&mut &self.log, error.to_string().as_bytes());
+        let _ = self.log.own().and_then(|mut log| log.write_all(error.to_string().as_bytes()));
         self.kill();
     }
 
     /// Asks the process to end its workers and itself.
     pub(super) fn ask_to_end(&mut self) {
-        if socket::send(&self.control, &Request::Shutdown.encode(), &[]).is_err() {
+        let end = Request::Shutdown.encode();
+        if self.control.own().and_then(|own| socket::send(own, &end, &[])).is_err() {
             self.kill();
         }
     }
@@ -260,6 +267,13 @@ impl Connection {
     pub(super) fn bury(&mut self) -> String {
         jobcontrol::unregister_group(self.child.pid);
         let pid = self.child.pid;
+        if !self.child.pidfd.is_open() {
+            end_group_by_number(pid);
+            reap_number(pid);
+            return format!(
+                "the program has closed the descriptors by which the template (pid {pid}) was known"
+            );
+        }
         let how = match reap(&self.child.pidfd) {
             Ok(status) => status.to_string(),
             // Someone else in the program waits for any child, or lets the kernel do so.
@@ -275,18 +289,20 @@ impl Connection {
     }
 
     fn last_words(&self) -> String {
-        let length = self.log.metadata().map_or(0, |metadata| metadata.len());
+        let Ok(log) = self.log.own() else { return String::new() };
+        let length = log.metadata().map_or(0, |metadata| metadata.len());
         let mut bytes = vec![0; QUOTED];
         let from = length.saturating_sub(QUOTED as u64);
-        let count = self.log.read_at(&mut bytes, from).unwrap_or(0);
+        let count = log.read_at(&mut bytes, from).unwrap_or(0);
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     }
 
     /// Keeps what it prints from growing without end.
     pub(super) fn trim_log(&self) {
-        if self.log.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX) {
+        let Ok(log) = self.log.own() else { return };
+        if log.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX) {
             // It stays as it is if it cannot be shortened.
-            let _ = self.log.set_len(0);
+            let _ = log.set_len(0);
         }
     }
 }
