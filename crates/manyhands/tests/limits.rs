@@ -122,6 +122,21 @@ fn an_aborted_task_ends_and_the_others_do_not() {
 }
 
 #[test]
+fn an_aborted_iterator_ends_what_it_runs_and_nothing_else() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let other = pool.submit(park_at_seven, 1);
+    let mut stuck = pool.imap(park_at_seven, 7..10_000);
+    assert!(stuck.next_timeout(Duration::from_millis(50)).is_none());
+    stuck.abort();
+    assert_eq!(other.join().unwrap(), 2);
+    // Both workers are needed: each waits for the other.
+    let barrier = manyhands::sync::Barrier::new(2).unwrap();
+    let met = pool.with(&barrier).map(|barrier, _: u8| barrier.wait().is_ok(), [0, 1]).unwrap();
+    assert_eq!(met, [true, true]);
+    assert!(pool.join_timeout(LONG));
+}
+
+#[test]
 fn limits_that_make_no_sense_are_refused() {
     for builder in [
         Pool::builder().task_timeout(Duration::ZERO),

@@ -56,7 +56,7 @@ struct Group {
 /// A call, and what is known of it.
 pub(super) struct Flow<'p, T, I> {
     pub(super) shared: &'p Shared,
-    call: CallId,
+    pub(super) call: CallId,
     function: &'static str,
     source: Option<I>,
     /// The source knows how many items are left.

@@ -123,6 +123,33 @@ where
         }
     }
 
+    /// Gives up: cancels what has not begun, as dropping it does, and ends the workers that run its items. Others take
+    /// their seats.
+    ///
+    /// ```
+    /// # use manyhands::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let pool = Pool::builder().workers(1).build()?;
+    /// let stay = |(): ()| loop {
+    ///     std::thread::park()
+    /// };
+    /// let mut results = pool.imap::<_, (), (), _>(stay, [()]);
+    /// assert!(results.next_timeout(Duration::from_millis(10)).is_none());
+    /// results.abort();
+    /// assert_eq!(pool.submit(|x: u32| x + 1, 1).join()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abort(self) {
+        if let Some(flow) = &self.flow
+            && !flow.shared.engine.is_foreign()
+        {
+            flow.shared.engine.interrupt(flow.call);
+        }
+    }
+
     /// The next result, if it comes in time: `None` when the time is up, and then it can be asked for again.
     ///
     /// ```
