@@ -3,6 +3,7 @@
 //! ```text
 //! manyhands-crash          in worker processes: every good input is answered, every bad one is named
 //! manyhands-crash forks    a function that forks, and comes back twice: each input is answered once
+//! manyhands-crash family   the program forks itself: the child takes nothing of the pool
 //! manyhands-crash rayon    in threads: the first bad input takes the program with it
 //! ```
 #![expect(unsafe_code, reason = "functions of C")]
@@ -29,6 +30,27 @@ fn fork(x: u64) -> u64 {
     unsafe { forking(x) }
 }
 
+/// The program itself forks: the child has nothing of the pool, and takes nothing of it.
+fn family(pool: &Pool) -> Result<(), Box<dyn std::error::Error>> {
+    let (handle, mut results) = (pool.submit(call, 1), pool.imap(call, 0_u64..1_000));
+    results.next().transpose()?;
+    let own = std::process::id();
+    fork(3);
+    if std::process::id() != own {
+        let cancelled = handle.cancel();
+        println!("child: {} {cancelled} {}", handle.is_ready(), handle.join().is_err());
+        println!(
+            "child: {} {}",
+            results.any(|result| result.is_err()),
+            pool.map(call, [1]).is_err()
+        );
+        return Ok(());
+    }
+    let good = results.flatten().count();
+    println!("parent: {} {good}", handle.join()?);
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     manyhands::init();
     if std::env::args().nth(1).as_deref() == Some("rayon") {
@@ -37,6 +59,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let pool = Pool::builder().workers(2).build()?;
+    if std::env::args().nth(1).as_deref() == Some("family") {
+        return family(&pool);
+    }
     if std::env::args().nth(1).as_deref() == Some("forks") {
         let good = (0..1_000).zip(pool.map(fork, 0..1_000)?).filter(|(x, y)| x + 1 == *y).count();
         pool.join();

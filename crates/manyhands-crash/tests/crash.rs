@@ -33,3 +33,14 @@ fn what_a_task_has_forked_answers_nothing() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "1000 answers\n", "{output:?}");
     }
 }
+
+#[test]
+fn a_forked_child_takes_nothing_of_the_pool() {
+    for _ in 0..5 {
+        let output = Command::new(PROGRAM).arg("family").output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<_> = said.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["child: true false true", "child: true true", "parent: 4 998"]);
+    }
+}

@@ -16,6 +16,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::process::{Pid, WaitOptions, waitpid};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
@@ -24,7 +25,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::ptr;
 
-use crate::process::PidFd;
+use crate::ending::signal_number;
+use crate::process::{PidFd, Signal};
 use crate::signals::{empty_set, set_of};
 
 /// Signals that begin with their default meaning.
@@ -108,7 +110,7 @@ fn spawn(
     mut actions: FileActions,
     attributes: &Attributes,
 ) -> io::Result<Child> {
-    let _sources = actions.fill(program, fds)?;
+    let sources = actions.fill(program, fds)?;
     let path = c_string(program.path.as_os_str())?;
     let arguments = arguments(program)?;
     let environment = environment(program)?;
@@ -126,7 +128,17 @@ fn spawn(
         )
     };
     check(code)?;
-    Ok(Child { pid, pidfd: PidFd::open(pid)? })
+    // Their descriptors are free for the handle.
+    drop(sources);
+    let pidfd = PidFd::open(pid).inspect_err(|_| abandon(pid))?;
+    Ok(Child { pid, pidfd })
+}
+
+/// Ends a process that was just started and has no handle, and reaps it.
+fn abandon(pid: i32) {
+    // If somebody else has reaped it, there is nothing to be done.
+    let _gone = signal_number(pid, Signal::KILL);
+    let _status = waitpid(Pid::from_raw(pid), WaitOptions::empty());
 }
 
 /// For a program that [`spawn_exec`] started: takes over what it was given at that number, from now

@@ -10,23 +10,30 @@
 //! | the parent | when the child is dead, or was never started |
 //!
 //! The parent learns of the death when it joins the child. It may never come to that, because it waits in a channel
-//! whose only sender is on its way to that child: so whoever waits in a channel looks after the children now and then
-//! ([`let_go_of_the_dead`]), in the process that has started them.
+//! whose only sender is on its way to that child, or for another child that does: so whoever waits in a channel looks
+//! after the children now and then ([`let_go_of_the_dead`]), and whoever waits for a child watches the others as well
+//! ([`wait_for_death`]), in the process that has started them.
 //!
 //! A child that is killed between the change of the word and the last unpin leaves pins: those blocks stay until
 //! the world ends. It refuses to know what the blocks are.
 
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
+use std::time::Duration;
 
+use manyhands_os::poll::poll;
 use manyhands_os::process::PidFd;
 use manyhands_pool::Luggage;
 use manyhands_shm::atomic::{AtomicU32, Ordering};
-use manyhands_shm::sync::Owner;
+use manyhands_shm::sync::{Deadline, Owner};
 use manyhands_shm::typed::Held;
 use manyhands_shm::world::{Handle, NoMemory, World};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::world;
+
+/// So long after the list of children could not be read it is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Somebody has unpinned, or is about to.
 const TAKEN: u32 = 1;
@@ -96,6 +103,36 @@ impl Drop for Handover {
     fn drop(&mut self) {
         self.let_go();
     }
+}
+
+/// The children that have not taken what they were handed; none if that cannot be told now.
+fn late_children() -> Option<Vec<Arc<PidFd>>> {
+    let untaken = match UNTAKEN.try_lock() {
+        Ok(untaken) => untaken,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    let late = untaken.iter().filter(|(own, _)| own.upgrade().is_some_and(|own| own.is_untaken()));
+    Some(late.filter_map(|(_, child)| child.upgrade()).collect())
+}
+
+/// Waits for the death of a child, at most so long; whether it is dead. It may wait for what another child was handed.
+pub(crate) fn wait_for_death(child: &PidFd, limit: Option<Duration>) -> bool {
+    let deadline = Deadline::after(limit);
+    while !child.is_dead() {
+        let late = late_children();
+        let slice = deadline.slice(late.is_none().then_some(PAUSE));
+        let late = late.unwrap_or_default();
+        let fds: Vec<_> =
+            std::iter::once(child).chain(late.iter().map(Arc::as_ref)).map(AsFd::as_fd).collect();
+        // An error, for want of memory, is tried again.
+        let _ready = poll(&fds, slice);
+        if deadline.is_over() {
+            return child.is_dead();
+        }
+        let_go_of_the_dead();
+    }
+    true
 }
 
 /// Lets go of what dead children have not taken.

@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use manyhands_os::memory::create_log;
-use manyhands_os::poll::poll;
 use manyhands_os::process::{ExitStatus, PidFd, Signal, reap};
 use manyhands_pool::Luggage;
 use manyhands_pool::luggage::{pack, unpack};
@@ -26,7 +25,7 @@ use serde::de::DeserializeOwned;
 
 use crate::batch::{Batch, Reply, begin_request};
 use crate::error::{ProcessError, SpawnError};
-use crate::handover::{Handed, Handover};
+use crate::handover::{Handed, Handover, wait_for_death};
 use crate::start::{self, Order, Role};
 use crate::task::Maker;
 use crate::{code, codec, function as make, panics, world};
@@ -243,10 +242,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let Some(child) = self.child.take() else {
             return Err(ProcessError::Died { signal: None, code: None });
         };
-        while !child.pidfd.is_dead() {
-            // An error, for want of memory, is tried again.
-            let _ready = poll(&[child.pidfd.as_fd()], None);
-        }
+        while !wait_for_death(&child.pidfd, None) {}
         let status = reap(&child.pidfd).ok();
         let outcome = result(&child, status);
         world::sweep();
@@ -304,8 +300,7 @@ impl<R> Process<R> {
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let Some(child) = &self.child else { return true };
-        let ready = poll(&[child.pidfd.as_fd()], Some(timeout));
-        ready.is_ok_and(|ready| ready == [true]) || child.pidfd.is_dead()
+        wait_for_death(&child.pidfd, Some(timeout))
     }
 
     /// Kills it. A process that has ended is left alone.

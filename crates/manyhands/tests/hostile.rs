@@ -121,6 +121,19 @@ fn ends_on_their_way_to_a_child_that_dies_first_are_gone() {
 }
 
 #[test]
+fn who_waits_for_a_child_learns_that_another_cannot_take_its_end() {
+    for _ in 0..10 {
+        let (sender, receiver) = sync_channel::<u64>(4).unwrap();
+        let send = |sender: Sender<u64>| while sender.send(1).is_ok() {};
+        let producer = Process::spawn(send, sender).unwrap();
+        let consumer = Process::spawn(|end: Receiver<u64>| drop(end), receiver).unwrap();
+        consumer.kill();
+        producer.join().unwrap();
+        assert!(consumer.wait_timeout(Duration::from_secs(60)));
+    }
+}
+
+#[test]
 fn a_pool_is_waited_for_as_long_as_one_likes() {
     let pool = pool(1);
     let handle = pool.submit(|x: u32| x, 1);

@@ -11,7 +11,7 @@ use manyhands_shm::record::{self, Next};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::shared::Shared;
+use super::shared::{FOREIGN, Shared};
 use crate::batch::Reply;
 use crate::codec;
 use crate::error::{Item, TaskError};
@@ -137,7 +137,9 @@ impl<R> Handle<R> {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let Ok(Running { shared, call }) = &self.task else { return true };
-        shared.engine.status(*call).is_none_or(|status| status.complete())
+        // In a forked child `join` has an answer at once.
+        shared.engine.is_foreign()
+            || shared.engine.status(*call).is_none_or(|status| status.complete())
     }
 
     /// Cancels the task if no worker has begun it; whether it did. Then [`Handle::join`] gives
@@ -158,7 +160,7 @@ impl<R> Handle<R> {
     #[must_use = "it may have begun"]
     pub fn cancel(&self) -> bool {
         let Ok(Running { shared, call }) = &self.task else { return false };
-        shared.engine.cancel_unstarted(*call)
+        !shared.engine.is_foreign() && shared.engine.cancel_unstarted(*call)
     }
 }
 
@@ -250,8 +252,7 @@ impl<R: DeserializeOwned + 'static> Handle<R> {
         };
         let item = Item::new(self.function, None);
         if shared.engine.is_foreign() {
-            let reason = "its pool belongs to the parent process".into();
-            return Ok(Err(TaskError::Refused { item, reason }));
+            return Ok(Err(TaskError::Refused { item, reason: FOREIGN.into() }));
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {

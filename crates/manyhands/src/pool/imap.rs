@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::chunk::Cursor;
 use super::flow::Flow;
-use super::shared::{Function, Shared};
-use crate::error::TaskError;
+use super::shared::{FOREIGN, Function, Shared};
+use crate::error::{Item, TaskError};
 
 /// Results between two looks at the window.
 const LOOK_EVERY: u32 = 256;
@@ -99,6 +99,13 @@ where
             };
             if let Some(chunk) = flow.chunks.take() {
                 self.cursor = Some(Cursor::new(chunk, self.function));
+                continue;
+            }
+            if flow.shared.engine.is_foreign() {
+                // What comes back is the parent's.
+                let item = Item::new(self.function, None);
+                self.refused = Some(TaskError::Refused { item, reason: FOREIGN.into() });
+                self.flow = None;
                 continue;
             }
             if flow.collect() {

@@ -11,7 +11,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 
-use manyhands_os::process::{ExitStatus, PidFd, reap_with_peak};
+use manyhands_os::ending::end_with_group;
+use manyhands_os::process::{ExitStatus, PidFd, reap, reap_with_peak};
 use manyhands_os::signals;
 use manyhands_pool::{Host, LaunchOrder, MemoryLimits, WorkerEnd};
 use manyhands_shm::slate::Slate;
@@ -67,7 +68,7 @@ impl Launcher {
                 }
             }
             if idle {
-                return;
+                return self.reap_the_unwanted();
             }
         }
     }
@@ -84,11 +85,19 @@ impl Launcher {
             Role::Worker { seat: order.seat as u64, slate: slate.block().handle().0, memory };
         let fds = vec![end.lane.fd(), hub, end.event.as_fd()];
         let child = start::launch(Order { role, fds, env: &self.env, member: false })?;
-        let own = PidFd::open(child.pid)?;
+        let own = PidFd::open(child.pid).inspect_err(|_| end_unwanted(child.pid, &child.pidfd))?;
         self.slates.add(child.pid, slate);
         self.started.insert(order.key, Started { pid: child.pid, pidfd: own });
         self.host.launched(order.key, child.pid, child.pidfd);
         Ok(())
+    }
+
+    /// The pool has ended: whoever came when it was ending, and was killed at once, belongs to nobody else.
+    fn reap_the_unwanted(&mut self) {
+        for (_, Started { pid, pidfd }) in self.started.drain() {
+            end_unwanted(pid, &pidfd);
+            self.slates.bury(pid);
+        }
     }
 
     fn bury(&mut self, key: u64) {
@@ -100,4 +109,11 @@ impl Launcher {
         }
         self.host.reported(key, status, peak);
     }
+}
+
+/// Ends a worker that nobody wants.
+fn end_unwanted(pid: i32, pidfd: &PidFd) {
+    end_with_group(pid, pidfd);
+    // It is dead: whether somebody else has reaped it makes no difference.
+    let _status = reap(pidfd);
 }

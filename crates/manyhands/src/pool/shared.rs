@@ -25,6 +25,10 @@ const KEPT: usize = 4096;
 /// Kind of all items of this crate.
 const KIND: u32 = 0;
 
+/// Why a forked child has nothing of the pools that it inherits.
+pub(super) const FOREIGN: &str =
+    "its pool belongs to the parent process: a forked child makes its own";
+
 /// What a pool and its calls share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -114,9 +118,7 @@ impl Shared {
     /// The id of a function's code, which is kept: by the pool, or by the value that goes with the function.
     fn code(&self, function: &Function) -> Result<u64, String> {
         if self.engine.is_foreign() {
-            return Err(
-                "its pool belongs to the parent process: a forked child makes its own".into()
-            );
+            return Err(FOREIGN.into());
         }
         let place = code::place_of(function.maker)
             .ok_or("the function is in another shared object than the crate `manyhands`")?;
