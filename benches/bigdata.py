@@ -266,6 +266,7 @@ _ALONE = {"rivals": ("manyhands",)}
 _GIGABYTES = {"unit": "GB", "more_is_better": False, "rivals": ("multiprocessing", "manyhands")}
 _SECONDS = {"unit": "s", "more_is_better": False, "rivals": ("multiprocessing", "manyhands")}
 _TWO = {"rivals": ("multiprocessing", "manyhands")}
+_THREE_GB = _GIGABYTES | {"rivals": ("multiprocessing", "manyhands", "manyhands-fork")}
 _FORKED = _SECONDS | {"rivals": ("multiprocessing", "manyhands-fork")}
 _FORKED_GB = _GIGABYTES | {"rivals": ("multiprocessing", "manyhands-fork")}
 
@@ -273,15 +274,37 @@ SUBJECTS = (
     _subject("big_memcpy", "copies of 100 arrays of 8 MB into used memory", memcpy_warm, **_ALONE),
     _subject("big_memcpy_fresh", "the same into new pages", _memcpy_fresh(3), **_ALONE),
     _subject("big_memcpy_cold", "the same, first run", _memcpy_fresh(1), **_ALONE),
-    _subject("big_arguments", "`map` over 100 arrays of 8 MB", _rate(_vectors, _add_up, 3)),
+    _subject(
+        "big_arguments",
+        "`map` over 100 arrays of 8 MB",
+        _rate(_vectors, _add_up, 3),
+        goals={"manyhands": 4.8},
+    ),
     _subject("big_arguments_cold", "the same, first run", _rate(_vectors, _add_up, 1)),
     _subject("big_columns", "the same, strided columns", _rate(_matrices, _add_up, 3)),
-    _subject("big_results", "100 results of 8 MB, used and dropped", _rate(_lengths, _take, 3)),
+    _subject(
+        "big_results",
+        "100 results of 8 MB, used and dropped",
+        _rate(_lengths, _take, 3),
+        goals={"manyhands": 4.8},
+    ),
     _subject("big_results_cold", "the same, first run", _rate(_lengths, _take, 1)),
     _subject("big_results_kept", "100 results of 8 MB, kept", _rate(_lengths, _keep, 3)),
-    _subject("big_one_for_all", "1 GB, shared, that 8 tasks read", _one("shared"), **_SECONDS),
+    _subject(
+        "big_one_for_all",
+        "1 GB, shared, that 8 tasks read",
+        _one("shared"),
+        **_SECONDS,
+        goals={"manyhands": 0.35},
+    ),
     _subject("big_one_for_all_again", "the same, second run", _one("shared", 2), **_SECONDS),
-    _subject("big_one_for_all_peak", "the same, peak memory", _peak("shared"), **_GIGABYTES),
+    _subject(
+        "big_one_for_all_peak",
+        "the same, peak memory",
+        _peak("shared"),
+        **_THREE_GB,
+        goals={"manyhands": 1.05},
+    ),
     _subject("big_one_held", "1 GB in the function of 8 tasks", _one("held"), **_SECONDS),
     _subject("big_one_held_peak", "the same, peak memory", _peak("held"), **_GIGABYTES),
     _subject("big_one_global", "1 GB, a global of 8 tasks", _one("global"), **_FORKED),
@@ -289,7 +312,7 @@ SUBJECTS = (
     _subject("big_one_argument", "1 GB, an argument of 8 tasks", _one("argument"), **_SECONDS),
     _subject("big_one_argument_peak", "the same, peak memory", _peak("argument"), **_GIGABYTES),
     _subject("big_method", "a method of 100 MB, 10,000 items", method, **_SECONDS),
-    _subject("big_queue", "8 MB arrays through a queue", queue, **_TWO),
+    _subject("big_queue", "8 MB arrays through a queue", queue, **_TWO, goals={"manyhands": 4.5}),
     _subject("big_pipe", "8 MB arrays through a pipe", _pipe(NUMBERS, COUNT), **_TWO),
     _subject("big_pipe_huge", "100 MB arrays through a pipe", _pipe(12_500_000, 10), **_TWO),
 )

@@ -190,19 +190,30 @@ def reduce_memmap(array: Any) -> Any:
 def _is_still_at(path: Any, root: Any) -> bool:
     """Whether the file that is mapped as `root` is the one that has this name now."""
     import os
+    from mmap import ALLOCATIONGRANULARITY, PAGESIZE
 
-    start = root.__array_interface__["data"][0] & -os.sysconf("SC_PAGE_SIZE")
-    line = b""
-    with open("/proc/self/maps", "rb") as maps:
-        for line in maps:
-            low, _, high = line.split(b" ", 1)[0].partition(b"-")
-            if int(low, 16) <= start < int(high, 16):
-                break
-    found = line.rstrip(b"\n").split(None, 5)[5:]
+    start = root.__array_interface__["data"][0]
+    low = start - root.offset % ALLOCATIONGRANULARITY
+    high = low + -(-len(root.base) // PAGESIZE) * PAGESIZE
     try:
-        return bool(found) and os.path.samefile(found[0], path)
+        try:
+            name = os.readlink(f"/proc/self/map_files/{low:x}-{high:x}")
+        except OSError:  # mappings that touch may have become one
+            name = _mapped_at(start)
+        # The name of a file that was removed ends in " (deleted)".
+        return os.path.samefile(name, path)
     except OSError:
-        return False  # it was removed: its name ends in " (deleted)" there
+        return False
+
+
+def _mapped_at(place: int) -> str:
+    """The name of the file that is mapped at an address; empty if none is."""
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            low, _, high = line.split(" ", 1)[0].partition("-")
+            if int(low, 16) <= place < int(high, 16):
+                return "".join(line.rstrip("\n").split(None, 5)[5:])
+    return ""
 
 
 def reduce_masked(array: Any) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 from usage import used
 
 import manyhands
+from manyhands import _shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -373,6 +374,12 @@ class Table:
 
     def identity(self):
         return os.getpid(), id(self.rows)
+
+
+def built_of(shared):
+    """How many shared objects this process has built and keeps, this one among them."""
+    assert len(shared)
+    return len(_shared._kept)
 
 
 def look_up(pair):

@@ -207,6 +207,15 @@ def test_any_other_object_is_built_once_in_each_process(workers):
         table.name = "other"
 
 
+def test_what_is_no_longer_shared_is_dropped_where_it_was_built():
+    with manyhands.Pool(1) as pool:
+        for _ in range(5):
+            table = manyhands.share({number: str(number) for number in range(5_000)})
+            assert pool.map(len, [table] * 3) == [5_000] * 3
+        other = manyhands.share({1: 2})
+        assert pool.map(samples.built_of, [table, other]) == [1, 2]
+
+
 def test_shared_things_of_main(tmp_path):
     outcome = support.run_script(
         tmp_path,
