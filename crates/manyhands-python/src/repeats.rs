@@ -62,7 +62,8 @@ struct Samples {
 impl Samples {
     /// Of what the largest of these blocks holds.
     fn of(blocks: &[Block]) -> Self {
-        let largest = blocks.iter().filter(|block| luggage::is_cargo(block)).max_by_key(|b| b.len());
+        let largest =
+            blocks.iter().filter(|block| luggage::is_cargo(block)).max_by_key(|b| b.len());
         let bytes = largest.map_or(&[][..], ffi::bytes_of);
         let (mut begin, mut end) = (DefaultHasher::new(), DefaultHasher::new());
         let mut at = 4 * SAMPLE;
