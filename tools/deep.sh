@@ -10,6 +10,7 @@
 #   fuzz     the targets in fuzz/, so many seconds each (FUZZ_SECONDS), where cargo-fuzz is installed
 #   marked   the Python tests marked `deep`, with their figures; an hour of it is the soak, which, like
 #            the other storms, MANYHANDS_TEST_SOAK, _KILLS, _PARENTS, _INTERRUPTS and _POOLS shorten
+#   torch    the tests with PyTorch, which is installed into target/ for them: 3 GB to fetch, 5 GB on the disk
 #   repeat   the ordinary Python tests ten times over (REPEATS)
 #   load     the same once more while twice as many busy processes as there are processors compete
 # The time of each part is printed. Reads PYTHON, the interpreter with the installed wheel. Refuses to
@@ -19,7 +20,7 @@ set -eu -o pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:?the interpreter that has the wheel}
 repeats=${REPEATS:-10}
-parts=${PARTS:-loom deny storm asan fuzz marked repeat load}
+parts=${PARTS:-loom deny storm asan fuzz marked torch repeat load}
 load=()
 
 stop_load() { # ends the busy processes that this script started, by their ids
@@ -120,6 +121,18 @@ part_marked() {
     tests -m deep -rP # with the figures that they print
 }
 
+part_torch() {
+    local folder
+    folder=$PWD/target/torch-$("$python" -c 'import sys; print("{}.{}".format(*sys.version_info))')
+    if [[ ! -e $folder/whole ]]; then
+        rm -rf "$folder"
+        # What torch brings for GPUs is fetched, too: its library cannot be loaded without.
+        "$python" -m pip install --quiet --target "$folder" torch
+        touch "$folder/whole"
+    fi
+    PYTHONPATH=$folder tests -m deep tests/data/test_tensors.py tests/test_examples.py
+}
+
 part_repeat() {
     for ((run = 1; run <= repeats; run++)); do
         echo "-- run $run of $repeats"
@@ -138,7 +151,7 @@ part_load() {
 
 for part in $parts; do
     if ! declare -F "part_$part" >/dev/null; then
-        echo "deep: no part is named $part; loom deny storm asan fuzz marked repeat load" >&2
+        echo "deep: no part is named $part; loom deny storm asan fuzz marked torch repeat load" >&2
         exit 2
     fi
 done

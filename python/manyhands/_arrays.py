@@ -110,7 +110,7 @@ def share(obj: T) -> T:
         return False
 
     try:
-        data = _reducers.dumps(obj, keep)
+        data = _reducers.dumps_to_share(obj, keep)
         taken = sum(map(len, buffers))
         made: Any = _loads(data, buffers=buffers) if taken > len(data) else None
     except (MemoryError, KeyboardInterrupt):

@@ -57,6 +57,7 @@ from ._native_world import home_world as home_world
 from ._native_world import known_worlds as known_worlds
 from ._native_world import leave as leave
 from ._native_world import locate_cargo as locate_cargo
+from ._native_world import shares_anything as shares_anything
 from ._native_world import stow_buffer as stow_buffer
 from ._native_world import sweep as sweep
 from ._native_world import trying as trying
@@ -124,6 +125,7 @@ __all__ = [
     "run_process_template",
     "run_template",
     "run_worker",
+    "shares_anything",
     "spawn_member_of_group",
     "stacks_signal",
     "stow_buffer",

@@ -21,6 +21,7 @@ __all__ = [
     "known_worlds",
     "leave",
     "locate_cargo",
+    "shares_anything",
     "stow_buffer",
     "sweep",
     "trying",
@@ -83,6 +84,9 @@ def adopt_cargo(world: int, handle: int, offset: int, size: int) -> Cargo:
 
 def locate_cargo(address: int, size: int) -> Cargo | None:
     """The shared memory in which so many bytes at an address of this process lie, if they do."""
+
+def shares_anything() -> bool:
+    """Whether this process has anything in shared memory that is sent as its place."""
 
 def watch_types(types: list[type]) -> None:
     """From now on pickle what is of these types, or holds them, by `manyhands._reducers`."""

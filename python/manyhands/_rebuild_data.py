@@ -26,6 +26,11 @@ def array(
     return np.ndarray(shape, dtype, buffer, offset, strides)
 
 
+def view(array: Any, kind: type) -> Any:
+    """The same memory as an array of another class."""
+    return array.view(kind)
+
+
 def memmap(
     path: str,
     mode: str,
@@ -89,6 +94,11 @@ def arrow_chunks(buffer: Any) -> Any:
     return _arrow(buffer).read_all().column(0)
 
 
+def arrow_array(buffer: Any) -> Any:
+    """An Arrow array that lies in `buffer`."""
+    return arrow_chunks(buffer).chunk(0)
+
+
 def polars_frame(buffer: Any) -> Any:
     """A polars frame."""
     from io import BytesIO
@@ -101,6 +111,18 @@ def polars_frame(buffer: Any) -> Any:
 def polars_series(buffer: Any) -> Any:
     """A polars series."""
     return polars_frame(buffer).to_series()
+
+
+def polars_of_arrow(table: Any) -> Any:
+    """A polars frame of an Arrow table: it lies where that lies."""
+    import polars as pl
+
+    return pl.from_arrow(table, rechunk=False)
+
+
+def series_of_arrow(table: Any) -> Any:
+    """A polars series of the only column of an Arrow table."""
+    return polars_of_arrow(table).to_series()
 
 
 def memory_at(place: int, size: int, owner: Any) -> Any:

@@ -6,9 +6,12 @@
 | numpy arrays with strides | packed into shared memory; a part of a shared array: its place |
 | `numpy.memmap` | path, offset, shape: the other side maps the file itself |
 | masked arrays | as two arrays |
+| record arrays and matrices that are shared | their place |
 | `array.array` | one buffer; the other side copies it, as an array owns its memory |
-| Arrow tables, batches and arrays | Arrow's own stream: of a slice only what it shows |
-| polars frames and series | polars' own stream |
+| Arrow tables, batches and arrays | Arrow's own stream: of a slice only its rows |
+| the same where they are shared | the places of their buffers |
+| what pandas keeps in Arrow's arrays, where it is shared | these arrays |
+| polars frames and series | polars' own stream; where they are shared as Arrow's tables |
 | CPU tensors of torch | one buffer, with its type and strides |
 
 A library that is not loaded is not asked for: nobody can have an object of it. `table` is made anew
@@ -25,11 +28,11 @@ from _pickle import PickleBuffer, Pickler
 from io import BytesIO
 
 from . import _rebuild_data as rebuild
-from ._native import Cargo, locate_cargo, stow_buffer, watch_types
+from ._native import Cargo, locate_cargo, shares_anything, stow_buffer, watch_types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Reducer = Callable[[Any], Any]
@@ -75,6 +78,22 @@ def dumps(obj: Any, stow: Callable[[PickleBuffer], Any] = stow_buffer) -> bytes:
     return file.getvalue()
 
 
+def dumps_to_share(obj: Any, stow: Callable[[PickleBuffer], Any]) -> bytes:
+    """Pickle so that whoever loads it sees what was pickled, and has no copy of it, where possible.
+
+    Raises what the libraries raise where it is not.
+    """
+    file = BytesIO()
+    pickler = Pickler(file, 5, buffer_callback=stow)
+    pickler.dispatch_table = {**copyreg.dispatch_table, **own()}
+    polars = sys.modules.get("polars")
+    if polars is not None and polars.DataFrame in own():
+        pickler.dispatch_table[polars.DataFrame] = share_polars_frame
+        pickler.dispatch_table[polars.Series] = share_polars_series
+    pickler.dump(obj)
+    return file.getvalue()
+
+
 def add_to(pickler: Any) -> None:
     """Give one of multiprocessing's picklers these reducers, and no other pickler."""
     pickler.dispatch_table = {**pickler.dispatch_table, **own()}
@@ -87,6 +106,7 @@ def _of_numpy(numpy: Any) -> dict[type, Reducer]:
     if not hasattr(numpy, "memmap"):
         return {}  # it is just being imported
     table: dict[type, Reducer] = {numpy.ndarray: reduce_array, numpy.memmap: reduce_memmap}
+    table |= dict.fromkeys((numpy.recarray, numpy.matrix), reduce_view)
     masked = sys.modules.get("numpy.ma")
     if hasattr(masked, "MaskedArray"):
         table[masked.MaskedArray] = reduce_masked  # type: ignore[union-attr]
@@ -97,14 +117,15 @@ def reduce_array(array: Any) -> Any:
     """One buffer, whatever its strides."""
     if array.dtype.hasobject or array.size == 0:
         return array.__reduce_ex__(5)
-    if array.flags.forc and array.dtype.kind not in "mM":
+    if array.flags.forc and array.ndim and array.dtype.kind not in "mM":
         return array.__reduce_ex__(5)
     low, high = extent(array)
     shared = locate_cargo(low, high - low)
     if shared is not None:
         offset = array.__array_interface__["data"][0] - low
+        whose = shared if array.flags.writeable else memoryview(shared).toreadonly()
         return rebuild.array, (
-            PickleBuffer(shared), array.dtype, array.shape, array.strides, offset,
+            PickleBuffer(whose), array.dtype, array.shape, array.strides, offset,
         )  # fmt: skip
     if array.nbytes < LARGE:
         return array.__reduce_ex__(5)
@@ -123,6 +144,21 @@ def extent(array: Any) -> tuple[int, int]:
     return low, high + array.itemsize
 
 
+def is_shared(array: Any) -> bool:
+    """Whether an array lies in shared memory."""
+    if not shares_anything() or array.size == 0:
+        return False
+    low, high = extent(array)
+    return locate_cargo(low, high - low) is not None
+
+
+def reduce_view(array: Any) -> Any:
+    """As numpy does it; of one that is shared its place."""
+    if not is_shared(array):
+        return array.__reduce_ex__(5)
+    return rebuild.view, (array.view(sys.modules["numpy"].ndarray), type(array))
+
+
 def reduce_memmap(array: Any) -> Any:
     """The name of the file and what of it; one that was changed for this process alone by value."""
     root = array
@@ -133,7 +169,8 @@ def reduce_memmap(array: Any) -> Any:
 
     path, mode = root.filename, root.mode
     mapped = isinstance(root.base, mmap.mmap) and path is not None and mode != "c"
-    if not mapped or array.dtype.hasobject or array.size == 0 or not os.path.exists(path):
+    mapped = mapped and _is_still_at(path, root)
+    if not mapped or array.dtype.hasobject or array.size == 0:
         numpy = sys.modules["numpy"]
         # What is no view of a file is an array like any other.
         return (
@@ -150,11 +187,41 @@ def reduce_memmap(array: Any) -> Any:
     )  # fmt: skip
 
 
+def _is_still_at(path: Any, root: Any) -> bool:
+    """Whether the file that is mapped as `root` is the one that has this name now."""
+    import os
+    from mmap import ALLOCATIONGRANULARITY, PAGESIZE
+
+    start = root.__array_interface__["data"][0]
+    low = start - root.offset % ALLOCATIONGRANULARITY
+    high = low + -(-len(root.base) // PAGESIZE) * PAGESIZE
+    try:
+        try:
+            name = os.readlink(f"/proc/self/map_files/{low:x}-{high:x}")
+        except OSError:  # mappings that touch may have become one
+            name = _mapped_at(start)
+        # The name of a file that was removed ends in " (deleted)".
+        return os.path.samefile(name, path)
+    except OSError:
+        return False
+
+
+def _mapped_at(place: int) -> str:
+    """The name of the file that is mapped at an address; empty if none is."""
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            low, _, high = line.split(" ", 1)[0].partition("-")
+            if int(low, 16) <= place < int(high, 16):
+                return "".join(line.rstrip("\n").split(None, 5)[5:])
+    return ""
+
+
 def reduce_masked(array: Any) -> Any:
     """Its data and its mask."""
     numpy = sys.modules["numpy"]
     data = array.data
-    if array.nbytes < LARGE or type(data) is not numpy.ndarray or data.dtype.hasobject:
+    large = array.nbytes >= LARGE or is_shared(array)
+    if not large or type(data) is not numpy.ndarray or data.dtype.hasobject:
         return array.__reduce_ex__(5)
     mask = None if array.mask is numpy.ma.nomask else array.mask
     return rebuild.masked, (data, mask, array.fill_value, array.hardmask)
@@ -185,29 +252,61 @@ def _of_arrow(pyarrow: Any) -> dict[type, Reducer]:
         pyarrow.RecordBatch: reduce_arrow_batch,
         pyarrow.ChunkedArray: reduce_arrow_chunks,
     }
+    kinds = [pyarrow.Array]
+    for kind in kinds:
+        kinds += type.__subclasses__(kind)
+        table[kind] = reduce_arrow_array
     return table
 
 
 def reduce_arrow_table(table: Any) -> Any:
-    """Its stream: what a slice does not show is not in it."""
-    if table.nbytes < LARGE:
+    """Its stream: what a slice does not show is not in it. What is shared goes as its places."""
+    if table.nbytes < LARGE or _is_shared_table(table):
         return table.__reduce_ex__(5)
     return rebuild.arrow_table, (_arrow_stream(table),)
 
 
 def reduce_arrow_batch(batch: Any) -> Any:
     """As a table."""
-    if batch.nbytes < LARGE:
+    if batch.nbytes < LARGE or _is_shared(batch.columns):
         return batch.__reduce_ex__(5)
     return rebuild.arrow_batch, (_arrow_stream(batch),)
 
 
 def reduce_arrow_chunks(chunks: Any) -> Any:
     """As the only column of a table."""
-    if chunks.nbytes < LARGE:
+    if chunks.nbytes < LARGE or _is_shared(chunks.chunks):
         return chunks.__reduce_ex__(5)
     table = sys.modules["pyarrow"].table({"": chunks})
     return rebuild.arrow_chunks, (_arrow_stream(table),)
+
+
+def reduce_arrow_array(array: Any) -> Any:
+    """As Arrow does it; a part of one as the only chunk of a column."""
+    if array.get_total_buffer_size() < 2 * array.nbytes + LARGE or _is_shared([array]):
+        return array.__reduce_ex__(5)
+    table = sys.modules["pyarrow"].table({"": array})
+    return rebuild.arrow_array, (_arrow_stream(table),)
+
+
+def _is_shared_table(table: Any) -> bool:
+    return _is_shared(chunk for column in table.itercolumns() for chunk in column.chunks)
+
+
+def _is_shared(arrays: Iterable[Any]) -> bool:
+    """Whether most of the memory of Arrow's arrays is shared."""
+    if not shares_anything():
+        return False
+    shared = own = 0
+    for array in arrays:
+        for buffer in array.buffers():
+            if buffer is None or not buffer.size:
+                continue
+            if locate_cargo(buffer.address, buffer.size) is not None:
+                shared += buffer.size
+            elif buffer.size >= LARGE:
+                own += buffer.size
+    return shared > own
 
 
 def _arrow_stream(data: Any) -> PickleBuffer:
@@ -235,9 +334,13 @@ def _of_polars(polars: Any) -> dict[type, Reducer]:
 
 
 def reduce_polars_frame(frame: Any) -> Any:
-    """Its stream, in one buffer."""
+    """Its stream, in one buffer; what is shared as Arrow's data, whose places are sent."""
     if frame.estimated_size() < LARGE or _has_objects(frame):
         return frame.__reduce_ex__(5)
+    if shares_anything() and "pyarrow" in sys.modules:
+        table = _as_arrow(frame)
+        if table is not None and _is_shared_table(table):
+            return rebuild.polars_of_arrow, (table,)
     return rebuild.polars_frame, (_polars_stream(frame),)
 
 
@@ -246,7 +349,34 @@ def reduce_polars_series(series: Any) -> Any:
     frame = series.to_frame()
     if series.estimated_size() < LARGE or _has_objects(frame):
         return series.__reduce_ex__(5)
-    return rebuild.polars_series, (_polars_stream(frame),)
+    build, (data,) = reduce_polars_frame(frame)
+    if build is rebuild.polars_frame:
+        return rebuild.polars_series, (data,)
+    return rebuild.series_of_arrow, (data,)
+
+
+def share_polars_frame(frame: Any) -> Any:
+    """As Arrow's data, which polars can see where it lies."""
+    table = _as_arrow(frame)
+    if table is None:
+        raise TypeError("a frame of types that Arrow does not have, or there is no pyarrow")
+    return rebuild.polars_of_arrow, (table,)
+
+
+def share_polars_series(series: Any) -> Any:
+    """As the only column of a frame."""
+    return rebuild.series_of_arrow, share_polars_frame(series.to_frame())[1]
+
+
+def _as_arrow(frame: Any) -> Any:
+    """A frame as a table of Arrow, mostly without a copy; None if it would come back as another."""
+    polars = sys.modules["polars"]
+    try:
+        table = frame.to_arrow(compat_level=polars.CompatLevel.newest())
+        same = polars.from_arrow(table.slice(0, 0)).schema == frame.schema
+    except Exception:  # noqa: BLE001 - each type has an error of its own
+        return None
+    return table if same else None
 
 
 def _has_objects(frame: Any) -> bool:
@@ -257,6 +387,25 @@ def _polars_stream(frame: Any) -> PickleBuffer:
     file = BytesIO()
     frame.write_ipc_stream(file, compression="uncompressed")
     return PickleBuffer(file.getbuffer())
+
+
+# pandas
+
+
+def _of_pandas(pandas: Any) -> dict[type, Reducer]:
+    arrays = getattr(pandas, "arrays", None)
+    names = ("ArrowExtensionArray", "ArrowStringArray")
+    kinds = [getattr(arrays, name, None) for name in names]
+    return {kind: reduce_arrow_in_pandas for kind in kinds if kind is not None}
+
+
+def reduce_arrow_in_pandas(array: Any) -> Any:
+    """As pandas does it, which copies; what is shared as its chunks."""
+    chunks = getattr(array, "_pa_array", None)
+    if chunks is None or not _is_shared(chunks.chunks):
+        return array.__reduce_ex__(5)
+    state = {**array.__dict__, "_pa_array": chunks.chunks, "_cache": {}}
+    return copyreg.__newobj__, (type(array),), state  # type: ignore[attr-defined]
 
 
 # torch
@@ -314,5 +463,6 @@ _LIBRARIES: dict[str, Callable[[Any], dict[type, Reducer]]] = {
     "array": _of_array,
     "pyarrow": _of_arrow,
     "polars": _of_polars,
+    "pandas": _of_pandas,
     "torch": _of_torch,
 }

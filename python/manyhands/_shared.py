@@ -2,7 +2,8 @@
 
 The pickle lies there once. A process that gets the stand-in builds the object when it first uses
 it, and keeps the objects that it used last, so that a thousand items with the same stand-in build
-it once. Attributes, items, calls, length, iteration, comparison and text are the object's own.
+it once; those that are shared no more go when it builds the next one. Attributes, items, calls,
+length, iteration, comparison and text are the object's own.
 
 Refuses: to let the object be changed for others: each process has its own.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from _pickle import PickleBuffer
 
-from ._native import Cargo
+from ._native import Cargo, adopt_cargo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,8 +97,18 @@ def value_of(shared: Shared) -> Any:
     try:
         value = _kept.pop(name)
     except KeyError:
+        _forget_the_gone()
         value = loads_cargo(cargo, None)
     _kept[name] = value  # the one that was used last is the last one
     while len(_kept) > _KEPT:
         _kept.pop(next(iter(_kept)), None)
     return value
+
+
+def _forget_the_gone() -> None:
+    """Drop the objects whose shared memory nobody has any more: no stand-in can ask for them."""
+    for name in list(_kept):
+        try:
+            adopt_cargo(*name)
+        except ReferenceError:
+            _kept.pop(name, None)

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from usage import used
 
 import manyhands
+from manyhands import _shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +96,13 @@ def records():
     return made
 
 
+def padded():
+    kind = [("a", "i1"), ("b", ">f8"), ("c", "S5"), ("d", "(3,2)i4")]
+    made = np.zeros(5_000, np.dtype(kind, align=True))
+    made["a"], made["b"], made["c"] = 3, range(5_000), b"abc"
+    return made
+
+
 def record():
     return Record("r", numbers())
 
@@ -155,6 +164,10 @@ ARRAYS = {
     "bools": lambda: numbers() > 5,
     "complex": lambda: numbers() * 1j,
     "texts": lambda: np.array(["a", "bcd"] * 5_000),
+    "swapped": lambda: numbers().astype(">f8"),
+    "swapped_columns": lambda: matrix().astype(">i4")[:, ::2],
+    "overlapping": lambda: np.lib.stride_tricks.sliding_window_view(numbers()[:600], 100),
+    "padded_records": lambda: padded()[::2],
     "column_of_dates": lambda: matrix().astype("M8[s]")[:, ::2],
 }
 
@@ -194,6 +207,10 @@ def look_for(obj, name, _number):
     return look((name, obj))
 
 
+def nothing(*_args, **_kwds):
+    return None
+
+
 def send_back(obj):
     return obj
 
@@ -215,6 +232,10 @@ def look_at_kept(name):
 
 def add_one(view):
     view += 1
+
+
+def set_field(records, name="a"):
+    setattr(records, name, 7)
 
 
 def meet(barrier, view):
@@ -355,6 +376,12 @@ class Table:
         return os.getpid(), id(self.rows)
 
 
+def built_of(shared):
+    """How many shared objects this process has built and keeps, this one among them."""
+    assert len(shared)
+    return len(_shared._kept)
+
+
 def look_up(pair):
     table, number = pair
     return table[str(number)], table.identity()
@@ -363,3 +390,27 @@ def look_up(pair):
 def look_at_file(obj):
     array = obj.data if isinstance(obj, Record) else obj
     return type(array).__name__, float(array.sum()), array.flags.writeable
+
+
+# Frames
+
+
+def length_and_memory(pair):
+    return len(pair[0]), used()
+
+
+def same_as(one, other):
+    return one.equals(other)
+
+
+def height(frame):
+    return frame.height
+
+
+def first_of_frame(frame):
+    return frame[0, 0]
+
+
+def write_frame(frame):
+    frame[0, "a"] = 99.0
+    return frame[0, "a"]

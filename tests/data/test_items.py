@@ -15,7 +15,6 @@ import support
 
 import manyhands
 from manyhands import _native
-from manyhands.errors import LargeArgumentWarning
 
 METHODS = ["template", "fork", "spawn", "forkserver"]
 pytestmark = [
@@ -139,27 +138,6 @@ def test_arguments_of_a_process_and_items_from_it(method):
         process.close()
         assert same, sample
         assert sample.same(obj, sample.make()), sample
-
-
-# What could be cheaper
-
-
-def test_the_same_large_argument_again_and_again_is_worth_a_warning(workers):
-    array = np.ones(3_000_000)
-    with pytest.warns(LargeArgumentWarning, match=r"ndarray of 24.0 MB .* manyhands.share") as seen:
-        workers.starmap(samples.total_of_two, [(array, number) for number in range(20)])
-    assert len(seen) == 1
-    assert seen[0].filename == __file__
-    workers.map(samples.total, [array] * 16)  # it was said once
-    data = bytes(20_000_000)
-    with pytest.warns(LargeArgumentWarning, match="bytes of 20.0 MB"):
-        workers.map(len, [data] * 17)
-
-
-def test_different_large_arguments_are_not_worth_one(workers):
-    arrays = (np.full(3_000_000, float(number)) for number in range(20))
-    for number, total in enumerate(workers.imap(samples.total, arrays)):
-        assert total == 3e6 * number
 
 
 # What dies
@@ -322,6 +300,20 @@ def test_a_memmap_that_was_changed_for_this_process_alone_goes_by_value(workers,
     gone[:] = 1
     (tmp_path / "gone").unlink()
     assert workers.apply(samples.total, (gone,)) == 50_000
+
+
+def test_a_memmap_of_a_file_that_another_took_the_name_of_goes_by_value(workers, tmp_path):
+    path, other = tmp_path / "numbers", tmp_path / "other"
+    np.ones(50_000).tofile(path)
+    np.zeros(50_000).tofile(other)
+    array = np.memmap(path, float, "r+")
+    other.replace(path)
+    for part in (array, array[10:]):
+        assert workers.apply(samples.total, (part,)) == len(part)
+    path.rename(other)
+    assert workers.apply(samples.total, (array,)) == 50_000
+    np.zeros(50_000).tofile(path)
+    assert workers.apply(samples.total, (array[::2],)) == 25_000
 
 
 @pytest.mark.parametrize("mode", ["r", "r+"])

@@ -8,12 +8,23 @@ import numpy as np
 import pytest
 import samples
 import support
-from usage import used
+from usage import SLACK, used
 
 import manyhands
 from manyhands import _native
 
 NAME = 64  # bytes that the world keeps for each block that there was at once
+
+
+def test_the_next_arrays_get_the_names_of_those_before():
+    """So what stays is bounded by how many there were at once, not by how many there were."""
+    after = []
+    for _ in range(4):
+        kept = [manyhands.zeros(1) for _ in range(30_000)]
+        del kept
+        gc.collect()
+        after.append(used())
+    assert after[-1] <= after[0] + SLACK, after
 
 
 @pytest.mark.deep

@@ -25,6 +25,9 @@ VIEWS = {
     "turned": lambda array: array.T,
     "backwards": lambda array: array[::-1],
     "one_number": lambda array: array[2:3, 1:2],
+    "no_dimension": lambda array: array[2:3, 1:2].reshape(()),
+    "matrix": lambda array: array.view(np.matrix)[1:],
+    "masked": lambda array: np.ma.array(array, copy=False),
 }
 
 
@@ -67,6 +70,22 @@ def test_under_every_start_method_and_by_every_way(method):
     process.join()
     process.close()
     assert array.tolist() == [[3] * 5] * 2 + [[2] * 5] * 2
+
+
+def test_a_record_array_is_the_same_memory(workers):
+    array = manyhands.zeros(30, [("a", "f8"), ("b", "i4")])
+    workers.apply(samples.set_field, (array.view(np.recarray),))
+    workers.apply(samples.set_field, (array.view(np.recarray)[20:], "b"))
+    assert (array["a"] == 7).all()
+    assert array["b"].tolist() == [0] * 20 + [7] * 10
+
+
+def test_a_view_that_cannot_be_written_stays_so(workers):
+    array = manyhands.zeros((50, 60))
+    for view in (array[:], array[:, ::2]):
+        view.flags.writeable = False
+        assert workers.apply(samples.look_at_flags, (view,)) == (False, False)
+    assert workers.apply(samples.look_at_flags, (array,)) == (True, False)
 
 
 def test_code_that_holds_a_shared_array(workers):
@@ -186,6 +205,15 @@ def test_any_other_object_is_built_once_in_each_process(workers):
     assert len({identity for _, identity in found}) <= 2
     with pytest.raises(AttributeError, match="cannot be changed"):
         table.name = "other"
+
+
+def test_what_is_no_longer_shared_is_dropped_where_it_was_built():
+    with manyhands.Pool(1) as pool:
+        for _ in range(5):
+            table = manyhands.share({number: str(number) for number in range(5_000)})
+            assert pool.map(len, [table] * 3) == [5_000] * 3
+        other = manyhands.share({1: 2})
+        assert pool.map(samples.built_of, [table, other]) == [1, 2]
 
 
 def test_shared_things_of_main(tmp_path):

@@ -34,7 +34,13 @@ pub const CARGO: u32 = <Cargo as Words>::KIND;
 /// How many bytes of an item lie in its luggage.
 #[must_use]
 pub fn bytes_of(luggage: &[Block]) -> usize {
-    luggage.iter().filter(|block| block.kind() == CARGO).map(Block::len).sum()
+    luggage.iter().filter(|block| is_cargo(block)).map(Block::len).sum()
+}
+
+/// Whether a block is one of an item alone.
+#[must_use]
+pub fn is_cargo(block: &Block) -> bool {
+    block.kind() == CARGO
 }
 
 /// Before the names: the tag and the count.

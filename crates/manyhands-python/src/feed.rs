@@ -82,15 +82,12 @@ impl Encoder {
         };
         let largest = travel::take_largest();
         let met = collecting.finish();
-        if let Some((object, len)) = largest {
-            repeats::note(object.bind(value.py()), len)?;
-        } else if let Some(Encoded::Bytes(bytes)) = &large
-            && bytes.as_bytes().len() >= repeats::NOTED
-        {
-            repeats::note(value, bytes.as_bytes().len())?;
-        }
         if !met.is_empty() {
-            self.stowed += luggage::bytes_of(&met);
+            let size = luggage::bytes_of(&met);
+            if size >= repeats::NOTED {
+                repeats::note(value, (size, &met), largest)?;
+            }
+            self.stowed += size;
             pool.keep(call, index, met);
         }
         Ok(encoded)

@@ -115,7 +115,7 @@ mod _native {
     #[pymodule_export]
     use crate::travel::{Collector, begin_anew, collect, collecting, stow_buffer, trying};
     #[pymodule_export]
-    use crate::window::{Cargo, adopt_cargo, locate_cargo};
+    use crate::window::{Cargo, adopt_cargo, locate_cargo, shares_anything};
     #[pymodule_export]
     use crate::worker::{
         PyWorkerEnd, interrupt_wanted, keep_printed, mark_again, run_worker, stacks_signal,

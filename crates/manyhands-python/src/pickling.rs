@@ -21,12 +21,13 @@ use crate::window::LARGE;
 /// How many parts of a container are looked at.
 const LOOKS: usize = 8;
 
-/// The types that have reducers of ours, of libraries that are loaded.
+/// The types that have reducers of ours, of libraries that are loaded; by their addresses.
 static WATCHED: Mutex<Vec<Py<PyType>>> = Mutex::new(Vec::new());
 
 /// From now on values of these types, and what holds them, are pickled by `manyhands._reducers`.
 #[pyfunction]
-pub(crate) fn watch_types(types: Vec<Py<PyType>>) {
+pub(crate) fn watch_types(mut types: Vec<Py<PyType>>) {
+    types.sort_unstable_by_key(Py::as_ptr);
     let before = {
         let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *watched, types)
@@ -51,8 +52,8 @@ fn look(value: &Bound<'_, PyAny>) -> Sight {
         return Sight::Plain;
     }
     let is_one = |part: &Bound<'_, PyAny>| {
-        let kind = part.get_type_ptr();
-        watched.iter().any(|watched| watched.as_ptr() == kind.cast())
+        let kind = part.get_type_ptr().cast();
+        watched.binary_search_by_key(&kind, Py::as_ptr).is_ok()
     };
     // Arrays that are shared must never be copied, however deep they are.
     if !listing::is_empty() || holds(value, &is_one, 2) { Sight::Surely } else { Sight::Perhaps }

@@ -197,3 +197,9 @@ pub(crate) fn locate_cargo(
     let Some((name, offset)) = listing::find(address, size) else { return Ok(None) };
     adopt(py, name, (offset, size), Access::ReadOnly).map(Some)
 }
+
+/// Whether this process has anything that is sent as its place.
+#[pyfunction]
+pub(crate) fn shares_anything() -> bool {
+    !listing::is_empty()
+}
