@@ -16,6 +16,7 @@ use crate::launches::Launches;
 use crate::map;
 use crate::outcome::initializer_failed;
 use crate::processes::numbered;
+use crate::pulling::refuse_to_wait;
 use crate::result::AsyncResult;
 use crate::task::{Code, Plan, Task};
 use crate::travel::Collector;
@@ -207,12 +208,18 @@ impl Engine {
     /// Waits until no item is on its way; whether it came to that.
     fn wait_drained(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let pool = self.usable()?;
+        if timeout.is_none() {
+            refuse_to_wait(pool)?;
+        }
         wait(py, |slice| pool.wait_pool(Need::Drained, slice), seconds(timeout))
     }
 
     /// Waits until all workers have gone; whether they have.
     fn wait_gone(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let pool = self.usable()?;
+        if timeout.is_none() {
+            refuse_to_wait(pool)?;
+        }
         wait(py, |slice| pool.wait_pool(Need::Gone, slice), seconds(timeout))
     }
 
