@@ -1,5 +1,6 @@
 //! `Engine`: a pool of the engine as a Python object; the package's `Pool` and `Executor` stand on it.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::waiting::{seconds, wait};
 use crate::{ffi, world};
 
 /// The template's program, its arguments and its environment.
-type Command = (String, Vec<String>, Vec<(String, String)>);
+type Command = (OsString, Vec<OsString>, Vec<(OsString, OsString)>);
 
 /// A worker's report, as a tuple.
 type Told = (usize, Option<i32>, &'static str, Option<(u64, Option<u64>)>, f64, u64);
@@ -78,10 +79,8 @@ impl Engine {
         let launcher = match template {
             Some((program, args, env)) => Launcher::Template(TemplateConfig {
                 program: program.into(),
-                args: args.into_iter().map(Into::into).collect(),
-                env: Some(
-                    env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-                ),
+                args,
+                env: Some(env.into_iter().collect()),
                 cwd: None,
             }),
             None => Launcher::Host,
