@@ -14,6 +14,7 @@ import functools
 import sys
 from types import FunctionType, MethodType, ModuleType
 
+from . import _loading
 from ._globals import ATOMS, names_read
 
 TYPE_CHECKING = False
@@ -325,6 +326,8 @@ def _loading_advice(error: BaseException) -> str:
             "The name does not exist in this process: define it at the top level of a module that "
             "both sides can import."
         )
+    if isinstance(error, _loading.LoopError):
+        return _loading.ADVICE
     if isinstance(error, ConnectionRefusedError):
         return "The sender must live until the connection has been received."
     return "Check its __reduce__ and __setstate__ methods: copy.copy() of it fails the same way."

@@ -19,6 +19,7 @@ from . import (
     _default,
     _early,
     _identity,
+    _loading,
     _logs,
     _neighbours,
     _pickling,
@@ -172,6 +173,8 @@ class Crew:
     ) -> None:
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
+        if options.method != "fork":
+            _loading.refuse("a pool")
         self._options = options
         self._homes: set[Any] = set()
         self._imported: set[str] = set()

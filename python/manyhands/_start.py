@@ -308,6 +308,7 @@ class LaunchThread:
     """Carries out the launch orders of one pool."""
 
     def __init__(self, launches: Launches, launch: Any, snapshot: bytes) -> None:
+        _half_imported.keep()
         self._launches = launches
         self._launch = launch
         self._snapshot = snapshot

@@ -13,9 +13,12 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Any, Literal
 
 _PLAIN_FINDERS = ("BuiltinImporter", "FrozenImporter", "PathFinder", "ManyhandsFinder")
+
+_LATER = "manyhands_site"
+"""The option that tells a template without `site` that what it forks has to run it."""
 
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from manyhands._template import {0}; {0}()"
 
@@ -25,7 +28,9 @@ def command(of: Literal["workers", "processes"] = "workers") -> tuple[str, list[
     flags = ["-" + letter for letter, on in _switches() if on]
     for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, but for its name
         flags += ["-X", name if value is True else f"{name}={value}"]
-    path = [entry or "." for entry in sys.path]
+    # Python itself ignores what is no string.
+    entries: list[Any] = sys.path
+    path = [entry or "." for entry in entries if isinstance(entry, str)]
     here = __file__.rpartition("/manyhands/")[0]
     if here not in path:
         path.append(here)
@@ -52,9 +57,23 @@ def _site_is_plain() -> bool:
     return hooks and not {"sitecustomize", "usercustomize"} & sys.modules.keys()
 
 
+def _leave_site_for_later() -> None:
+    """Begin anew without `site` if that has started a thread: with one, nothing can be forked.
+
+    A `sitecustomize` of a tracer or a profiler does so. What is forked runs `site` for itself.
+    """
+    import os
+
+    if not sys.flags.no_site and len(os.listdir("/proc/self/task")) > 1:
+        program, *arguments = sys.orig_argv
+        os.execv(sys.executable, [program, "-S", "-X", f"{_LATER}=1", *arguments])  # noqa: S606
+
+
 def workers() -> None:
     """Be a pool's template until the parent ends; in the workers that it forks: be one of them."""
     import os
+
+    _leave_site_for_later()
 
     # What every worker needs, so that it is born with it.
     from . import (  # noqa: F401
@@ -83,6 +102,7 @@ def processes() -> None:
     """Be the template of a program's processes; in those that it forks: be one of them."""
     import os
 
+    _leave_site_for_later()
     from . import _child, _native, process  # noqa: F401 - what every process needs
 
     start = _native.run_process_template(_import, _fork)
@@ -115,6 +135,11 @@ def _import(module: str) -> None:
 def _finish_site() -> None:
     """What `site` gives to every program, where it was left out."""
     if not sys.flags.no_site:
+        return
+    if _LATER in sys._xoptions:  # noqa: SLF001 - as above
+        import site
+
+        site.main()
         return
     import _sitebuiltins
     import builtins

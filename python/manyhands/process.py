@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import multiprocessing.process as _standard
 
-from . import _arrival, _default, _stacks
+from . import _arrival, _default, _loading, _stacks
 from ._snapshot import checked
 from ._uninterrupted import Uninterrupted
 
@@ -75,6 +75,7 @@ class BaseProcess(_standard.BaseProcess):
         self._inherited_method = self._start_method or _default.chosen()
         _stacks.offer()
         if self._inherited_method != "fork":
+            _loading.refuse("a process")
             super().start()
             return
         # Up to here or to the end: an exception in between would lose a process that runs.

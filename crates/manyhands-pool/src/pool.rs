@@ -433,6 +433,12 @@ impl Pool {
         self.0.call_supervisor();
     }
 
+    /// Whether nothing runs any more.
+    #[must_use]
+    pub fn is_terminated(&self) -> bool {
+        self.0.lock().phase == Phase::Terminated
+    }
+
     /// The launching side of a pool of [`Launcher::Host`].
     #[must_use]
     pub fn host(&self) -> Host {

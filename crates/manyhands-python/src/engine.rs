@@ -1,5 +1,6 @@
 //! `Engine`: a pool of the engine as a Python object; the package's `Pool` and `Executor` stand on it.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::launches::Launches;
 use crate::map;
 use crate::outcome::initializer_failed;
 use crate::processes::numbered;
+use crate::pulling::refuse_to_wait;
 use crate::result::AsyncResult;
 use crate::task::{Code, Plan, Task};
 use crate::travel::Collector;
@@ -23,7 +25,7 @@ use crate::waiting::{seconds, wait};
 use crate::{ffi, world};
 
 /// The template's program, its arguments and its environment.
-type Command = (String, Vec<String>, Vec<(String, String)>);
+type Command = (OsString, Vec<OsString>, Vec<(OsString, OsString)>);
 
 /// A worker's report, as a tuple.
 type Told = (usize, Option<i32>, &'static str, Option<(u64, Option<u64>)>, f64, u64);
@@ -77,10 +79,8 @@ impl Engine {
         let launcher = match template {
             Some((program, args, env)) => Launcher::Template(TemplateConfig {
                 program: program.into(),
-                args: args.into_iter().map(Into::into).collect(),
-                env: Some(
-                    env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-                ),
+                args,
+                env: Some(env.into_iter().collect()),
                 cwd: None,
             }),
             None => Launcher::Host,
@@ -207,12 +207,18 @@ impl Engine {
     /// Waits until no item is on its way; whether it came to that.
     fn wait_drained(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let pool = self.usable()?;
+        if timeout.is_none() {
+            refuse_to_wait(pool)?;
+        }
         wait(py, |slice| pool.wait_pool(Need::Drained, slice), seconds(timeout))
     }
 
     /// Waits until all workers have gone; whether they have.
     fn wait_gone(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let pool = self.usable()?;
+        if timeout.is_none() {
+            refuse_to_wait(pool)?;
+        }
         wait(py, |slice| pool.wait_pool(Need::Gone, slice), seconds(timeout))
     }
 

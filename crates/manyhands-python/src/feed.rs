@@ -17,6 +17,7 @@ use crate::cargo;
 use crate::codec::Encoded;
 use crate::kind::{Root, seed_of};
 use crate::pickling::pickle;
+use crate::pulling::Pulling;
 use crate::repeats;
 use crate::travel::{self, Collecting};
 use crate::window::LARGE;
@@ -220,6 +221,7 @@ impl Feed {
         let Some(source) = self.source.as_ref().map(|source| source.clone_ref(py)) else {
             return Ok(());
         };
+        let _pulling = Pulling::for_pool(&self.pool);
         let mut iterator = source.bind(py).try_iter()?;
         let (mut left, mut bytes) = (most, bytes);
         let began = Instant::now();

@@ -8,17 +8,18 @@
 //! Dropped after its first `next`, it cancels what has not started. Dropped before that it was meant as
 //! fire-and-forget: the pool keeps it and runs the rest of the source when it is closed and joined.
 
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_pool::{Need, Status};
-use manyhands_shm::atomic::{AtomicU64, Ordering};
+use manyhands_pool::{CallId, Need, Pool, Status};
+use manyhands_shm::atomic::{AtomicU32, Ordering};
+
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::PyType;
 
 use crate::feed::Feed;
+use crate::gate::Gate;
 use crate::map::{items_ahead, raise_fault};
 use crate::outcome::{Cursor, Described};
 use crate::progress::Progress;
@@ -54,9 +55,11 @@ struct Flow {
 #[pyclass(frozen, module = "manyhands._native")]
 #[derive(Debug)]
 pub(crate) struct Stream {
-    flow: Mutex<Flow>,
-    /// The thread that is inside (0: none), to tell a recursion from a rival.
-    inside: AtomicU64,
+    flow: Gate<Flow>,
+    /// 1: another thread has ended it while one was inside; the next step sees that.
+    stopped: AtomicU32,
+    pool: Arc<Pool>,
+    call: CallId,
 }
 
 /// Yields results; made by `imap`, `imap_unordered`, `istarmap` and `istarmap_unordered`.
@@ -100,38 +103,45 @@ impl Stream {
             flow.end(py)?;
             return Err(error);
         }
-        let stream = Self { flow: Mutex::new(flow), inside: AtomicU64::new(0) };
+        let stream = Self {
+            stopped: AtomicU32::new(0),
+            pool: Arc::clone(&flow.feed.pool),
+            call: flow.feed.call,
+            flow: Gate::new(flow),
+        };
         Ok(ResultIterator { stream: Py::new(py, stream)? })
     }
 
-    /// Runs `work` on the flow, for one thread at a time; other threads wait without the GIL.
+    /// A step: the next result, unless another thread has ended the iteration.
     #[inline]
-    fn enter<T>(&self, py: Python<'_>, work: impl FnOnce(&mut Flow) -> PyResult<T>) -> PyResult<T> {
-        let own = this_thread();
-        let mut flow = match self.flow.try_lock() {
-            Ok(flow) => flow,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Only the thread itself can have stored its own number.
-            Err(TryLockError::WouldBlock) if self.inside.load(Ordering::Relaxed) == own => {
-                return Err(PyRuntimeError::new_err(
-                    "this iterator is already being advanced by its own source",
-                ));
+    fn step<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<Duration>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.flow.enter(py, |flow| {
+            if self.stopped.load(Ordering::Relaxed) != 0 {
+                flow.end(py)?;
             }
-            Err(TryLockError::WouldBlock) => {
-                self.flow.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
-            }
-        };
-        self.inside.store(own, Ordering::Relaxed);
-        let outcome = work(&mut flow);
-        self.inside.store(0, Ordering::Relaxed);
-        outcome
+            flow.next(py, timeout)
+        })
     }
-}
 
-/// A number that no other thread of this process has now; never 0.
-fn this_thread() -> u64 {
-    thread_local! { static OWN: u8 = const { 0 } }
-    OWN.with(|own| std::ptr::from_ref(own).addr() as u64)
+    /// Ends the iteration, and what runs of it if `all`. A thread that is inside is not waited for: it gets
+    /// what its item comes to, and closes the source at its next step.
+    fn stop(&self, py: Python<'_>, all: bool) -> PyResult<()> {
+        if self.flow.is_taken_by_another() {
+            self.stopped.store(1, Ordering::Relaxed);
+            if !self.pool.is_foreign() {
+                self.pool.cancel(self.call);
+                if all {
+                    self.pool.interrupt(self.call);
+                }
+            }
+            return Ok(());
+        }
+        self.flow.enter(py, |flow| if all { flow.stop(py) } else { flow.end(py) })
+    }
 }
 
 impl Flow {
@@ -330,13 +340,13 @@ fn timed_out(py: Python<'_>) -> PyResult<PyErr> {
 impl Stream {
     /// Feeds and runs the rest of the source; results wait to be taken.
     fn run_all(&self, py: Python<'_>) -> PyResult<()> {
-        self.enter(py, |flow| flow.run_all(py))
+        self.flow.enter(py, |flow| flow.run_all(py))
     }
 
     /// Pulls nothing more from the source; what was fed runs. Whether that leaves an iteration undone that
     /// was never advanced.
     fn stop_feeding(&self, py: Python<'_>) -> PyResult<bool> {
-        self.enter(py, |flow| {
+        self.flow.enter(py, |flow| {
             flow.cut |= !flow.feed.exhausted();
             let undone = flow.cut && !flow.advanced;
             flow.feed.finish(py)?;
@@ -344,18 +354,20 @@ impl Stream {
         })
     }
 
-    /// Closes the source, if it is open.
+    /// Closes the source of a pool that was terminated, if it is open. Whoever is just pulling from it, maybe
+    /// for ever, is not waited for: that thread closes it, when it sees that the pool has ended.
     fn close_source(&self, py: Python<'_>) -> PyResult<()> {
-        self.enter(py, |flow| {
+        let closed = self.flow.enter_if_idle(|flow| {
             flow.cut |= !flow.feed.exhausted();
             flow.feed.finish(py)
-        })
+        });
+        closed.unwrap_or(Ok(()))
     }
 
-    /// Whether the source has been pulled to its end.
+    /// Whether the source has been pulled to its end; false, too, while a thread is pulling from it.
     #[getter]
-    fn exhausted(&self, py: Python<'_>) -> bool {
-        self.flow.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).feed.exhausted()
+    fn exhausted(&self) -> bool {
+        self.flow.enter_if_idle(|flow| flow.feed.exhausted()).unwrap_or(false)
     }
 }
 
@@ -375,7 +387,7 @@ impl ResultIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.stream.get().enter(py, |flow| flow.next(py, None))
+        self.stream.get().step(py, None)
     }
 
     /// The results one by one in an asyncio program, each waited for by a thread of the loop's executor.
@@ -386,18 +398,18 @@ impl ResultIterator {
     /// The next result; `TimeoutError` if it does not come in time (seconds), and then it can be asked for again.
     #[pyo3(signature = (timeout=None))]
     fn next<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
-        let value = self.stream.get().enter(py, |flow| flow.next(py, seconds(timeout)))?;
+        let value = self.stream.get().step(py, seconds(timeout))?;
         value.ok_or_else(|| PyStopIteration::new_err(()))
     }
 
     /// Cancels what has not started and closes the source.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.stream.get().enter(py, |flow| flow.end(py))
+        self.stream.get().stop(py, false)
     }
 
     /// As `close`, and ends what runs: by an interrupt, and after a grace by the end of its worker.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        self.stream.get().enter(py, |flow| flow.stop(py))
+        self.stream.get().stop(py, true)
     }
 
     /// What the pool keeps of it.
@@ -426,7 +438,7 @@ impl Drop for ResultIterator {
         Python::attach(|py| {
             // A loop that ends by an exception drops its iterator while that is on its way.
             let pending = PyErr::take(py);
-            let dropped = self.stream.get().enter(py, |flow| {
+            let dropped = self.stream.get().flow.enter(py, |flow| {
                 if flow.advanced {
                     return flow.end(py);
                 }
