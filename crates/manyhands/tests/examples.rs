@@ -43,6 +43,13 @@ fn initializer() {
 }
 
 #[test]
+fn limits() {
+    let expected = "one: 3\nendless: more than 2s\nthree: 5\nhuge: more than 100 MiB\nfifth: 5\nbroken: a crash\n\
+                    seventh: 7\n";
+    assert_eq!(run("limits", &[]), expected);
+}
+
+#[test]
 fn a_process_of_its_own() {
     assert_eq!(run("process", &[]), "one and two\n");
 }

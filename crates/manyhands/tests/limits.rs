@@ -31,7 +31,7 @@ fn grow(step: usize) -> usize {
 
 #[test]
 fn a_task_that_takes_too_long_fails_alone() {
-    let limit = Duration::from_millis(200);
+    let limit = Duration::from_millis(500);
     let pool = Pool::builder().workers(2).task_timeout(limit).build().unwrap();
     let results = pool.map_each(park_at_seven, 0..300);
     for (x, result) in (0_u32..).zip(&results) {
@@ -52,7 +52,7 @@ fn a_task_that_takes_too_long_fails_alone() {
 
 #[test]
 fn a_computation_that_never_sleeps_is_ended_as_well() {
-    let limit = Duration::from_millis(100);
+    let limit = Duration::from_millis(500);
     let pool = Pool::builder().workers(1).task_timeout(limit).build().unwrap();
     let mut results = pool.imap(
         |x: u64| {

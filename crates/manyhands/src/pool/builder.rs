@@ -213,7 +213,7 @@ impl PoolBuilder {
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # manyhands::init();
-    /// let pool = Pool::builder().workers(2).task_timeout(Duration::from_millis(100)).build()?;
+    /// let pool = Pool::builder().workers(2).task_timeout(Duration::from_millis(500)).build()?;
     /// let park_at_two = |x: u32| {
     ///     while x == 2 {
     ///         std::thread::park();
