@@ -10,6 +10,7 @@
 //! | `dispatch` | which worker gets which items; taking back, balancing, cancelling |
 //! | `queue`, `span`, `enqueue` | what no lane has room for; takes a call out of its middle |
 //! | `worker_seat` | a seat and its worker: lane, ledger of what was sent, process |
+//! | `code` | code that calls run: registered, used, let go of |
 //! | `pinned` | items of which each belongs to one seat |
 //! | `collect` | replies become results of their call |
 //! | [`call`] | a call: what was fed, what is settled, what waits to be taken |
@@ -34,6 +35,7 @@ mod again;
 mod airing;
 pub mod call;
 mod cause;
+mod code;
 mod collect;
 mod deadline;
 mod death;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use manyhands::{Pool, TaskError};
 
 /// What a library with bugs would do.
+#[expect(clippy::needless_pass_by_value, reason = "a task owns its item")]
 fn parse(input: String) -> usize {
     match input.as_str() {
         "endless" => loop {
