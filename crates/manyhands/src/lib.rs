@@ -62,6 +62,12 @@
 //! runs in every child; without it a pool is refused with an error that says so. A program that is built with `panic =
 //! "abort"` works: there a panic is the death of its worker.
 //!
+//! # Examples
+//!
+//! Beside the one on each item of these pages, programs in the folder `examples`: `squares`, `initializer` (a context in
+//! each worker), `limits` (inputs that hang, eat memory or crash), `process`, `producer_consumer`, `shared_counter`, `pipe`,
+//! `barrier`, `progress` and `tokio`.
+//!
 //! # Async
 //!
 //! No runtime is needed. Within one, waiting belongs to a thread that may block, as with `tokio::task::spawn_blocking`:

@@ -37,6 +37,9 @@ const MARKER: &str = "MANYHANDS_START";
 const FIRST: i32 = 3;
 /// The exit code of a child that runs another program than its parent.
 pub(crate) const REPLACED: i32 = 113;
+/// What that means.
+pub(crate) const REPLACED_TEXT: &str = "the program file was replaced while the program ran: start it again (or a plugin \
+                                        with a crate `manyhands` of its own started it: only the program's own can)";
 
 static INITIALIZED: AtomicU32 = AtomicU32::new(0);
 
@@ -190,8 +193,7 @@ fn role_of(passport: &[u8]) -> io::Result<Role> {
         .and_then(|(len, rest)| rest.split_at_checked(usize::from(*len)))
         .ok_or(io::ErrorKind::InvalidData)?;
     if id != code::program_id() {
-        let text = "the program file was replaced while the program ran: start it again";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        return Err(io::Error::new(io::ErrorKind::Unsupported, REPLACED_TEXT));
     }
     codec::take(&mut rest).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

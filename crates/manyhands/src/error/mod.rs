@@ -47,6 +47,19 @@ pub enum SpawnError {
     Os(#[from] io::Error),
 }
 
+impl SpawnError {
+    /// Whether `main` did not call [`init`](crate::init()).
+    ///
+    /// ```standalone_crate
+    /// // Nothing has called `manyhands::init()` here.
+    /// assert!(manyhands::Process::<()>::spawn(|_: u8| (), 1).unwrap_err().is_not_initialized());
+    /// ```
+    #[must_use]
+    pub fn is_not_initialized(&self) -> bool {
+        matches!(self, Self::NotInitialized)
+    }
+}
+
 impl fmt::Debug for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
@@ -226,6 +239,19 @@ pub enum BuildError {
     /// What the kernel says.
     #[error("the pool could not be made: {0}")]
     Os(#[from] io::Error),
+}
+
+impl BuildError {
+    /// Whether `main` did not call [`init`](crate::init()).
+    ///
+    /// ```standalone_crate
+    /// // Nothing has called `manyhands::init()` here.
+    /// assert!(manyhands::Pool::new().unwrap_err().is_not_initialized());
+    /// ```
+    #[must_use]
+    pub fn is_not_initialized(&self) -> bool {
+        matches!(self, Self::NotInitialized)
+    }
 }
 
 impl fmt::Debug for BuildError {

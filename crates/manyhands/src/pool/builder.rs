@@ -206,7 +206,7 @@ impl PoolBuilder {
 
     /// How long each task may run, from when a worker begins it. One that takes longer is ended with its worker, and is
     /// [`TaskError::TimedOut`](crate::TaskError::TimedOut); all others are done, by the worker that takes the seat.
-    /// Items are then sent one by one.
+    /// Items are then sent one by one. The initializer has no limit.
     ///
     /// ```
     /// # use manyhands::Pool;

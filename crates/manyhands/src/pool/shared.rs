@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::slates::Slates;
 use crate::error::{Item, PoolFault, TaskError};
 use crate::raised::Raised;
+use crate::start::REPLACED_TEXT;
 use crate::task::Maker;
 use crate::{code, codec};
 
@@ -189,9 +190,9 @@ impl Shared {
                 let (signal, code) = ending(death);
                 PoolFault::InitializerDied { signal, code }
             }
-            InitFailure::Launch(_) if self.slates.are_replaced() => PoolFault::Start(
-                "the program file was replaced while the program ran: start it again".into(),
-            ),
+            InitFailure::Launch(_) if self.slates.are_replaced() => {
+                PoolFault::Start(REPLACED_TEXT.into())
+            }
             InitFailure::Launch(text) => PoolFault::Start(format!(
                 "{text} (is `manyhands::init()` the first thing in `main`?)"
             )),
