@@ -60,7 +60,7 @@
 //!
 //! In the program itself, nothing. In a child it becomes the worker, and never returns. What stands before it in `main`
 //! runs in every child; without it a pool is refused with an error that says so. A program that is built with `panic =
-//! "abort"` works: there a panic is the death of its worker.
+//! "abort"` works: there a panic is the death of its worker, which prints the message on standard error.
 //!
 //! # Examples
 //!

@@ -103,6 +103,10 @@ thread_local! {
 
 /// From now on panics of this thread are noted rather than printed.
 pub(crate) fn note_here() {
+    // Nothing is caught then, so the hook that was there has to tell it.
+    if cfg!(panic = "abort") {
+        return;
+    }
     CAUGHT_HERE.set(true);
     let before = take_hook();
     set_hook(Box::new(move |info| {
