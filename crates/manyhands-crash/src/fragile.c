@@ -15,3 +15,10 @@ uint64_t forking(uint64_t x) {
         return 0;
     return x + 1;
 }
+
+/* What some libraries do when they want to be a daemon. */
+uint64_t closing(uint64_t x) {
+    for (int fd = 3; fd < 256; fd++)
+        close(fd);
+    return x;
+}

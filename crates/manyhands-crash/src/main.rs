@@ -4,6 +4,7 @@
 //! manyhands-crash          in worker processes: every good input is answered, every bad one is named
 //! manyhands-crash forks    a function that forks, and comes back twice: each input is answered once
 //! manyhands-crash family   the program forks itself: the child takes nothing of the pool
+//! manyhands-crash closes   a function that closes all descriptors; what is left of it when the program is killed?
 //! manyhands-crash rayon    in threads: the first bad input takes the program with it
 //! ```
 #![expect(unsafe_code, reason = "functions of C")]
@@ -17,6 +18,7 @@ const INPUTS: u64 = 100_000;
 unsafe extern "C" {
     fn fragile(x: u64) -> u64;
     fn forking(x: u64) -> u64;
+    fn closing(x: u64) -> u64;
 }
 
 fn call(x: u64) -> u64 {
@@ -28,6 +30,20 @@ fn call(x: u64) -> u64 {
 fn fork(x: u64) -> u64 {
     // SAFETY: the function takes and gives numbers. Of what a fork leaves out, the child needs nothing on its way back.
     unsafe { forking(x) }
+}
+
+fn close(x: u64) -> u64 {
+    // SAFETY: the function takes and gives numbers. What owns a descriptor in a worker gets errors from now on.
+    unsafe { closing(x) }
+}
+
+/// Workers close their descriptors; then this process is to be killed.
+fn closed(pool: &Pool) -> Result<(), Box<dyn std::error::Error>> {
+    let close = || (close(0), std::process::id());
+    let pids: Result<Vec<_>, _> = pool.broadcast(close).into_iter().collect();
+    println!("{:?}", pids?.into_iter().map(|(_, pid)| pid).collect::<Vec<_>>());
+    std::io::stdin().read_line(&mut String::new())?;
+    Ok(())
 }
 
 /// The program itself forks: the child has nothing of the pool, and takes nothing of it.
@@ -59,6 +75,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let pool = Pool::builder().workers(2).build()?;
+    if std::env::args().nth(1).as_deref() == Some("closes") {
+        return closed(&pool);
+    }
     if std::env::args().nth(1).as_deref() == Some("family") {
         return family(&pool);
     }

@@ -1,7 +1,11 @@
 //! The example keeps what it promises.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_manyhands-crash");
 
@@ -42,5 +46,28 @@ fn a_forked_child_takes_nothing_of_the_pool() {
         let mut lines: Vec<_> = said.lines().collect();
         lines.sort_unstable();
         assert_eq!(lines, ["child: true false true", "child: true true", "parent: 4 998"]);
+    }
+}
+
+#[test]
+fn workers_that_have_closed_everything_end_with_their_parent() {
+    let mut program = Command::new(PROGRAM);
+    program.arg("closes").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut program = program.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let pids: Vec<&str> = line.trim().trim_matches(['[', ']']).split(", ").collect();
+    assert_eq!(pids.len(), 2, "{line}");
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let runs = |pid: &&str| Path::new("/proc").join(pid).join("exe").read_link().is_ok();
+    let (_nobody, silence) = channel::<()>();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while pids.iter().any(runs) {
+        if Instant::now() > deadline {
+            let _ended = Command::new("kill").arg("-9").args(&pids).status();
+            panic!("they outlive it: {line}");
+        }
+        assert!(silence.recv_timeout(Duration::from_millis(5)).is_err());
     }
 }

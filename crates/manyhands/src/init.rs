@@ -11,7 +11,7 @@ use manyhands_os::process::{
 use manyhands_os::signals;
 use manyhands_pool::MemoryLimits;
 use manyhands_shm::asymmetric;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::start::{self, Arrival, Role};
 use crate::{process, worker, world};
@@ -52,10 +52,10 @@ fn complain(error: &io::Error) -> i32 {
 }
 
 fn become_child(arrival: Arrival) -> i32 {
-    let Arrival { role, parent, world, fds } = arrival;
+    let Arrival { role, parent, line, world, fds } = arrival;
     // While there is one thread: later the kernel takes milliseconds for it.
     let registered = matches!(role, Role::Worker { .. }) && asymmetric::register();
-    let outcome = end_with(parent).and_then(|()| world::admit(world));
+    let outcome = end_with(parent, line).and_then(|()| world::admit(world));
     // A child may have children of its own.
     start::note_initialized();
     let outcome = outcome.and_then(|()| match role {
@@ -70,14 +70,13 @@ fn become_child(arrival: Arrival) -> i32 {
     outcome.unwrap_or_else(|error| complain(&error))
 }
 
-/// Ends this process, and the group that it leads, when its parent has died.
-fn end_with(parent: PidFd) -> io::Result<()> {
+/// Ends this process, and the group that it leads, when its parent has died or has become another program.
+fn end_with(parent: PidFd, line: OwnedFd) -> io::Result<()> {
     let watch = move || {
         let _blocked = signals::block_all();
-        while !parent.is_dead() {
-            // An error, for want of memory, is tried again.
-            let _ready = poll(&[parent.as_fd()], None);
-        }
+        let is_short = |error: io::Error| error.kind() == io::ErrorKind::OutOfMemory;
+        // Nothing but those two wakes it. If it then finds them closed, a task has closed all descriptors meanwhile.
+        while poll(&[parent.as_fd(), line.as_fd()], None).is_err_and(is_short) {}
         if own_group() == own_pid() {
             // It ends this process too.
             let _sent = kill_group(own_group(), Signal::KILL);

@@ -16,11 +16,12 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::metadata;
-use std::io;
+use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use manyhands_os::inherit::{identity, is_open_at, take_variable};
 use manyhands_os::launch::{Child, Program, spawn_exec, spawn_member, take_inherited};
@@ -33,7 +34,7 @@ use crate::{code, codec, world};
 
 /// The variable that names the passport.
 const MARKER: &str = "MANYHANDS_START";
-/// Where a child finds the passport; then its parent's pidfd, the world, and what its role needs.
+/// Where a child finds the passport; then its parent's pidfd and line, the world, and what its role needs.
 const FIRST: i32 = 3;
 /// The exit code of a child that runs another program than its parent.
 pub(crate) const REPLACED: i32 = 113;
@@ -83,6 +84,8 @@ pub(crate) struct Order<'a> {
 pub(crate) struct Arrival {
     pub(crate) role: Role,
     pub(crate) parent: PidFd,
+    /// It hangs up when the parent becomes another program.
+    pub(crate) line: OwnedFd,
     pub(crate) world: OwnedFd,
     pub(crate) fds: Vec<OwnedFd>,
 }
@@ -110,7 +113,7 @@ pub(crate) fn launch(order: Order<'_>) -> io::Result<Child> {
     let (device, inode) = identity(&passport)?;
     let parent = PidFd::of_self()?;
     let world = world::home()?;
-    let mut fds = vec![passport.as_fd(), parent.as_fd(), world.fd()];
+    let mut fds = vec![passport.as_fd(), parent.as_fd(), line()?, world.fd()];
     fds.extend(order.fds);
     let marker = format!("{FIRST}:{}:{device}:{inode}", fds.len());
     let program = Program {
@@ -148,6 +151,17 @@ pub(crate) fn check_env(env: &[(OsString, OsString)]) -> Result<(), String> {
     Ok(())
 }
 
+/// What hangs up when this process executes another program, which its pidfd does not tell. That a fork holds the other
+/// end as well does no harm: a death is told by the pidfd.
+fn line() -> io::Result<BorrowedFd<'static>> {
+    static LINE: OnceLock<(PipeReader, PipeWriter)> = OnceLock::new();
+    if let Some((reader, _)) = LINE.get() {
+        return Ok(reader.as_fd());
+    }
+    let made = pipe()?;
+    Ok(LINE.get_or_init(|| made).0.as_fd())
+}
+
 /// The file that this process runs.
 fn own_program() -> io::Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
@@ -181,9 +195,9 @@ pub(crate) fn arrive() -> io::Result<Option<Arrival>> {
     let fds: Vec<_> = (first..end).map(take_inherited).collect::<io::Result<_>>()?;
     let mut fds = fds.into_iter();
     let mut next = || fds.next().ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof));
-    let (passport, parent, world) = (next()?, next()?, next()?);
+    let (passport, parent, line, world) = (next()?, next()?, next()?, next()?);
     let role = role_of(&read_blob(passport.as_fd())?)?;
-    Ok(Some(Arrival { role, parent: PidFd::from_fd(parent), world, fds: fds.collect() }))
+    Ok(Some(Arrival { role, parent: PidFd::from_fd(parent), line, world, fds: fds.collect() }))
 }
 
 /// Reads a passport; one of another program is refused, with an error of kind `Unsupported`.

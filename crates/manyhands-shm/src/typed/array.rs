@@ -4,6 +4,7 @@
 //! made      nobody else knows the block, and it does not say what it is: `get_mut` gives the values
 //! named     its name was asked for, or it was cloned: for ever after it is only read
 //! arrived   made from a block that somebody has named
+//! forked    there is another process with this object: the same as named, in both
 //! ```
 //!
 //! So a reference to the values is never there while somebody writes, whichever processes hold the block.
@@ -41,6 +42,8 @@ const NAMED: u32 = 1;
 pub struct Array<T: Shareable + Copy> {
     place: Placed<Cargo, [T]>,
     state: AtomicU32,
+    /// Forks of its process when it was made ([`World::forks`]).
+    forks: u32,
 }
 
 impl<T: Shareable + Copy> Array<T> {
@@ -68,11 +71,12 @@ impl<T: Shareable + Copy> Array<T> {
     #[must_use]
     pub fn of_block(block: Block) -> Option<Self> {
         let place = Placed::of_block(block)?;
-        Some(Self { place, state: AtomicU32::new(NAMED) })
+        Some(Self { place, state: AtomicU32::new(NAMED), forks: 0 })
     }
 
     fn fresh(place: Placed<Cargo, [T]>) -> Self {
-        Self { place, state: AtomicU32::new(0) }
+        let forks = place.block().world().forks();
+        Self { place, state: AtomicU32::new(0), forks }
     }
 
     /// The block, whose name others may be told from now on.
@@ -89,13 +93,14 @@ impl<T: Shareable + Copy> Array<T> {
     /// The values, to be changed; none once others may know the block.
     #[must_use]
     pub fn get_mut(&mut self) -> Option<&mut [T]> {
-        if *self.state.get_mut() == NAMED {
+        if *self.state.get_mut() == NAMED || self.place.block().world().forks() != self.forks {
             return None;
         }
         let mut values = self.place.value();
         // SAFETY: values of this type were written there, aligned, and are held as long as `self`, which is
         // borrowed exclusively. No other object has them: `clone` and `name` set the state, and while it is
-        // not set the block does not say that it is an array, so that `of_block` makes none of it.
+        // not set the block does not say that it is an array, so that `of_block` makes none of it. Nor has a fork of
+        // this process, for there was none since they were made.
         Some(unsafe { values.as_mut() })
     }
 }
@@ -115,7 +120,7 @@ impl<T: Shareable + Copy> Clone for Array<T> {
     /// The same values, which are only read from now on.
     fn clone(&self) -> Self {
         let _named = self.name();
-        Self { place: self.place.clone(), state: AtomicU32::new(NAMED) }
+        Self { place: self.place.clone(), state: AtomicU32::new(NAMED), forks: 0 }
     }
 }
 
@@ -148,6 +153,16 @@ mod tests {
         let mut other = Array::<u64>::of_block(again(&array)).unwrap();
         assert_eq!(*other, [1, 20, 3]);
         assert!(array.get_mut().is_none() && other.get_mut().is_none());
+    }
+
+    #[test]
+    fn a_fork_ends_the_changes_in_both_processes() {
+        let world = world();
+        let mut before = Array::copy_of(&world, &[1_u64]).unwrap();
+        let fork = world.prepare_fork();
+        world.fork_failed(fork);
+        assert!(before.get_mut().is_none(), "the child has it as well, if there is one");
+        assert!(Array::copy_of(&world, &[1_u64]).unwrap().get_mut().is_some());
     }
 
     #[test]

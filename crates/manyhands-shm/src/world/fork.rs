@@ -21,6 +21,7 @@ use std::sync::Arc;
 use super::home::{Private, World};
 use super::local::{Guard, Kept};
 use super::tables::Table;
+use crate::atomic::Ordering;
 use crate::sync::{Gone, Owner};
 
 /// A fork that is about to happen; given back to the same world on both sides.
@@ -35,6 +36,7 @@ impl World {
     /// Before a fork, in the thread that forks: until [`World::fork_parent`] or [`World::fork_child`]
     /// no other thread of this process takes or gives anything of this world.
     pub fn prepare_fork(self: &Arc<Self>) -> Fork {
+        self.forks.fetch_add(1, Ordering::Relaxed);
         let mut local = self.local.enter();
         let mut child = self.expect_child(&local);
         if child.is_none() && local.outside.is_none() {

@@ -38,6 +38,8 @@ pub(super) struct Private {
 pub struct World {
     pub(super) ground: Ground,
     me: AtomicU32,
+    /// Forks that this process, or one that it was forked from, has begun. Relaxed: whoever forks counts first.
+    pub(super) forks: AtomicU32,
     pub(super) local: Local<Private>,
 }
 
@@ -86,7 +88,12 @@ impl World {
 
     fn join(ground: Ground) -> io::Result<std::sync::Arc<Self>> {
         let me = AtomicU32::new(ground.take_seat()?.get());
-        Ok(std::sync::Arc::new(Self { ground, me, local: Local::new(Private::default()) }))
+        Ok(std::sync::Arc::new(Self {
+            ground,
+            me,
+            forks: AtomicU32::new(0),
+            local: Local::new(Private::default()),
+        }))
     }
 
     /// The number of this world, the same in all of its processes, and of no other one; never 0.
@@ -99,6 +106,13 @@ impl World {
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.ground.fd()
+    }
+
+    /// How many forks lie behind this process. If it is more than it was, there may be another process with the same
+    /// memory, which takes the same blocks for its own.
+    #[must_use]
+    pub fn forks(&self) -> u32 {
+        self.forks.load(Ordering::Relaxed)
     }
 
     /// Whether this process can still hand the world to others and let it grow: not when the program has

@@ -332,14 +332,6 @@ impl PoolBuilder {
             let text = "max_tasks_per_child must be 1 or more: a worker without tasks does nothing";
             return Err(BuildError::Setting(text.into()));
         }
-        if let Some((name, _)) = self.env.iter().find(|(name, value)| !is_variable(name, value)) {
-            let name = name.display();
-            let text = format!(
-                "no environment has a variable `{name}` of that value: its name must not be empty, \
-                                nor hold `=`, and neither may hold a NUL"
-            );
-            return Err(BuildError::Setting(text));
-        }
         if self.buffer == Some(0) {
             let text =
                 "buffer must be 1 or more: an iterator without items on their way never ends";
@@ -355,12 +347,6 @@ impl PoolBuilder {
         }
         Ok(())
     }
-}
-
-/// Whether the kernel can hand on a variable, and a program read it.
-fn is_variable(name: &OsStr, value: &OsStr) -> bool {
-    let (name, value) = (name.as_encoded_bytes(), value.as_encoded_bytes());
-    !name.is_empty() && !name.contains(&b'=') && ![name, value].concat().contains(&0)
 }
 
 fn set_initializer(engine: &Engine, function: Function) -> Result<(), BuildError> {
