@@ -9,7 +9,7 @@
 #   asan     the tests of the crates with AddressSanitizer, where the toolchain brings it
 #   fuzz     the targets in fuzz/, so many seconds each (FUZZ_SECONDS), where cargo-fuzz is installed
 #   marked   the Python tests marked `deep`, with their figures; an hour of it is the soak, which, like
-#            the other storms, MANYHANDS_TEST_SOAK, _KILLS, _PARENTS, _INTERRUPTS and _POOLS shorten
+#            the other storms, MANYHANDS_TEST_SOAK, _KILLS, _PARENTS, _INTERRUPTS, _STARTS and _POOLS shorten
 #   torch    the tests with PyTorch, which is installed into target/ for them: 3 GB to fetch, 5 GB on the disk
 #   repeat   the ordinary Python tests ten times over (REPEATS)
 #   load     the same once more while twice as many busy processes as there are processors compete

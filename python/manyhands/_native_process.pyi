@@ -37,11 +37,15 @@ class ProcessTemplate:
     def preload(self, module: str) -> None:
         """Let it import a module before it forks again."""
 
-    def start(self, blob: bytes, fds: list[int], bound: bool) -> tuple[int, int, int]:
+    def start(
+        self, blob: bytes, fds: list[int], bound: bool, attend: Callable[[], None]
+    ) -> tuple[int, int, int]:
         """Start a process that is told `blob`, and wait until it is there.
 
         The first of `fds` is the reading end of its lifeline; with `bound` it ends soon after the
-        other end is closed. Returns its name here, its pid and a pidfd, which is the caller's.
+        other end is closed. `attend` is called now and then meanwhile, in the same thread; what it
+        raises is raised, and the process is killed when it comes. Returns its name here, its pid
+        and a pidfd, which is the caller's.
 
         Raises:
             OSError: if it could not be started; the text says why.

@@ -13,11 +13,13 @@ Refuses: to start anything.
 from __future__ import annotations
 
 import os
+import select
 import signal
 from _thread import RLock
 from multiprocessing import util
 
 from . import _native
+from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ _util: Any = util  # its internals have no types
 
 UNKNOWN = 255
 """The exit code of a process of which nobody can tell how it ended; as in the standard library."""
+
+PIECE = 0.2
+"""Seconds after which a wait in the middle of a start looks for signals."""
 
 # The writing ends that are held, and which pipes they are.
 _lifelines: dict[int, tuple[int, int] | None] = {}
@@ -47,7 +52,14 @@ class Popen:
         self._lock = RLock()
         self._fds: list[int] = []
         self._held: dict[int, tuple[int, int] | None] = {}
-        self._launch(process)
+        # Whoever launches begins it before there is a process, and it ends when that is known.
+        given = process.__dict__.pop("_until", None)
+        self._until: Uninterrupted = given or Uninterrupted()
+        try:
+            self._launch(process)
+        finally:
+            if given is None:
+                self._until.end()
 
     def _launch(self, process: Any) -> None:
         raise NotImplementedError
@@ -145,13 +157,18 @@ def close_all(*fds: int) -> None:
         os.close(fd)
 
 
-def feed(writer: int, data: Any) -> None:
-    """Write all that a new process reads, and close its pipe."""
+def feed(writer: int, data: Any, until: Uninterrupted) -> None:
+    """Write all that a new process reads, and close its pipe; handlers of signals run meanwhile."""
     try:
         with open(writer, "wb", buffering=0) as pipe:
+            os.set_blocking(writer, False)
+            room = select.poll()
+            room.register(writer, select.POLLOUT)
             rest = memoryview(data)
             while rest:
-                rest = rest[pipe.write(rest) :]
+                until.deliver()
+                if room.poll(PIECE * 1000):
+                    rest = rest[pipe.write(rest) or 0 :]
     except BrokenPipeError:
         # It died before it had read everything: its exit code and what it printed tell why.
         pass

@@ -32,6 +32,11 @@ class Uninterrupted:
         self._note = self._take_note  # one object, to be known again
 
     def __enter__(self) -> Self:
+        self.begin()
+        return self
+
+    def begin(self) -> None:
+        """Note signals from now on."""
         found = {number: _signal.getsignal(number) for number in _NUMBERS}
         self._handlers = {number: known for number, known in found.items() if callable(known)}
         try:
@@ -43,23 +48,46 @@ class Uninterrupted:
             # One has come that was not noted yet.
             self.end()
             raise
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
 
+    def deliver(self) -> None:
+        """Hand over what has come so far: for waits in the middle. A handler may raise."""
+        if self._noted:
+            self._hand_over(self._handlers)
+
     def end(self) -> None:
         """Give the program its handlers back, and what came; in a child, too."""
         handlers, self._handlers = self._handlers, {}
-        for number, handler in handlers.items():
+        try:
+            self._give_back(list(handlers.items()))
+        finally:
+            self._hand_over(handlers)
+
+    def _give_back(self, handlers: list[tuple[int, Callable[[int, Any], object]]]) -> None:
+        """Put each handler back, whatever those raise that are back already."""
+        if not handlers:
+            return
+        (number, handler), *rest = handlers
+        try:
             if _signal.getsignal(number) is self._note:
                 _signal.signal(number, handler)
+        except BaseException:
+            if _signal.getsignal(number) is self._note:
+                _signal.signal(number, handler)
+            raise
+        finally:
+            self._give_back(rest)
+
+    def _hand_over(self, handlers: dict[int, Callable[[int, Any], object]]) -> None:
         # The key is pressed for parent and child; other signals are for the one that got them.
+        noted, self._noted = self._noted, {}
         own = os.getpid()
         _deliver(
             [
                 (handlers[number], number)
-                for number, pid in self._noted.items()
+                for number, pid in noted.items()
                 if pid == own or number == _signal.SIGINT
             ]
         )

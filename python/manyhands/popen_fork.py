@@ -32,6 +32,7 @@ class Popen(_Popen):
         return fd
 
     def _launch(self, process: Any) -> None:
+        self._until.begin()
         lifeline, held = os.pipe()
         creator = _arrival.creator()
         try:
@@ -57,8 +58,7 @@ class Popen(_Popen):
     def _run(self, process: Any, lifeline: int, creator: int | None) -> int:
         if self.bound:
             _arrival.bind(lifeline, creator)
-        if process._until is not None:
-            process._until.end()
+        self._until.end()
         os.environ.update(process._env or {})
         code: int = process._bootstrap(parent_sentinel=lifeline)
         return code

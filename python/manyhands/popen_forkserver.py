@@ -14,7 +14,7 @@ from multiprocessing import forkserver
 from multiprocessing.popen_forkserver import _DupFd
 
 from . import _preparation
-from ._popen import UNKNOWN, close_all, feed
+from ._popen import PIECE, UNKNOWN, close_all, feed
 from ._popen import Popen as _Popen
 
 TYPE_CHECKING = False
@@ -34,14 +34,21 @@ class Popen(_Popen):
         lifeline, held = os.pipe()
         try:
             data = _preparation.pickled(self, process, lifeline, direct=False)
+            self._until.begin()
             self.sentinel, writer = forkserver.connect_to_new_process(self._fds)
         except BaseException:
             close_all(lifeline, held)
             raise
         os.close(lifeline)
         self._hold(held, self.sentinel)
-        feed(writer, data)
-        self.pid = forkserver.read_signed(self.sentinel)
+        try:
+            feed(writer, data, self._until)
+            while not self._is_dead(PIECE):  # until there is something to read
+                self._until.deliver()
+            self.pid = forkserver.read_signed(self.sentinel)
+        except BaseException:
+            self.close()  # the lifeline, so that it ends
+            raise
 
     def _reap(self, _timeout: float | None) -> int | None:
         if not self._has_sentinel():

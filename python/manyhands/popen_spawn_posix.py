@@ -41,13 +41,20 @@ class Popen(_Popen):
         try:
             data = _preparation.pickled(self, process, lifeline, direct=True)
             self._fds += [tracker, reader]
+            self._until.begin()
             self._execute(_preparation.environment(process), tracker, reader)
         except BaseException:
             close_all(lifeline, held, reader, writer)
             raise
         close_all(lifeline, reader)
         self._hold(held, self.sentinel)
-        feed(writer, data)
+        try:
+            feed(writer, data, self._until)
+        except BaseException:
+            self.kill()
+            os.waitpid(self.pid, 0)
+            self.close()
+            raise
 
     def _execute(self, environment: dict[str, str], tracker: int, reader: int) -> None:
         command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=reader)

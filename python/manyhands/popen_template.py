@@ -61,10 +61,11 @@ class Popen(_Popen):
         environment = _preparation.environment(process)
         data, modules = self._pickled(process, environment)
         self._template = _templates.template_for(process, environment, modules)
+        self._until.begin()
         lifeline, held = os.pipe()
         try:
             self._id, self.pid, self.sentinel = self._template.native.start(
-                data, [lifeline, *self._fds], self.bound
+                data, [lifeline, *self._fds], self.bound, self._until.deliver
             )
         except OSError as error:
             os.close(held)

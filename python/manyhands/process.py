@@ -76,12 +76,13 @@ class BaseProcess(_standard.BaseProcess):
         _stacks.offer()
         if self._inherited_method != "fork":
             _loading.refuse("a process")
+        # From the birth of the process on to the end: an exception in between would lose it.
+        self._until = until = Uninterrupted()
+        try:
             super().start()
-            return
-        # Up to here or to the end: an exception in between would lose a process that runs.
-        with Uninterrupted() as self._until:
-            super().start()
-        self._until = None
+        finally:
+            self.__dict__.pop("_until", None)
+            until.end()
 
     def interrupt(self) -> None:
         """Send SIGINT: the process raises `KeyboardInterrupt`, so that `finally` blocks run."""

@@ -385,16 +385,6 @@ impl Pool {
         self.0.call_supervisor();
     }
 
-    /// Process ids of the live workers, by seat (`None`: not launched yet).
-    #[must_use]
-    pub fn pids(&self) -> Vec<(usize, Option<i32>)> {
-        let state = self.0.lock();
-        let staying = state.seats.iter().filter(|seat| !seat.leaving);
-        staying
-            .map(|seat| (seat.id, seat.worker.process.as_ref().map(|process| process.pid)))
-            .collect()
-    }
-
     /// Accepts nothing more; workers end when everything is done.
     pub fn close(&self) {
         let mut state = self.0.lock();

@@ -46,6 +46,16 @@ pub enum Running {
 }
 
 impl Pool {
+    /// Process ids of the live workers, by seat (`None`: not launched yet).
+    #[must_use]
+    pub fn pids(&self) -> Vec<(usize, Option<i32>)> {
+        let state = self.0.lock();
+        let staying = state.seats.iter().filter(|seat| !seat.leaving);
+        staying
+            .map(|seat| (seat.id, seat.worker.process.as_ref().map(|process| process.pid)))
+            .collect()
+    }
+
     /// What each worker does.
     #[must_use]
     pub fn report(&self) -> Vec<Report> {

@@ -43,19 +43,21 @@ impl ProcessTemplate {
         py.detach(|| self.processes.import(module));
     }
 
-    /// Starts a process and waits until it is there: its name here, its number and a new pidfd.
+    /// Starts a process and waits until it is there, with calls of `attend` meanwhile, which may raise: its
+    /// name here, its number and a new pidfd.
     fn start(
         &self,
-        py: Python<'_>,
         blob: &[u8],
         fds: Vec<i32>,
         bound: bool,
+        attend: &Bound<'_, PyAny>,
     ) -> PyResult<(u64, i32, i32)> {
+        let py = attend.py();
         let role = Role::Process { group: process::own_group(), bound };
         let fds: Vec<_> = fds.into_iter().map(ffi::borrowed).collect();
         let id =
             py.detach(|| self.processes.ask(role, blob, &fds)).map_err(|error| numbered(&error))?;
-        let started = self.wait_started(py, id).inspect_err(|_| self.processes.forget(id))?;
+        let started = self.wait_started(attend, id).inspect_err(|_| self.processes.forget(id))?;
         let pidfd = started.pidfd.as_fd().try_clone_to_owned().inspect_err(|_| {
             // Nobody could wait for it. It may be dead already.
             let _gone = started.pidfd.signal(Signal::KILL);
@@ -94,12 +96,16 @@ impl ProcessTemplate {
 }
 
 impl ProcessTemplate {
-    fn wait_started(&self, py: Python<'_>, id: u64) -> PyResult<Started> {
+    fn wait_started(&self, attend: &Bound<'_, PyAny>, id: u64) -> PyResult<Started> {
+        let py = attend.py();
         loop {
             let started = self.detached(py, |processes| processes.started(id, SLICE));
             match started {
                 Ok(Some(started)) => return Ok(started),
-                Ok(None) => py.check_signals()?,
+                Ok(None) => {
+                    py.check_signals()?;
+                    attend.call0()?;
+                }
                 Err(error) => return Err(PyOSError::new_err(error.to_string())),
             }
         }
