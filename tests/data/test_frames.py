@@ -144,7 +144,6 @@ def test_shared_polars(workers):
 
 
 def test_shared_pandas(workers):
-    pytest.importorskip("pandas")
     for obj in pandas_kinds():
         assert_shared(workers, obj)
 
