@@ -5,12 +5,13 @@
 //! manyhands-crash forks    a function that forks, and comes back twice: each input is answered once
 //! manyhands-crash family   the program forks itself: the child takes nothing of the pool
 //! manyhands-crash closes   a function that closes all descriptors; what is left of it when the program is killed?
+//! manyhands-crash daemon   the program closes all descriptors itself, and waits for a process: that is an error
 //! manyhands-crash rayon    in threads: the first bad input takes the program with it
 //! ```
 #![expect(unsafe_code, reason = "functions of C")]
 #![expect(clippy::print_stdout, reason = "a program that people run")]
 
-use manyhands::Pool;
+use manyhands::{Pool, Process};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 const INPUTS: u64 = 100_000;
@@ -46,6 +47,14 @@ fn closed(pool: &Pool) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// The program itself closes its descriptors while it has a process.
+fn daemon() -> Result<(), Box<dyn std::error::Error>> {
+    let process = Process::spawn(|(): ()| std::thread::park(), ())?;
+    close(0);
+    println!("{} {}", process.is_finished(), process.join().is_err());
+    Ok(())
+}
+
 /// The program itself forks: the child has nothing of the pool, and takes nothing of it.
 fn family(pool: &Pool) -> Result<(), Box<dyn std::error::Error>> {
     let (handle, mut results) = (pool.submit(call, 1), pool.imap(call, 0_u64..1_000));
@@ -73,6 +82,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let answers: Vec<u64> = (0..INPUTS).into_par_iter().map(call).collect();
         println!("{} answers", answers.len());
         return Ok(());
+    }
+    if std::env::args().nth(1).as_deref() == Some("daemon") {
+        return daemon();
     }
     let pool = Pool::builder().workers(2).build()?;
     if std::env::args().nth(1).as_deref() == Some("closes") {

@@ -71,3 +71,9 @@ fn workers_that_have_closed_everything_end_with_their_parent() {
         assert!(silence.recv_timeout(Duration::from_millis(5)).is_err());
     }
 }
+
+#[test]
+fn who_has_closed_everything_does_not_wait_for_ever() {
+    let output = Command::new(PROGRAM).arg("daemon").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "true true\n", "{output:?}");
+}

@@ -17,6 +17,7 @@
 //! A child that is killed between the change of the word and the last unpin leaves pins: those blocks stay until
 //! the world ends. It refuses to know what the blocks are.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 use std::time::Duration;
@@ -117,22 +118,32 @@ fn late_children() -> Option<Vec<Arc<PidFd>>> {
 }
 
 /// Waits for the death of a child, at most so long; whether it is dead. It may wait for what another child was handed.
-pub(crate) fn wait_for_death(child: &PidFd, limit: Option<Duration>) -> bool {
+///
+/// # Errors
+/// If that cannot be known any more: the program has closed our descriptors.
+pub(crate) fn wait_for_death(child: &PidFd, limit: Option<Duration>) -> io::Result<bool> {
     let deadline = Deadline::after(limit);
+    let mut alone = false;
     while !child.is_dead() {
-        let late = late_children();
+        let late = (!alone).then(late_children).flatten();
         let slice = deadline.slice(late.is_none().then_some(PAUSE));
         let late = late.unwrap_or_default();
         let fds: Vec<_> =
             std::iter::once(child).chain(late.iter().map(Arc::as_ref)).map(AsFd::as_fd).collect();
-        // An error, for want of memory, is tried again.
-        let _ready = poll(&fds, slice);
-        if deadline.is_over() {
-            return child.is_dead();
+        match poll(&fds, slice) {
+            // Want of memory passes.
+            Err(error) if error.kind() != io::ErrorKind::OutOfMemory => {
+                if late.is_empty() {
+                    return Err(error);
+                }
+                // It may be the handle of another child.
+                alone = true;
+            }
+            _ if deadline.is_over() => return Ok(child.is_dead()),
+            _ => let_go_of_the_dead(),
         }
-        let_go_of_the_dead();
     }
-    true
+    Ok(true)
 }
 
 /// Lets go of what dead children have not taken.

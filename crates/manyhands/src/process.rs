@@ -228,7 +228,8 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
     /// # Errors
     /// [`ProcessError::Panicked`] if the function panicked; [`ProcessError::Died`] if the process ended before it
     /// had returned; [`ProcessError::Unreadable`] and [`ProcessError::Unwritable`] for an argument or a result
-    /// that serde refuses.
+    /// that serde refuses, the former also if this program has closed the descriptors of the process meanwhile, as
+    /// daemons do.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -242,7 +243,14 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let Some(child) = self.child.take() else {
             return Err(ProcessError::Died { signal: None, code: None });
         };
-        while !wait_for_death(&child.pidfd, None) {}
+        if let Err(error) = wait_for_death(&child.pidfd, None) {
+            // Their numbers may be those of other files by now.
+            std::mem::forget(child);
+            let text = format!(
+                "how the process ends cannot be known, for this program has closed its handle: {error}"
+            );
+            return Err(ProcessError::Unreadable(text));
+        }
         let status = reap(&child.pidfd).ok();
         let outcome = result(&child, status);
         world::sweep();
@@ -282,7 +290,7 @@ impl<R> Process<R> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.child.as_ref().is_none_or(|child| child.pidfd.is_dead())
+        self.wait_timeout(Duration::ZERO)
     }
 
     /// Waits for its end, at most so long; whether it has ended.
@@ -300,7 +308,8 @@ impl<R> Process<R> {
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let Some(child) = &self.child else { return true };
-        wait_for_death(&child.pidfd, Some(timeout))
+        // What cannot be known `join` tells at once.
+        wait_for_death(&child.pidfd, Some(timeout)).unwrap_or(true)
     }
 
     /// Kills it. A process that has ended is left alone.

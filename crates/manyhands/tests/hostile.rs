@@ -148,3 +148,28 @@ fn variables_that_no_environment_can_have_are_refused() {
         assert!(matches!(built, Err(BuildError::Setting(_))), "{name:?}");
     }
 }
+
+#[test]
+fn an_item_that_cannot_be_read_is_not_passed_over_in_silence() {
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u64),
+        Text(String),
+    }
+    let (sender, receiver) = channel().unwrap();
+    for item in [Either::Number(1), Either::Text("two".into()), Either::Number(3)] {
+        sender.send(item).unwrap();
+    }
+    drop(sender);
+    assert!(receiver.recv().is_err());
+    for instead in ["`recv`", "`try_recv`"] {
+        let next = || {
+            if instead == "`recv`" { receiver.iter().next() } else { receiver.try_iter().next() }
+        };
+        let panic = catch_unwind(AssertUnwindSafe(next)).unwrap_err();
+        let said = panic.downcast_ref::<String>().expect("words");
+        assert!(said.contains("lost") && said.contains(instead), "{said}");
+    }
+    assert_eq!(receiver.iter().count(), 0, "the channel goes on, to its end");
+}

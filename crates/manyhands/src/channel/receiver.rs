@@ -124,8 +124,11 @@ impl<T: DeserializeOwned> Receiver<T> {
         self.get(Some(timeout)).map_err(RecvTimeoutError::of)
     }
 
-    /// All items, until nobody sends any more. Those that cannot be read are left out: where that matters,
-    /// call [`Receiver::recv`].
+    /// All items, until nobody sends any more.
+    ///
+    /// # Panics
+    /// The iterator, at an item that cannot be read, as one with `#[serde(untagged)]`: it would be lost without a word.
+    /// Where that is to be an error, call [`Receiver::recv`].
     ///
     /// ```
     /// let (sender, receiver) = manyhands::channel::channel()?;
@@ -139,7 +142,10 @@ impl<T: DeserializeOwned> Receiver<T> {
         Iter { receiver: self }
     }
 
-    /// All items that are there, without waiting. Those that cannot be read are left out.
+    /// All items that are there, without waiting.
+    ///
+    /// # Panics
+    /// The iterator, as that of [`Receiver::iter`]; [`Receiver::try_recv`] gives an error.
     ///
     /// ```
     /// let (sender, receiver) = manyhands::channel::channel()?;
@@ -230,6 +236,12 @@ fn broken(_: Broken) -> Unreceived {
     )
 }
 
+/// An iterator has no other way to say it.
+#[cold]
+fn lost(error: &dyn fmt::Display, instead: &str) -> ! {
+    panic!("{error} (`{instead}` gives an error in its place)")
+}
+
 /// What [`Receiver::iter`] gives.
 ///
 /// ```
@@ -249,17 +261,10 @@ impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        loop {
-            match self.receiver.recv() {
-                Ok(item) => return Some(item),
-                Err(RecvError::Disconnected) => return None,
-                Err(RecvError::Unreadable(_))
-                    if self.receiver.end.channel().words().is_broken() =>
-                {
-                    return None;
-                }
-                Err(RecvError::Unreadable(_)) => {}
-            }
+        match self.receiver.recv() {
+            Ok(item) => Some(item),
+            Err(RecvError::Disconnected) => None,
+            Err(error @ RecvError::Unreadable(_)) => lost(&error, "recv"),
         }
     }
 }
@@ -281,13 +286,10 @@ impl<T: DeserializeOwned> Iterator for TryIter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        loop {
-            match self.receiver.try_recv() {
-                Ok(item) => return Some(item),
-                Err(TryRecvError::Unreadable(_))
-                    if !self.receiver.end.channel().words().is_broken() => {}
-                Err(_) => return None,
-            }
+        match self.receiver.try_recv() {
+            Ok(item) => Some(item),
+            Err(error @ TryRecvError::Unreadable(_)) => lost(&error, "try_recv"),
+            Err(_) => None,
         }
     }
 }
