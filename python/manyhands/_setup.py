@@ -23,6 +23,7 @@ from . import (
     _logs,
     _neighbours,
     _pickling,
+    _search_path,
     _snapshot,
     _stacks,
 )
@@ -185,6 +186,7 @@ class Crew:
         # Reentrant, as all locks that a handler of signals may meet: it may end the pool.
         self._lock = RLock()
         self._environ = environ = options.environ()
+        self._path = _search_path.fixed()
         _stacks.offer()
         by_template = options.method == "template"
         # The template's workers are told at the first call.
@@ -192,7 +194,7 @@ class Crew:
         self.engine = Engine(
             (options.workers, options.cores),
             (options.max_tasks, *options.memory),
-            _template_command(environ) if by_template else None,
+            _template_command(environ, self._path) if by_template else None,
             snapshot,
         )
         self._shipping = Shipping(self.engine)
@@ -291,10 +293,11 @@ class Crew:
             return
         self._homes.add(home)
         new = [name for name in _early.modules([func], mentioned) if name not in self._imported]
-        # What the template imports sees the environment in which the template was started.
+        # What the template imports sees the environment in which the template was started, and
+        # is found by its `sys.path`.
         if new and self._options.environ() == self._environ:
-            self._imported.update(new)
-            for module in new:
+            for module in _search_path.found_in_both(new, self._path):
+                self._imported.add(module)
                 self.engine.preload(module)
         self._release()
 
@@ -418,10 +421,12 @@ class Crew:
         return f"{len(self.engine.pids())} workers, {self._options.method}"
 
 
-def _template_command(env: Mapping[str, str]) -> tuple[str, list[str], list[tuple[str, str]]]:
+def _template_command(
+    env: Mapping[str, str], path: list[str]
+) -> tuple[str, list[str], list[tuple[str, str]]]:
     from ._template import command
 
-    program, arguments = command()
+    program, arguments = command(path)
     return program, arguments, list(env.items())
 
 

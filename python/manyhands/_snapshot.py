@@ -12,7 +12,7 @@ import os
 import sys
 from _pickle import dumps, loads
 
-from . import _filters, _neighbours
+from . import _filters, _neighbours, _search_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def take(
         {
             "cwd": _cwd(),
             "env": dict(environment),
-            "path": list(sys.path),
+            "path": _search_path.taken(),
             "argv": list(getattr(sys, "argv", [])),
             "umask": _umask(),
             "filters": _filters.take(),
@@ -99,7 +99,8 @@ def load(blob: bytes) -> dict[str, Any]:
 
 def restore(state: Mapping[str, Any]) -> None:
     """Make this process resemble the one that took the snapshot."""
-    if state["cwd"] is not None:
+    # Who is there already need not enter: with the rights of another user it may be closed to us.
+    if state["cwd"] not in (None, _cwd()):
         try:
             os.chdir(state["cwd"])
         except OSError as error:

@@ -14,7 +14,7 @@ import signal
 import sys
 from _thread import allocate_lock
 
-from . import _failures, _half_imported, _handles, _native, _neighbours
+from . import _failures, _half_imported, _handles, _native, _neighbours, _search_path
 from ._threads import NoThreadError, start_thread
 from ._uninterrupted import Uninterrupted
 
@@ -254,7 +254,7 @@ class _TyingName(str):
     __slots__ = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = {"path": sys.path[:], "parent": os.getpid()}
+        names = {"path": _search_path.taken(), "parent": os.getpid()}
         names |= {"code": _TIE, "name": str(self)}
         return eval, ("exec(code, {'path': path, 'parent': parent}) or name", names)
 

@@ -13,7 +13,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Literal
 
 _PLAIN_FINDERS = ("BuiltinImporter", "FrozenImporter", "PathFinder", "ManyhandsFinder")
 
@@ -23,18 +23,16 @@ _LATER = "manyhands_site"
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from manyhands._template import {0}; {0}()"
 
 
-def command(of: Literal["workers", "processes"] = "workers") -> tuple[str, list[str]]:
-    """The program and the arguments of a template like this interpreter."""
+def command(
+    path: list[str], of: Literal["workers", "processes"] = "workers"
+) -> tuple[str, list[str]]:
+    """The program and the arguments of a template like this interpreter, with this `sys.path`."""
     flags = ["-" + letter for letter, on in _switches() if on]
     for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, but for its name
         flags += ["-X", name if value is True else f"{name}={value}"]
-    # Python itself ignores what is no string.
-    entries: list[Any] = sys.path
-    path = [entry or "." for entry in entries if isinstance(entry, str)]
     here = __file__.rpartition("/manyhands/")[0]
-    if here not in path:
-        path.append(here)
-    return sys.executable, [*flags, "-c", _BOOT.format(of), *path]
+    more = [] if here in path else [here]
+    return sys.executable, [*flags, "-c", _BOOT.format(of), *path, *more]
 
 
 def _switches() -> list[tuple[str, bool]]:

@@ -1,9 +1,10 @@
 """Which template forks a process: one for the program, which has imported what its processes use.
 
-A module that was imported may have looked at the environment. So a process whose environment is
-another than that of the template's start is forked from one that has imported nothing of the
-program: a process with `env=` from a second, plain one. So is the first process after this
-process's environment has changed; when it stays as it is the first template is replaced. Processes
+A module that was imported may have looked at the environment, and been found by `sys.path`. So a
+process whose environment or path is another than that of the template's start is forked from one
+that has imported nothing of the program: a process with `env=` from a second, plain one. So is the
+first process after this process's own have changed; when they stay as they are the first template
+is replaced. Processes
 keep the template that forked them until they end.
 
 Refuses: to be used in a forked copy of the program; that starts its own.
@@ -15,7 +16,7 @@ import os
 from _thread import RLock
 from multiprocessing import spawn, util
 
-from . import _early
+from . import _early, _search_path
 from ._native import ProcessTemplate
 from ._template import command
 
@@ -23,6 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
+
+    # The environment and the `sys.path` that imports may have seen.
+    State = tuple[dict[str, str], list[str]]
 
 # Changes all the time and is read by nobody but whoever sets it.
 _VOLATILE = "PYTEST_CURRENT_TEST"
@@ -32,17 +36,18 @@ class Template:
     """A template and what its imports may have seen."""
 
     def __init__(self) -> None:
-        program, arguments = command("processes")
+        path = _search_path.fixed()
+        program, arguments = command(path, "processes")
         chosen = spawn.get_executable()
         if chosen is not None:
             program = os.fsdecode(chosen)
-        self.environment = _settled(os.environ)
+        self.state = (_settled(os.environ), path)
         self.imported: set[str] = set()
         self.native = ProcessTemplate(program, arguments, list(os.environ.items()))
 
-    def suits(self, environment: Mapping[str, str]) -> bool:
-        """Whether a process with this environment may be forked from it."""
-        return not self.imported or self.environment == _settled(environment)
+    def suits(self, state: State) -> bool:
+        """Whether a process with this environment and path may be forked from it."""
+        return not self.imported or self.state == state
 
     def preload(self, modules: Iterable[str]) -> None:
         """Import modules, so that the processes that are forked from now on are born with them."""
@@ -55,7 +60,7 @@ class Template:
 _lock = RLock()
 _main: Template | None = None
 _plain: Template | None = None
-_strange: dict[str, str] | None = None  # an environment that the first template did not suit
+_strange: State | None = None  # what the first template did not suit
 
 
 def template_for(
@@ -65,10 +70,10 @@ def template_for(
     global _main, _plain, _strange  # noqa: PLW0603 - one of each per program
     with _lock:
         _main = _main or _made()
-        if not _main.suits(environment):
-            settled = None if process._env else _settled(environment)
-            if settled is None or settled != _strange:
-                _strange = settled or _strange
+        state = (_settled(environment), _search_path.fixed())
+        if not _main.suits(state):
+            if process._env or state != _strange:
+                _strange = _strange if process._env else state
                 _plain = _plain or _made()
                 return _plain
             _main = _made()
