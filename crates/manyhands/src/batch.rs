@@ -194,25 +194,62 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Ends the batch: its reply, what this names, and whether all went well.
-    pub(crate) fn reply(mut self, out: &mut Vec<u8>) -> (Luggage, bool) {
+    /// Ends the batch, and writes its reply.
+    pub(crate) fn reply(mut self, out: &mut Vec<u8>) -> Outcome {
         let ns = u32::try_from(self.began.elapsed().as_nanos()).unwrap_or(u32::MAX);
-        out.push(if self.failure.is_some() { FAILED } else { VALUES });
-        out.extend_from_slice(&ns.to_le_bytes());
-        out.extend_from_slice(&self.finished.to_le_bytes());
         if let Some(raised) = &self.failure {
-            let mut bytes = Vec::new();
-            // Texts and numbers alone: they can always be written.
-            let _written = codec::append(raised, &mut bytes);
-            out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
-            out.extend_from_slice(&bytes);
+            begin_failed(out, (ns, self.finished), raised);
+        } else {
+            out.push(VALUES);
+            out.extend_from_slice(&ns.to_le_bytes());
+            out.extend_from_slice(&self.finished.to_le_bytes());
         }
         if let Some((slate, _)) = &mut self.slate {
             out.extend_from_slice(&slate.room()[..self.chalked]);
         }
+        let loose = out.len();
         out.extend_from_slice(&self.loose);
-        (self.collecting.finish(), self.failure.is_none())
+        Outcome { luggage: self.collecting.finish(), well: self.failure.is_none(), loose }
     }
+}
+
+/// What there is to know of a reply besides its bytes.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What it names.
+    pub(crate) luggage: Luggage,
+    /// All went well.
+    pub(crate) well: bool,
+    /// Where the value begins in it that is not on the slate.
+    pub(crate) loose: usize,
+}
+
+/// A reply that cannot be sent, without what makes it large: the value that is not on the slate, or the words of the
+/// failure; the item that this belongs to has failed for the reason. None if it is large by neither.
+pub(crate) fn shortened(reply: &[u8], loose: usize, reason: &Raised) -> Option<Vec<u8>> {
+    let own = Reply::of(reply)?;
+    let finished = match own.failure {
+        Some(_) => own.finished,
+        None if loose < reply.len() => own.finished.checked_sub(1)?,
+        None => return None,
+    };
+    let values = reply.get(reply.len() - own.values.len()..loose)?;
+    let mut out = Vec::new();
+    begin_failed(&mut out, (own.ns, finished), reason);
+    out.extend_from_slice(values);
+    Some(out)
+}
+
+/// Begins a reply with a failure; the values follow.
+fn begin_failed(out: &mut Vec<u8>, (ns, finished): (u32, u32), reason: &Raised) {
+    let mut bytes = Vec::new();
+    // Texts and numbers alone: they can always be written.
+    let _written = codec::append(reason, &mut bytes);
+    out.push(FAILED);
+    out.extend_from_slice(&ns.to_le_bytes());
+    out.extend_from_slice(&finished.to_le_bytes());
+    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&bytes);
 }
 
 /// A reply, taken apart.
@@ -247,10 +284,5 @@ impl<'a> Reply<'a> {
 
 /// The reply to a request that is not run, for this reason.
 pub(crate) fn refusal(reason: &Raised, out: &mut Vec<u8>) {
-    let mut bytes = Vec::new();
-    let _written = codec::append(reason, &mut bytes);
-    out.push(FAILED);
-    out.extend_from_slice(&[0; 8]);
-    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
-    out.extend_from_slice(&bytes);
+    begin_failed(out, (0, 0), reason);
 }

@@ -13,11 +13,8 @@ use manyhands_pool::MemoryLimits;
 use manyhands_shm::asymmetric;
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::start::{self, Arrival, Role};
+use crate::start::{self, Arrival, FAILED, Role};
 use crate::{process, worker, world};
-
-/// The exit code of a child that could not become what it was to be.
-const FAILED: i32 = 112;
 
 /// To be called first of all in `main`: a child of a [`Pool`](crate::Pool) or of
 /// [`Process::spawn`](crate::Process::spawn) begins here, and never comes back from it.

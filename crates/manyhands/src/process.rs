@@ -401,7 +401,7 @@ pub(crate) fn run(place: u64, argument: &[u8], fds: Vec<OwnedFd>) -> io::Result<
         Ok(mut task) => task.run(&mut batch),
         Err(raised) => batch.fail(raised),
     }
-    let (luggage, _well) = batch.reply(&mut reply);
+    let luggage = batch.reply(&mut reply).luggage;
     if !luggage.is_empty() {
         let names: Vec<_> = luggage.iter().map(Block::handle).collect();
         for block in &luggage {

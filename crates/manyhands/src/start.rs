@@ -36,6 +36,8 @@ use crate::{code, codec, world};
 const MARKER: &str = "MANYHANDS_START";
 /// Where a child finds the passport; then its parent's pidfd and line, the world, and what its role needs.
 const FIRST: i32 = 3;
+/// The exit code of a child that could not become what it was to be, or cannot go on.
+pub(crate) const FAILED: i32 = 112;
 /// The exit code of a child that runs another program than its parent.
 pub(crate) const REPLACED: i32 = 113;
 /// What that means.

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use manyhands_os::event::EventFd;
+use manyhands_os::process::exit_now;
 use manyhands_pool::luggage::pack;
 use manyhands_pool::worker::{Ran, Replier, Tasks, serve_within};
 use manyhands_pool::{Luggage, MemoryLimits, WorkerEnd, wire};
@@ -18,8 +19,9 @@ use manyhands_shm::lane::{Heading, Lane, NoRoom};
 use manyhands_shm::slate::Slate;
 use manyhands_shm::world::Block;
 
-use crate::batch::{Batch, refusal};
+use crate::batch::{Batch, Outcome, refusal, shortened};
 use crate::raised::Raised;
+use crate::start::FAILED;
 use crate::task::Task;
 use crate::{code, codec, panics, world};
 
@@ -83,7 +85,7 @@ impl Worker {
     }
 
     /// Runs a request; leaves the reply in `self.reply`.
-    fn item(&mut self, heading: Heading, payload: &[u8]) -> (Luggage, bool) {
+    fn item(&mut self, heading: Heading, payload: &[u8]) -> Outcome {
         let mut reply = std::mem::take(&mut self.reply);
         let mut slate = self.slate.clone();
         reply.clear();
@@ -116,15 +118,15 @@ impl Worker {
 
     /// Runs the initializer; what keeps it from having done its work.
     fn initialize(&mut self, heading: Heading, payload: &[u8]) -> Option<Raised> {
-        let (_luggage, well) = self.item(heading, payload);
+        let well = self.item(heading, payload).well;
         let reply = crate::batch::Reply::of(&self.reply);
         (!well).then(|| reply.and_then(|reply| reply.failure)).flatten()
     }
 }
 
-fn refuse(raised: &Raised, reply: &mut Vec<u8>) -> (Luggage, bool) {
+fn refuse(raised: &Raised, reply: &mut Vec<u8>) -> Outcome {
     refusal(raised, reply);
-    (Luggage::new(), false)
+    Outcome { luggage: Luggage::new(), well: false, loose: reply.len() }
 }
 
 /// Makes the task that a blob of code describes.
@@ -148,9 +150,9 @@ impl Tasks for Worker {
                 return Ran::Hopelessly;
             }
         } else if heading.kind < wire::CONTROL {
-            let (luggage, well) = self.item(heading, payload);
-            answer(out, &self.reply, &luggage);
-            return if well { Ran::Well } else { Ran::Badly };
+            let outcome = self.item(heading, payload);
+            answer(out, &self.reply, &outcome);
+            return if outcome.well { Ran::Well } else { Ran::Badly };
         } else {
             self.control(heading, payload);
         }
@@ -166,35 +168,36 @@ impl Tasks for Worker {
 }
 
 /// Sends a reply; what it names is pinned until the parent has taken it over.
-fn answer(out: &mut Replier, reply: &[u8], luggage: &Luggage) {
-    if luggage.is_empty() {
-        let _sent = send(out, reply);
-        return;
-    }
+fn answer(out: &mut Replier, reply: &[u8], outcome: &Outcome) {
+    let luggage = &outcome.luggage;
     let names: Vec<_> = luggage.iter().map(Block::handle).collect();
     for block in luggage {
         block.world().pin(block.handle());
     }
-    if !send(out, &pack(&names, reply)) {
-        for block in luggage {
-            block.world().unpin(block.handle());
-        }
+    let packed = (!luggage.is_empty()).then(|| pack(&names, reply));
+    let bytes = packed.as_deref().unwrap_or(reply);
+    let Err(error) = send(out, bytes) else { return };
+    for block in luggage {
+        block.world().unpin(block.handle());
+    }
+    let reason = format!("no shared memory for {} bytes: {error}", bytes.len());
+    let short = shortened(reply, outcome.loose, &Raised::Unwritable(reason));
+    if short.is_none_or(|short| send(out, &short).is_err()) {
+        // There is no memory for anything. The parent finds on the slate what is finished; nothing is run twice.
+        exit_now(FAILED);
     }
 }
 
-/// Writes a record, waiting for room if it must; whether it did fit, or an error was sent instead.
-fn send(out: &mut Replier, bytes: &[u8]) -> bool {
+/// Writes a record, waiting for room if it must.
+///
+/// # Errors
+/// If there is no memory for it.
+fn send(out: &mut Replier, bytes: &[u8]) -> io::Result<()> {
     loop {
         match out.record(bytes.len(), |room| room.copy_from_slice(bytes)) {
-            Ok(()) => return true,
+            Ok(()) => return Ok(()),
             Err(NoRoom::Full) => out.wait_for_room(bytes.len()),
-            Err(NoRoom::Memory(error)) => {
-                let text = format!("no shared memory for {} bytes: {error}", bytes.len());
-                let mut instead = Vec::new();
-                refusal(&Raised::Unwritable(text), &mut instead);
-                let _sent = send(out, &instead);
-                return false;
-            }
+            Err(NoRoom::Memory(error)) => return Err(error),
         }
     }
 }

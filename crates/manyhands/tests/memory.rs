@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use manyhands::sync::AtomicU64;
 use manyhands::{Buffer, Pool, TaskError};
 
 manyhands::test_support!();
@@ -70,4 +71,59 @@ fn what_does_not_fit_is_the_error_of_its_item() {
         pool.map(|own: Buffer<u8>| own.len(), [Buffer::filled(20 << 20, 1)]).unwrap(),
         [20 << 20]
     );
+}
+
+const SMALL_LANES: &str = "MANYHANDS_TEST_SMALL_LANES";
+
+/// In a program with little address space: results that fit nowhere, among small ones.
+#[test]
+fn results_that_fit_nowhere() {
+    if std::env::var_os(SMALL_LANES).is_none() {
+        return;
+    }
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let ran = AtomicU64::new(0).unwrap();
+    let grow = |ran: &AtomicU64, x: u64| {
+        ran.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if x % 500 == 499 { "y".repeat(20_000_000) } else { x.to_string() }
+    };
+    let results = pool.with(&ran).map_each(grow, 0..4_000);
+    for (x, result) in (0..).zip(&results) {
+        match result {
+            Ok(text) => assert_eq!(*text, x.to_string()),
+            Err(error) => assert!(x % 500 == 499 && error.to_string().contains("20000"), "{error}"),
+        }
+    }
+    assert_eq!(results.iter().filter(|result| result.is_err()).count(), 8);
+    assert_eq!(ran.load(std::sync::atomic::Ordering::Relaxed), 4_000, "each runs once");
+}
+
+/// The same for arguments.
+#[test]
+fn arguments_that_fit_nowhere() {
+    if std::env::var_os(SMALL_LANES).is_none() {
+        return;
+    }
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let text = |x: u64| if x % 500 == 499 { "y".repeat(20_000_000) } else { x.to_string() };
+    let results = pool.map_each(|text: String| text, (0..4_000).map(text));
+    for (x, result) in (0..).zip(&results) {
+        match result {
+            Ok(text) => assert_eq!(*text, x.to_string()),
+            Err(error) => assert_eq!(x % 500, 499, "{error}"),
+        }
+    }
+    assert_eq!(results.iter().filter(|result| result.is_err()).count(), 8);
+}
+
+#[test]
+fn what_fits_nowhere_costs_its_item_alone() {
+    for test in ["results_that_fit_nowhere", "arguments_that_fit_nowhere"] {
+        let limited = format!("ulimit -v 520000 && exec \"$0\" --exact {test} --nocapture");
+        let mut program = Command::new("sh");
+        program.arg("-c").arg(limited).arg(std::env::current_exe().unwrap()).env(SMALL_LANES, "1");
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+    }
 }

@@ -1,7 +1,8 @@
 //! Pulling items from the user's iterator, in the thread that asks for results, and their bytes.
 //!
 //! An item that names blocks of shared memory ends a batch and goes alone: its call keeps the blocks until it has
-//! ended. So does one that serde refuses, which fails alone.
+//! ended. So does one that serde refuses, which fails alone, and one that is larger than a batch: if there is no memory
+//! for it, the others are not to fail with it.
 
 use manyhands_pool::Luggage;
 use serde::Serialize;
@@ -16,7 +17,7 @@ const BATCH_BYTES: usize = 16 << 10;
 pub(super) struct Pulled {
     pub(super) arguments: Vec<u8>,
     pub(super) count: u32,
-    /// One more, which names blocks and goes alone, or cannot go.
+    /// One more, which names blocks or is large and goes alone, or cannot go.
     pub(super) apart: Option<Result<(Vec<u8>, Luggage), String>>,
     /// There are no more.
     pub(super) ended: bool,
@@ -48,6 +49,10 @@ pub(super) fn pull<T: Serialize + 'static>(
         }
         if let Some(met) = collecting.take_if(|own| !own.is_empty()) {
             apart = Some(Ok((arguments.split_off(before), met.finish())));
+            break;
+        }
+        if count > 0 && arguments.len() - before >= BATCH_BYTES {
+            apart = Some(Ok((arguments.split_off(before), Luggage::new())));
             break;
         }
         count += 1;
