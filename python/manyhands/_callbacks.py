@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock, allocate_lock
 
+from ._genuine import RLock, allocate_lock
 from ._threads import start_thread
 
 TYPE_CHECKING = False

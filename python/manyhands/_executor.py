@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._again import NO_LIMITS, limits
 from ._futures import Account
+from ._genuine import check_wakes
 from ._options import arguments, at_least_one, memory_limits
 from ._plan import APPLY, ONE, STAR, Plan
 from ._seeds import root_of
@@ -89,6 +90,7 @@ class Executor(concurrent.futures.Executor):
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
         if max_tasks_per_child is not None:
             at_least_one("max_tasks_per_child", max_tasks_per_child)
+        check_wakes("who waits for a future")
         options = Options(max_workers, max_tasks_per_child, mp_context)
         options.environment(env, threads_per_worker, preload)
         options.logs = bool(logs)

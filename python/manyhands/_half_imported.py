@@ -15,7 +15,6 @@ Refuses: to wait in the parent until nobody imports, which may be never.
 from __future__ import annotations
 
 import sys
-from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _kept: set[str] = set()
 def keep() -> None:
     """Leave the modules that this thread is importing as they are: they make a pool that forks."""
     bootstrap: Any = sys.modules["_frozen_importlib"]
-    me = get_ident()
+    me = bootstrap._thread.get_ident()  # noqa: SLF001 - as below
     for name, known in list(bootstrap._module_locks.items()):  # noqa: SLF001 - as below
         lock = known()
         if lock is not None and lock.owner == me and name in sys.modules:
@@ -38,7 +37,7 @@ def keep() -> None:
 def forget() -> None:
     """In a forked child, before it imports anything."""
     bootstrap: Any = sys.modules["_frozen_importlib"]
-    me = get_ident()
+    me = bootstrap._thread.get_ident()  # noqa: SLF001 - what imports call: it may be replaced
     for name, known in list(bootstrap._module_locks.items()):  # noqa: SLF001 - nothing public does it
         lock = known()
         if lock is None or lock.owner == me:

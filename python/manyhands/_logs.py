@@ -20,9 +20,9 @@ from __future__ import annotations
 import os
 import sys
 from _pickle import loads
-from _thread import RLock, allocate_lock, get_ident
 from functools import partial
 
+from ._genuine import RLock, allocate_lock, get_ident
 from ._native import QueueBase, home_world, release_owned
 from ._threads import start_thread
 from ._uninterrupted import Uninterrupted

@@ -15,10 +15,10 @@ from __future__ import annotations
 import os
 import select
 import signal
-from _thread import RLock
 from multiprocessing import util
 
 from . import _native
+from ._genuine import RLock
 from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock
 from time import monotonic
+
+from ._genuine import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

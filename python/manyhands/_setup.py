@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import sys
-from _thread import RLock
 from _weakref import ref
 
 from . import (
@@ -28,6 +27,7 @@ from . import (
     _stacks,
 )
 from ._again import NO_LIMITS
+from ._genuine import RLock
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
 from ._options import OptionError, at_least_one, check_method, check_total
 from ._plan import STAR, Plan

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from _thread import allocate_lock
 
 from . import _failures, _half_imported, _handles, _native, _neighbours, _search_path
+from ._genuine import allocate_lock
 from ._threads import NoThreadError, start_thread
 from ._uninterrupted import Uninterrupted
 

@@ -13,10 +13,10 @@ Refuses: to be used in a forked copy of the program; that starts its own.
 from __future__ import annotations
 
 import os
-from _thread import RLock
 from multiprocessing import spawn, util
 
 from . import _early, _search_path
+from ._genuine import RLock
 from ._native import ProcessTemplate
 from ._template import command
 

@@ -8,11 +8,11 @@ Refuses: to start a thread before something needs it.
 
 from __future__ import annotations
 
-import sys
 from _weakref import ref
 from errno import EAGAIN
 from time import monotonic
 
+from . import _genuine
 from ._uninterrupted import Uninterrupted
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Thread
 
-_started: set[ref[Thread]] = set()
+_started: set[ref[Thread | _genuine.Thread]] = set()
 
 
 class NoThreadError(OSError, RuntimeError):
@@ -29,9 +29,14 @@ class NoThreadError(OSError, RuntimeError):
 
 def start_thread(run: Callable[[], object], name: str) -> None:
     """Run `run()` in a daemon thread called `manyhands-<name>`; NoThreadError if there is none."""
-    import threading
+    thread: Thread | _genuine.Thread
+    if _genuine.are_replaced():
+        thread = _genuine.Thread(_run, (run, name))
+    else:
+        import threading
 
-    thread = threading.Thread(target=_run, args=(run, name), name=f"manyhands-{name}", daemon=True)
+        title = f"manyhands-{name}"
+        thread = threading.Thread(target=_run, args=(run, name), name=title, daemon=True)
     _started.add(ref(thread, _started.discard))
     try:
         # An exception in the middle would leave a thread that dies before it runs anything.
@@ -54,8 +59,6 @@ def _run(run: Callable[[], object], name: str) -> None:
 
 def join_all(seconds: float) -> None:
     """Wait until all of them have ended, together at most so long."""
-    if "threading" not in sys.modules:
-        return
     until = monotonic() + seconds
     for known in list(_started):
         thread = known()

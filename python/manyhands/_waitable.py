@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import threading
 
+from ._genuine import check_wakes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -42,6 +44,7 @@ class Waitable:
 
 def waitable(result: AsyncResult[Any]) -> Waitable:
     """Those of a result, from now on told of its end."""
+    check_wakes("concurrent.futures.wait")
     made = Waitable()
     result.add_done_callback(made.settle)
     return made
