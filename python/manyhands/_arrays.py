@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from _pickle import loads as _loads
 
-from . import _reducers
+from . import _interrupts, _reducers
 from ._native import Cargo
 from ._shared import put
 
@@ -113,9 +113,9 @@ def share(obj: T) -> T:
         data = _reducers.dumps_to_share(obj, keep)
         taken = sum(map(len, buffers))
         made: Any = _loads(data, buffers=buffers) if taken > len(data) else None
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception:  # noqa: BLE001 - what plain pickle cannot do is tried with all means
+    except Exception as error:  # what plain pickle cannot do is tried with all means
+        if _interrupts.passes(error):
+            raise
         made = None
     return put(obj) if made is None else made  # type: ignore[return-value]
 

@@ -14,6 +14,7 @@ import multiprocessing.connection as _connection
 import os
 from multiprocessing.reduction import ForkingPickler
 
+from ._interrupts import by_handler
 from ._pickling import SUSPECT
 
 TYPE_CHECKING = False
@@ -25,7 +26,9 @@ def _dumps(obj: Any) -> bytes | memoryview:
     """Pickle as the standard library does; differently only where that would not do."""
     try:
         data: memoryview = ForkingPickler.dumps(obj)
-    except Exception as refusal:  # noqa: BLE001 (what a reducer may raise)
+    except Exception as refusal:  # what a reducer may raise
+        if by_handler(refusal.__traceback__):
+            raise
         return _with_definitions(obj, refusal)
     return _with_definitions(obj, None) if SUSPECT in bytes(data) else data
 

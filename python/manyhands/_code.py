@@ -27,7 +27,7 @@ from functools import partial
 from io import BytesIO
 from types import FunctionType
 
-from . import _cargo, _namespace, _neighbours, _pickling
+from . import _cargo, _interrupts, _namespace, _neighbours, _pickling
 from ._codebook import Codebook, Definition, Plan, is_reference, mark_of
 from ._globals import Main
 from ._native import Collector, begin_anew
@@ -158,9 +158,9 @@ class Shipper:
         try:
             pickler.dump(obj)
             data = file.getvalue()
-        except (KeyboardInterrupt, MemoryError):
-            raise
-        except BaseException:  # noqa: BLE001 (tried again with all means, then explained)
+        except BaseException as error:  # tried again with all means, then explained
+            if _interrupts.passes(error):
+                raise
             made: list[ItemPickler] = []
             begin_anew()
             data = _pickling.dump(obj, self._maker(ItemPickler, made), label)

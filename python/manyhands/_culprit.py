@@ -14,7 +14,7 @@ import functools
 import sys
 from types import FunctionType, MethodType, ModuleType
 
-from . import _loading
+from . import _interrupts, _loading
 from ._globals import ATOMS, names_read
 
 TYPE_CHECKING = False
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 100
 _MAX_TRIALS = 20_000
 _SHORT = 64
-
-
-class Interrupts:
-    """The exceptions that are never turned into an error of ours."""
-
-    kinds = (KeyboardInterrupt, MemoryError)
 
 
 def explain(
@@ -100,9 +94,9 @@ class _Walk:
             return
         try:
             yield from parts_of(obj)
-        except Interrupts.kinds:
-            raise
-        except BaseException:  # noqa: BLE001 (an object that cannot be looked into has no parts)
+        except BaseException as error:  # an object that cannot be looked into has no parts
+            if _interrupts.passes(error):
+                raise
             return
 
     def _narrowed(self, items: Sequence[Any]) -> Iterator[Part]:
@@ -123,9 +117,9 @@ class _Walk:
             return False
         try:
             self._probe(part)
-        except Interrupts.kinds:
-            raise
-        except BaseException as error:  # noqa: BLE001 (whatever it raises, it cannot be pickled)
+        except BaseException as error:  # whatever it raises, it cannot be pickled
+            if _interrupts.passes(error):
+                raise
             self._failure = error
             return True
         return False
@@ -233,9 +227,9 @@ def short(value: Any) -> str:
     """A repr of at most 40 characters, of anything."""
     try:
         text = repr(value)
-    except Interrupts.kinds:
-        raise
-    except BaseException:  # noqa: BLE001 (a repr or str may do anything)
+    except BaseException as error:  # a repr or str may do anything
+        if _interrupts.passes(error):
+            raise
         text = f"<{type_name(value)}>"
     limit = 40
     return text if len(text) <= limit else text[: limit - 3] + "..."
@@ -245,9 +239,9 @@ def describe(error: BaseException) -> str:
     """The text of an exception, whatever its `__str__` does."""
     try:
         return str(error)
-    except Interrupts.kinds:
-        raise
-    except BaseException:  # noqa: BLE001 (a repr or str may do anything)
+    except BaseException as worse:  # a repr or str may do anything
+        if _interrupts.passes(worse):
+            raise
         return f"<the text of this {type(error).__qualname__} cannot be had>"
 
 

@@ -22,7 +22,7 @@ from functools import partial
 from io import BytesIO
 from types import MethodType
 
-from . import _culprit, _namespace, _neighbours, _reducers
+from . import _culprit, _interrupts, _namespace, _neighbours, _reducers
 from ._globals import Main
 from ._native import begin_anew
 from ._reduce import ValuePickler, own_reducers, reduce_stream
@@ -137,14 +137,14 @@ def dump(obj: Any, maker: Maker, label: str, *, subject: Any = None) -> bytes:
     """Pickle `obj` with the pickler that `maker` makes, or raise an error that says what is wrong.
 
     `label` is what the error calls `obj`, or `subject`, the part of `obj` that the user knows.
-    KeyboardInterrupt and MemoryError pass through; whatever else an object's methods raise,
-    SystemExit included, becomes a `PicklingError`.
+    KeyboardInterrupt, MemoryError and what a handler of a signal raises pass through; whatever else
+    an object's methods raise, SystemExit included, becomes a `PicklingError`.
     """
     try:
         return _dump(obj, maker, BytesIO())
-    except _culprit.Interrupts.kinds:
-        raise
     except BaseException as error:
+        if _interrupts.passes(error):
+            raise
         suspect = obj if subject is None else subject
         found = _culprit.explain(suspect, error, label, lambda part: _dump(part, maker, Discard()))
         if found is error:
@@ -201,13 +201,14 @@ def loads(data: bytes, label: str = "a value") -> Any:
     """Unpickle a value on either side.
 
     Raises `manyhands.errors.UnpicklingError` for whatever goes wrong, SystemExit of a
-    `__setstate__` included; KeyboardInterrupt and MemoryError pass through.
+    `__setstate__` included; KeyboardInterrupt, MemoryError and what a handler of a signal raises
+    pass through.
     """
     try:
         return _loads(data)
-    except _culprit.Interrupts.kinds:
-        raise
     except BaseException as error:
+        if _interrupts.passes(error):
+            raise
         from .errors import UnpicklingError
 
         if isinstance(error, UnpicklingError):
@@ -219,9 +220,9 @@ def loads_cargo(data: Any, buffers: list[Any] | None, label: str = "a value") ->
     """Unpickle a value that lies in shared memory, or has buffers there; raises like `loads`."""
     try:
         return _loads(data, buffers=buffers)
-    except _culprit.Interrupts.kinds:
-        raise
     except BaseException as error:
+        if _interrupts.passes(error):
+            raise
         raise _culprit.cannot_load(bytes(data), error, label) from error
 
 
@@ -233,7 +234,7 @@ def install(data: bytes, buffers: list[Any] | None = None) -> Any:
     """
     try:
         return _namespace.CodeUnpickler(BytesIO(data), buffers=buffers).load()
-    except _culprit.Interrupts.kinds:
-        raise
     except BaseException as error:
+        if _interrupts.passes(error):
+            raise
         raise _culprit.cannot_load(data, error, "the code of this call") from error

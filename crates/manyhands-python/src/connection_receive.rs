@@ -12,7 +12,7 @@ use std::sync::Arc;
 use manyhands_shm::pipe::{Arrival, End, Read, Receiving};
 use manyhands_shm::sync::Wait;
 use manyhands_shm::world::Handle;
-use pyo3::exceptions::{PyEOFError, PyException, PyKeyboardInterrupt, PyOSError, PyValueError};
+use pyo3::exceptions::{PyEOFError, PyException, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
@@ -22,6 +22,7 @@ use crate::codec::own;
 use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
 use crate::connection_state::{NOW, SMALL, State, bad_descriptor, damaged, detached, locked};
 use crate::ffi;
+use crate::interrupt::is_interrupt;
 use crate::waiting::Pieces;
 
 /// A message.
@@ -286,7 +287,7 @@ fn unpickle<'py>(py: Python<'py>, bytes: Payload<'py>) -> PyResult<Bound<'py, Py
 fn rebuilt_badly(bytes: &Bound<'_, PyBytes>, error: PyErr) -> PyErr {
     static EXPLAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = bytes.py();
-    if error.is_instance_of::<PyException>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py) {
+    if error.is_instance_of::<PyException>(py) || is_interrupt(py, &error) {
         return error;
     }
     let explain = own(py, &EXPLAIN, "manyhands._culprit", "cannot_load");

@@ -15,6 +15,7 @@ use pyo3::types::{PyList, PyRange, PyTuple};
 
 use crate::cargo;
 use crate::codec::Encoded;
+use crate::interrupt::is_interrupt;
 use crate::kind::{Root, seed_of};
 use crate::pickling::pickle;
 use crate::pulling::Pulling;
@@ -147,6 +148,8 @@ pub(crate) struct Feed {
     encoder: Encoder,
     /// The iterator; none once it is exhausted.
     source: Option<Py<PyAny>>,
+    /// What was pulled when the program was interrupted.
+    held: Option<Py<PyAny>>,
     /// More items are there at once.
     ready_made: bool,
     /// How long the source took when it was last pulled, if that was long.
@@ -176,6 +179,7 @@ impl Feed {
             call,
             encoder,
             source: Some(source.iterator),
+            held: None,
             ready_made: source.ready_made,
             slow: None,
             patient: false,
@@ -227,8 +231,13 @@ impl Feed {
         let began = Instant::now();
         self.slow = None;
         while (left > 0 && bytes > 0) || self.has_begun_chunk() {
-            let value = match iterator.next() {
+            let held = self.held.take().map(|held| held.into_bound(py));
+            let again = held.is_some();
+            let value = match held.map(Ok).or_else(|| iterator.next()) {
                 Some(Ok(value)) => value,
+                Some(Err(error)) if is_interrupt(py, &error) => {
+                    return self.interrupted(error, None);
+                }
                 Some(Err(error)) => {
                     self.error = Some(error);
                     if self.chunk.is_some() {
@@ -241,7 +250,9 @@ impl Feed {
                 None => return self.finish(py),
             };
             let before = self.piece.len();
-            self.take(&value)?;
+            if let Err(error) = self.take(&value) {
+                return self.interrupted(error, Some(value.unbind()).filter(|_| !again));
+            }
             left = left.saturating_sub(1);
             let stowed = std::mem::take(&mut self.encoder.stowed);
             let grown = self.piece.len().saturating_sub(before) + stowed;
@@ -264,6 +275,16 @@ impl Feed {
         Ok(())
     }
 
+    /// The program was interrupted: what was pulled is sent, `held` the next time.
+    #[cold]
+    fn interrupted(&mut self, error: PyErr, held: Option<Py<PyAny>>) -> PyResult<()> {
+        self.held = held;
+        if self.chunk.is_none() {
+            self.flush();
+        }
+        Err(error)
+    }
+
     /// Encodes one item into the piece; one that cannot be encoded fails at its place.
     #[inline]
     fn take(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -275,13 +296,16 @@ impl Feed {
                 Ok(())
             }
             Err(error) => {
-                if !error.is_instance_of::<pyo3::exceptions::PyException>(value.py()) {
+                let py = value.py();
+                if !error.is_instance_of::<pyo3::exceptions::PyException>(py)
+                    || is_interrupt(py, &error)
+                {
                     return Err(error);
                 }
                 self.flush();
                 let note = format!("(this was item {} of the call)", self.fed);
                 // A note is a comfort: an exception that refuses it is passed on without.
-                let _refused = error.value(value.py()).call_method1("add_note", (note,));
+                let _refused = error.value(py).call_method1("add_note", (note,));
                 self.unsent.insert(self.fed, error);
                 self.pool.push_unsent(self.call);
                 self.fed += 1;

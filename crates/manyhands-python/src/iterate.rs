@@ -192,15 +192,20 @@ impl Flow {
         }
         self.advanced = true;
         loop {
+            // Before a result is taken: an error of these, an interrupt, must not lose one.
+            if self.since_look >= LOOK_EVERY {
+                self.refill(py)?;
+                self.progress.show(py, &self.feed.pool, self.yielded)?;
+            }
             if let Some(cursor) = &mut self.cursor
                 && let Some(outcome) = cursor.next(py, &self.described, &self.feed.unsent)
             {
+                let outcome = match outcome {
+                    Err(error) if cursor.interrupted => return Err(error),
+                    outcome => outcome,
+                };
                 self.yielded += 1;
                 self.since_look += 1;
-                if self.since_look >= LOOK_EVERY {
-                    self.refill(py)?;
-                    self.progress.show(py, &self.feed.pool, self.yielded)?;
-                }
                 return match outcome {
                     Ok(value) => Ok(Some(value)),
                     Err(error) if self.raises => Err(error),

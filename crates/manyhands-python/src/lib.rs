@@ -20,6 +20,7 @@ mod feed;
 mod ffi;
 mod gate;
 mod guarded;
+mod interrupt;
 mod iterate;
 mod kind;
 mod lane_view;

@@ -83,6 +83,7 @@ fn drive(
             while let Some(outcome) = cursor.next(py, &described, &feed.unsent) {
                 match outcome {
                     Ok(value) => results.append(value)?,
+                    Err(error) if cursor.interrupted => return Err(error),
                     Err(error) if task.stop => {
                         let first = pool.take_failure(call).map(Cursor::new);
                         let first =

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::cargo::decode;
 use crate::codec::own;
+use crate::interrupt::is_interrupt;
 
 /// A value, or the exception of one item.
 pub(crate) type Outcome<'py> = Result<Bound<'py, PyAny>, PyErr>;
@@ -35,12 +36,16 @@ pub(crate) struct Cursor {
     at: usize,
     index: u64,
     left: u32,
+    /// The last item's value was being made when the program was interrupted: that is the outcome, and no item's.
+    pub(crate) interrupted: bool,
+    /// The item at which that happened; it is tried again once.
+    rewound: Option<u64>,
 }
 
 impl Cursor {
     pub(crate) fn new(run: Run) -> Self {
         let (index, left) = (run.first, run.count);
-        Self { run, at: 0, index, left }
+        Self { run, at: 0, index, left, interrupted: false, rewound: None }
     }
 
     /// The next item's outcome; none at the end of the run.
@@ -55,7 +60,7 @@ impl Cursor {
             return None;
         }
         self.left -= 1;
-        let index = self.index;
+        let (index, at) = (self.index, self.at);
         self.index += 1;
         let outcome = match &self.run.body {
             Body::Replies(bytes) => match record::next(&bytes[self.at..]) {
@@ -73,6 +78,13 @@ impl Cursor {
                 other => failed(py, other, index, described),
             }),
         };
+        if let Err(error) = &outcome {
+            self.interrupted = is_interrupt(py, error);
+            if self.interrupted && self.rewound.replace(index) != Some(index) {
+                (self.index, self.at) = (index, at);
+                self.left += 1;
+            }
+        }
         if self.left == 0 {
             // What was decoded holds what it needs.
             self.run.luggage.clear();

@@ -14,6 +14,7 @@ use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use crate::cargo;
 use crate::codec::{Encoded, own};
 use crate::ffi;
+use crate::interrupt::is_interrupt;
 use crate::listing;
 use crate::travel;
 use crate::window::LARGE;
@@ -97,7 +98,7 @@ pub(crate) fn pickle<'py>(
         travel::set_trying(true);
         let made = attempt(value, care, may_name_main);
         travel::set_trying(false);
-        if let Some(bytes) = made {
+        if let Some(bytes) = made? {
             return cargo::encode(bytes);
         }
         travel::begin_anew();
@@ -105,12 +106,13 @@ pub(crate) fn pickle<'py>(
     cargo::encode(slow()?.cast_into::<PyBytes>()?)
 }
 
-/// A pickle by the plain pickler, or with the reducers, if that is right.
+/// A pickle by the plain pickler, or with the reducers, if that is right. An error is an interrupt.
 fn attempt<'py>(
     value: &Bound<'py, PyAny>,
     care: u8,
     may_name_main: bool,
-) -> Option<Bound<'py, PyBytes>> {
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let py = value.py();
     let sight = look(value);
     let right = |bytes: &Bound<'_, PyBytes>| {
         let bytes = bytes.as_bytes();
@@ -118,13 +120,25 @@ fn attempt<'py>(
             && (care < MIND_THE_STANDARD || !mentions_the_standard(bytes))
     };
     if sight != Sight::Surely {
-        let bytes = plain(value).ok().filter(right)?;
+        let Some(bytes) = unless_interrupted(py, plain(value))?.filter(right) else {
+            return Ok(None);
+        };
         if sight == Sight::Plain || !mentions_data(bytes.as_bytes()) {
-            return Some(bytes);
+            return Ok(Some(bytes));
         }
         travel::begin_anew();
     }
-    with_reducers(value).ok().filter(right)
+    Ok(unless_interrupted(py, with_reducers(value))?.filter(right))
+}
+
+/// What a pickler made, or nothing if the value is to blame.
+#[inline]
+fn unless_interrupted<T>(py: Python<'_>, made: PyResult<T>) -> PyResult<Option<T>> {
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(error) if is_interrupt(py, &error) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 fn plain<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {

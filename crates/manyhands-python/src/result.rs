@@ -28,6 +28,8 @@ struct Progressing {
     /// The values of a list, as far as they are decoded.
     list: Option<Py<PyList>>,
     unsent: HashMap<u64, PyErr>,
+    /// Where decoding goes on after an interrupt.
+    cursor: Option<Cursor>,
     outcome: Option<Result<Py<PyAny>, PyErr>>,
     callbacks: Vec<Py<PyAny>>,
     /// The thread that runs them will.
@@ -41,7 +43,16 @@ struct Progressing {
 impl Progressing {
     fn new(list: Option<Py<PyList>>, unsent: HashMap<u64, PyErr>) -> Self {
         let callbacks = Vec::new();
-        Self { list, unsent, outcome: None, callbacks, watched: false, held: false, waitable: None }
+        Self {
+            list,
+            unsent,
+            cursor: None,
+            outcome: None,
+            callbacks,
+            watched: false,
+            held: false,
+            waitable: None,
+        }
     }
 }
 
@@ -105,30 +116,37 @@ impl AsyncResult {
         self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what has come; the outcome, if it is there now.
-    fn settle<'a>(&'a self, py: Python<'_>) -> (MutexGuard<'a, Progressing>, bool) {
+    /// Takes what has come; the outcome, if it is there now. An error is an interrupt: ask again.
+    fn settle<'a>(&'a self, py: Python<'_>) -> PyResult<(MutexGuard<'a, Progressing>, bool)> {
         let mut state = self.lock(py);
         if state.outcome.is_none() && !self.pool.is_foreign() {
-            self.collect(py, &mut state);
+            self.collect(py, &mut state)?;
         }
         let settled = state.outcome.is_some() && !state.held;
-        (state, settled)
+        Ok((state, settled))
     }
 
-    fn collect(&self, py: Python<'_>, state: &mut Progressing) {
+    fn collect(&self, py: Python<'_>, state: &mut Progressing) -> PyResult<()> {
         if state.list.is_none() {
             return self.collect_one(py, state);
         }
-        while let Some(run) = self.pool.take(self.call) {
-            let mut cursor = Cursor::new(run);
+        let more = || self.pool.take(self.call).map(Cursor::new);
+        while let Some(mut cursor) = state.cursor.take().or_else(more) {
             while let Some(outcome) = cursor.next(py, &self.described, &state.unsent) {
-                self.note(py, state, outcome);
+                match outcome {
+                    Err(error) if cursor.interrupted => {
+                        state.cursor = Some(cursor);
+                        return Err(error);
+                    }
+                    outcome => self.note(py, state, outcome),
+                }
             }
         }
         if state.outcome.is_some() {
-            return self.pool.abandon(self.call);
+            self.pool.abandon(self.call);
+            return Ok(());
         }
-        let Some(status) = self.pool.status(self.call) else { return };
+        let Some(status) = self.pool.status(self.call) else { return Ok(()) };
         if let Some(run) = status.failed.then(|| self.pool.take_failure(self.call)).flatten() {
             if let Some(outcome) = Cursor::new(run).next(py, &self.described, &state.unsent) {
                 self.note(py, state, outcome);
@@ -140,13 +158,21 @@ impl AsyncResult {
         if state.outcome.is_some() {
             self.pool.abandon(self.call);
         }
+        Ok(())
     }
 
     /// The same for a call of one item: its one run is all that there will be.
-    fn collect_one(&self, py: Python<'_>, state: &mut Progressing) {
-        let Some(run) = self.pool.take_only(self.call) else { return };
-        let outcome = Cursor::new(run).next(py, &self.described, &state.unsent);
-        state.outcome = outcome.map(|outcome| outcome.map(Bound::unbind));
+    fn collect_one(&self, py: Python<'_>, state: &mut Progressing) -> PyResult<()> {
+        let only = || self.pool.take_only(self.call).map(Cursor::new);
+        let Some(mut cursor) = state.cursor.take().or_else(only) else { return Ok(()) };
+        match cursor.next(py, &self.described, &state.unsent) {
+            Some(Err(error)) if cursor.interrupted => {
+                state.cursor = Some(cursor);
+                return Err(error);
+            }
+            outcome => state.outcome = outcome.map(|outcome| outcome.map(Bound::unbind)),
+        }
+        Ok(())
     }
 
     fn note(&self, py: Python<'_>, state: &mut Progressing, outcome: PyResult<Bound<'_, PyAny>>) {
@@ -171,7 +197,7 @@ impl AsyncResult {
     }
 
     fn wait_settled(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        if self.settle(py).1 {
+        if self.settle(py)?.1 {
             return Ok(true);
         }
         if self.pool.is_foreign() {
@@ -182,7 +208,7 @@ impl AsyncResult {
         let limit = seconds(timeout);
         let deadline = after(limit);
         let arrived = wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), limit)?;
-        if !arrived || self.settle(py).1 {
+        if !arrived || self.settle(py)?.1 {
             return Ok(arrived);
         }
         let left = deadline.map(left_until);
@@ -254,18 +280,18 @@ impl AsyncResult {
     }
 
     /// Whether the result has arrived.
-    fn ready(&self, py: Python<'_>) -> bool {
-        self.settle(py).1
+    fn ready(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.settle(py)?.1)
     }
 
     /// The same as `ready`, under the name of `concurrent.futures`.
-    fn done(&self, py: Python<'_>) -> bool {
-        self.settle(py).1
+    fn done(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.settle(py)?.1)
     }
 
     /// Whether the task returned. `ValueError` before the result has arrived.
     fn successful(&self, py: Python<'_>) -> PyResult<bool> {
-        match &self.settle(py).0.outcome {
+        match &self.settle(py)?.0.outcome {
             Some(outcome) => Ok(outcome.is_ok()),
             None => {
                 Err(PyValueError::new_err("the result has not arrived: call wait() or get() first"))
@@ -274,13 +300,14 @@ impl AsyncResult {
     }
 
     /// Whether a worker runs an item of it now.
-    fn running(&self, py: Python<'_>) -> bool {
-        !self.settle(py).1 && !self.pool.is_foreign() && self.pool.is_running(self.call)
+    fn running(&self, py: Python<'_>) -> PyResult<bool> {
+        let settled = self.settle(py)?.1;
+        Ok(!settled && !self.pool.is_foreign() && self.pool.is_running(self.call))
     }
 
     /// Whether `cancel` succeeded.
     fn cancelled(&self, py: Python<'_>) -> PyResult<bool> {
-        match &self.settle(py).0.outcome {
+        match &self.settle(py)?.0.outcome {
             Some(Err(error)) => is_cancellation(py, error),
             _ => Ok(false),
         }
@@ -290,7 +317,7 @@ impl AsyncResult {
     /// False if the result was there. With `running=False` nothing is done once something has started.
     #[pyo3(signature = (*, running=true))]
     fn cancel(&self, py: Python<'_>, running: bool) -> PyResult<bool> {
-        let (mut state, _) = self.settle(py);
+        let (mut state, _) = self.settle(py)?;
         if let Some(outcome) = &state.outcome {
             return outcome.as_ref().map_or_else(|error| is_cancellation(py, error), |_| Ok(false));
         }
@@ -313,7 +340,7 @@ impl AsyncResult {
     fn add_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let (mut state, _) = this.settle(py);
+        let (mut state, _) = this.settle(py)?;
         if state.outcome.is_some() {
             drop(state);
             callback.call1((slf,))?;
@@ -350,7 +377,7 @@ impl AsyncResult {
     /// Whether the task returned, and what it returned or raised: for the callbacks that come first.
     #[pyo3(name = "_peek")]
     fn peek(&self, py: Python<'_>) -> PyResult<(bool, Py<PyAny>)> {
-        match &self.settle(py).0.outcome {
+        match &self.settle(py)?.0.outcome {
             Some(Ok(value)) => Ok((true, value.clone_ref(py))),
             Some(Err(error)) => Ok((false, error.clone_ref(py).into_value(py).into_any())),
             None => Err(PyValueError::new_err("the result has not arrived")),
@@ -371,11 +398,11 @@ impl AsyncResult {
 
     /// How many items have ended so far; none once all have, and the outcome is there.
     #[pyo3(name = "_progress")]
-    fn progress(&self, py: Python<'_>) -> Option<u64> {
-        match self.settle(py).0.outcome {
+    fn progress(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        Ok(match self.settle(py)?.0.outcome {
             Some(_) => None,
             None => self.pool.status(self.call).map(|status| status.settled),
-        }
+        })
     }
 
     /// Waits until something new may be shown, at most `timeout` seconds.
