@@ -27,6 +27,12 @@ def command(
     path: list[str], of: Literal["workers", "processes"] = "workers"
 ) -> tuple[str, list[str]]:
     """The program and the arguments of a template like this interpreter, with this `sys.path`."""
+    if getattr(sys, "frozen", False):
+        # `sys.executable` is the program, which would start itself again and again.
+        raise RuntimeError(
+            "this program is frozen (as by PyInstaller): there is no interpreter here that "
+            'could be a template: use `Pool(context="fork")`, or `set_start_method("fork")` first'
+        )
     flags = ["-" + letter for letter, on in _switches() if on]
     for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, but for its name
         flags += ["-X", name if value is True else f"{name}={value}"]
