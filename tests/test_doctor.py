@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,7 +16,7 @@ import pytest
 
 import manyhands
 from manyhands._deadlock import Wait, Waiting, arrows, explain, find_cycle
-from manyhands._threads_of import descendants
+from manyhands._threads_of import descendants, is_over, user_of
 
 SECONDS = 50
 
@@ -289,6 +291,53 @@ def test_a_process_without_manyhands():
     assert done.returncode == 0, done.stderr
     assert "nothing of manyhands is in use" in done.stdout
     assert "sleep 60" in done.stdout
+
+
+def test_a_process_that_has_ended_and_is_not_waited_for():
+    over = subprocess.Popen(["true"])
+    wait_for(lambda: is_over(over.pid), bool)
+    done = command("stacks", over.pid)
+    over.wait()
+    assert done.returncode == 1
+    assert "has ended" in done.stderr
+
+
+def test_a_copy_of_a_program_whose_workers_are_gone():
+    script = """
+        import os, time, manyhands
+        pool = manyhands.Pool(2)
+        workers = pool.map(lambda _: os.getpid(), range(2))
+        copy = os.fork()
+        if not copy:
+            time.sleep(60)
+            os._exit(0)
+        pool.terminate()
+        pool.join()
+        print(copy, flush=True)
+        time.sleep(60)
+    """
+    with another_program(script) as program:
+        copy = int(program.stdout.readline())
+        done = command("stacks", copy)
+        os.kill(copy, signal.SIGKILL)
+    assert done.returncode == 0, done.stderr
+    assert ": has ended, or may not be looked into" in done.stdout
+
+
+def test_the_signal_goes_only_to_who_has_the_lane():
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        with os.fdopen(os.memfd_create("lane"), "w+b") as file:
+            file.truncate(4096)
+            inode = os.fstat(file.fileno()).st_ino
+            among = (os.getpid(), sleeper.pid)
+            assert user_of(sleeper.pid, inode, among) is None
+            with mmap.mmap(file.fileno(), 4096):
+                assert user_of(os.getpid(), inode, among) == os.getpid()
+                assert user_of(sleeper.pid, inode, among) is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
 
 
 def test_processes_of_another_program():

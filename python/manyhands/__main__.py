@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         print(diagnose(chosen.pid))  # noqa: T201 - the same
-    except (ProcessLookupError, PermissionError) as error:
+    except OSError as error:
         print(f"manyhands: {error}", file=sys.stderr)  # noqa: T201 - the same
         return 1
     return 0

@@ -153,17 +153,20 @@ class Sight:
     reasons: tuple[str, ...]
 
 
-def look(workers: Mapping[int, Iterable[int]], *, stranger: bool = False) -> Sight:
+def look(
+    workers: Mapping[int, Iterable[int]], *, stranger: bool = False, blind: bool = False
+) -> Sight:
     """Look at the home world.
 
     `workers` are the processes that work for a pool at this moment, by the process that has the
-    pool. A stranger is there to look, and is none of the program's.
+    pool. A stranger is there to look, and is none of the program's; who is blind knows nothing of
+    processes by their numbers.
     """
     facts = _native.survey()
     _, descriptor = _native.home_world()
     inode = os.fstat(descriptor).st_ino
     own = os.getpid() if stranger else 0
-    pids = [pid for pid in _native.relatives() if pid != own]
+    pids = [] if blind else [pid for pid in _native.relatives() if pid != own]
     seen = {pid: threads(pid) for pid in pids}
     states = [_object(one, seen, inode, own) for one in facts]
     waiting = {pid: _waiting(found, workers.get(pid, ())) for pid, found in seen.items()}

@@ -19,8 +19,8 @@ class LaneView:
     def facts(self) -> tuple[int, str, bool, int]:
         """Its process, what it does, whether it runs something, since which monotonic ns."""
 
-    def ask_stacks(self) -> None:
-        """Ask it to write the stacks of its threads."""
+    def ask_stacks(self, pid: int) -> None:
+        """Ask it to write the stacks of its threads; `pid` is its process, as seen from here."""
 
     def stacks(self) -> bytes:
         """What it has written since then."""

@@ -7,16 +7,21 @@ lanes, others by what they offer (`_stacks`).
 
 While it looks it is one more process of that program's shared memory, and holds nothing in it.
 
+A signal goes to nobody but who has the lane, or the file, in which the stacks are to be: numbers of
+processes are used again, and mean others in another namespace. In such a program the workers show
+their stacks, but who waits for a lock is only seen from within it.
+
 Refuses: to stop the program, and to load code into it.
 """
 
 from __future__ import annotations
 
+import os
 import time
 
 from . import _native, _stacks
 from ._doctor import Diagnosis, ProcessState, Sight, WorkerState, look
-from ._threads_of import memory_files
+from ._threads_of import descendants, is_over, memory_files, shares_numbers, user_of
 
 _LANE = "manyhands-lane"
 _WORLD = "manyhands-world"
@@ -26,13 +31,33 @@ def diagnose(pid: int) -> Diagnosis:
     """The diagnosis of a program, by the number of its process.
 
     Raises:
-        ProcessLookupError: there is no such process.
+        ProcessLookupError: there is no such process, or it has just ended.
         PermissionError: it may not be looked into.
     """
+    try:
+        found = _diagnose(pid)
+    except OSError:
+        if os.path.exists(f"/proc/{pid}") and is_over(pid):
+            raise ProcessLookupError(f"process {pid} has ended") from None
+        if not os.path.exists(f"/proc/{pid}"):
+            raise ProcessLookupError(f"there is no process {pid}") from None
+        raise
+    if is_over(pid):
+        raise ProcessLookupError(f"process {pid} has ended")
+    return found
+
+
+def _diagnose(pid: int) -> Diagnosis:
     files = dict(memory_files(pid))
     lanes = [fd for fd, name in files.items() if name == _LANE]
     worlds = [fd for fd, name in files.items() if name == _WORLD]
     notes = [] if lanes or worlds else ["nothing of manyhands is in use in this process"]
+    if not shares_numbers(pid):
+        notes.append(
+            "it is in another namespace of processes, as in a container: the numbers of workers "
+            f"and owners are those of there, and who waits is seen only there (nsenter -t {pid} "
+            "-p -m -- python -m manyhands stacks ...)"
+        )
     workers = [worker for fd in lanes if (worker := _worker(pid, fd)) is not None]
     busy = [worker.pid for worker in workers if worker.pid and worker.state == "busy"]
     sight = _sight(pid, worlds, busy)
@@ -62,7 +87,9 @@ def _copied(pid: int, fd: int) -> int:
 
 def _worker(pid: int, fd: int) -> WorkerState | None:
     try:
-        lane = _native.LaneView(_copied(pid, fd))
+        copy = _copied(pid, fd)
+        inode = os.fstat(copy).st_ino
+        lane = _native.LaneView(copy)
     except (OSError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise
@@ -71,14 +98,25 @@ def _worker(pid: int, fd: int) -> WorkerState | None:
     if not worker:
         return None
     seconds = (time.monotonic_ns() - since) / 1e9 if runs and since else None
-    lane.ask_stacks()
-    stacks = _stacks.once_written(lambda: {0: lane.stacks()}).get(0)
+    near = shares_numbers(pid)
+    process = user_of(worker, inode, (worker,) if near else descendants(pid))
+    stacks = None if process is None else _stacks_of(lane, process)
+    if process is None and near:
+        doing = "has ended, or may not be looked into"
     item = "an item" if runs else None
     return WorkerState(None, worker, doing, item, None, seconds, None, stacks)
+
+
+def _stacks_of(lane: _native.LaneView, process: int) -> str | None:
+    try:
+        lane.ask_stacks(process)
+    except OSError:
+        return None  # it has just ended
+    return _stacks.once_written(lambda: {0: lane.stacks()}).get(0)
 
 
 def _sight(pid: int, worlds: list[int], busy: list[int]) -> Sight:
     if not worlds:
         return Sight((), (), ())
     _native.attach_world(_copied(pid, worlds[0]))
-    return look({pid: busy}, stranger=True)
+    return look({pid: busy}, stranger=True, blind=not shares_numbers(pid))

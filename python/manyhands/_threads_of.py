@@ -17,7 +17,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(os.uname().machine, -1)
 _WAITS = (0, 9)  # FUTEX_WAIT and FUTEX_WAIT_BITSET
@@ -110,6 +110,40 @@ def memory_files(pid: int) -> Iterator[tuple[int, str]]:
             continue  # closed meanwhile
         if target.startswith("/memfd:"):
             yield int(name), name_of(target)
+
+
+def user_of(number: int, inode: int, among: Iterable[int]) -> int | None:
+    """The process among these that calls itself by this number and has mapped a memory file.
+
+    In another namespace of numbers it has another number there than here; and a number that was
+    written down may be that of some other process by now.
+    """
+    for pid in among:
+        if _own_number(pid) == number and any(file[3] == inode for file in _mapped_files(pid)):
+            return pid
+    return None
+
+
+def _own_number(pid: int) -> int | None:
+    """How a process numbers itself, in the innermost namespace that it is in."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("NSpid:"):
+            return int(line.split()[-1])
+    return None
+
+
+def shares_numbers(pid: int) -> bool:
+    """Whether a process has the same numbers for processes as this one has."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return True  # it has ended, or may not be looked into: others will tell
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process has ended, be it that nobody has waited for it yet."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return not fields or fields[0] in ("Z", "X")
 
 
 def name_of(target: str) -> str:

@@ -31,15 +31,15 @@ impl LaneView {
         (lane.pid(), word(lane.state()), lane.begun() > lane.replied(), lane.since_ns())
     }
 
-    /// Asks the worker, of that process, to write its stacks.
-    fn ask_stacks(&self) -> PyResult<()> {
+    /// Asks the worker to write its stacks. `pid` is its process as this one numbers it.
+    fn ask_stacks(&self, pid: i32) -> PyResult<()> {
         let lane = &self.0;
         if lane.state() == State::Starting {
             // It has no handler yet, and would be ended by the signal.
             return Ok(());
         }
         lane.ask_stacks()?;
-        PidFd::open(lane.pid().cast_signed())?.signal(signals::stacks())?;
+        PidFd::open(pid)?.signal(signals::stacks())?;
         Ok(())
     }
 
