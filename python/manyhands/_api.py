@@ -276,7 +276,14 @@ class Api:
     # Loggers and settings: the standard library's
 
     def freeze_support(self) -> None:
-        """Nothing, on Linux: a frozen program starts its children as any other."""
+        """Be the child, in a frozen program that was started again as one.
+
+        To be called first of all beneath `if __name__ == "__main__":` in a frozen program that uses
+        `spawn` or `forkserver`. It does not return in a child, and does nothing elsewhere.
+        """
+        from manyhands._frozen import be_a_child
+
+        be_a_child()
 
     def get_logger(self) -> Any:
         """The logger of `multiprocessing`, which ours is too."""

@@ -31,7 +31,8 @@ def command(
         # `sys.executable` is the program, which would start itself again and again.
         raise RuntimeError(
             "this program is frozen (as by PyInstaller): there is no interpreter here that "
-            'could be a template: use `Pool(context="fork")`, or `set_start_method("fork")` first'
+            'could be a template: use `Pool(context="fork")`, or call `freeze_support()` first of '
+            'all and then `set_start_method("spawn")`'
         )
     flags = ["-" + letter for letter, on in _switches() if on]
     for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, but for its name

@@ -142,10 +142,18 @@ process.join()
 """
 
 
+def imports_sockets(folder):
+    """Whether this Python can import `socket` in a folder that is gone: 3.13.0 cannot."""
+    source = "import os; os.rmdir(os.getcwd()); import socket; print(1)"
+    folder.mkdir()
+    return run_python(["-c", source], cwd=folder).lines == ["1"]
+
+
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("how", ["-c", "-"])
 def test_a_working_directory_that_is_deleted(tmp_path, how, late):
-    folder = tmp_path / "folder"
+    if not imports_sockets(folder := tmp_path / "folder"):
+        pytest.skip("this Python cannot import its own modules there")
     folder.mkdir()
     source = DELETED.format(late=late)
     arguments, stdin = (["-c", source], None) if how == "-c" else (["-"], source)
