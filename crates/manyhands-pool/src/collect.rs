@@ -96,6 +96,7 @@ impl State {
         let mut found = Vec::new();
         outcome = outcome.and(walk(worker, (&buffer, self.config.world.as_ref()), &mut found));
         worker.full = false;
+        worker.tell();
         if outcome.is_err() && !worker.lied {
             worker.kill_at = Some(std::time::Instant::now());
             worker.lied = true;
@@ -255,7 +256,8 @@ fn answer(worker: &mut Worker, reply: Reply, buffer: &[u8], found: &mut Vec<Foun
             found.push(Found::Initializer { from, to });
         }
         What::Code(id) => found.push(Found::Code(id)),
-        What::Initializer | What::Stop | What::Forget => {}
+        What::Forget(_) => worker.forgets -= 1,
+        What::Initializer | What::Stop => {}
     }
 }
 

@@ -49,12 +49,24 @@ impl Worker {
     /// The item of a call that it runs.
     pub(crate) fn current(&self) -> Option<Current> {
         let (number, started) = self.lane.running()?;
+        self.call_of(number).map(|call| Current { number, call, started })
+    }
+
+    /// The item of a call that it runs, or has taken and not begun: it takes them before it says so. What it has not
+    /// taken must have been taken back.
+    pub(crate) fn taken_of(&self, call: CallId) -> Option<u64> {
+        let number = self.lane.running().map_or_else(|| self.lane.begun(), |(number, _)| number);
+        self.call_of(number).filter(|own| *own == call).map(|_| number)
+    }
+
+    /// Whose item has that number, if it is sent and not answered.
+    fn call_of(&self, number: u64) -> Option<CallId> {
         let mut ahead = number.checked_sub(self.feeder.answered())?;
         for frame in &self.frames {
             match ahead.checked_sub(u64::from(frame.count)) {
                 Some(less) => ahead = less,
                 None => match frame.what {
-                    What::Items { call, .. } => return Some(Current { number, call, started }),
+                    What::Items { call, .. } => return Some(call),
                     _ => return None,
                 },
             }
@@ -120,7 +132,8 @@ impl State {
             && item.left.is_zero()
         {
             let reason = Reason::TimeUp { limit: item.limit, started: item.started };
-            return self.sentence(at, item.number, reason);
+            self.sentence(at, item.number, reason);
+            return;
         }
         let least = self.least_limit(&self.seats[at].worker);
         let worker = &mut self.seats[at].worker;
@@ -370,6 +383,48 @@ mod tests {
             assert_eq!(pool.state.calls[&call.0].settled, attempt);
         }
         assert!(matches!(pool.failure(call), Some(Failure::TimedOut(_))));
+    }
+
+    #[test]
+    fn what_is_taken_and_not_begun_is_ended_too() {
+        let mut pool = Alone::new();
+        let call = pool.call(None, Retry::default(), 2);
+        assert_eq!(pool.runner.take().map(|item| item.heading.kind), Some(wire::CODE));
+        pool.answer(&[0]);
+        let state = &mut pool.state;
+        let item = pool.runner.take_after(|_, _| state.interrupt(call));
+        assert!(item.is_some() && pool.state.seats[0].worker.sentence.is_some());
+        assert!(pool.answer(&[0]), "the worker is held");
+        pool.look(Duration::ZERO);
+        assert!(pool.state.seats[0].worker.sentence.is_none());
+        for _ in 0..2 {
+            assert!(matches!(pool.failure(call), Some(Failure::Cancelled)));
+        }
+    }
+
+    #[test]
+    fn no_item_is_fixed_by_code_that_is_dropped_behind_it() {
+        let mut pool = Alone::new();
+        let brief = pool.state.register_brief_code(b"brief", Vec::new());
+        pool.state.seats[0].worker.codes.insert(brief);
+        let call = pool.call(None, Retry::default(), 3);
+        pool.begin();
+        pool.state.unuse_code(brief);
+        let backlog = |pool: &Alone| {
+            let worker = &pool.state.seats[0].worker;
+            (worker.backlog(), worker.forgets)
+        };
+        assert_eq!(backlog(&pool), (2, 1));
+        let parcels = pool.state.seats[0].worker.recall(1);
+        assert_eq!(parcels.iter().map(|parcel| (parcel.first, parcel.count)).next(), Some((2, 1)));
+        pool.state.seats[0].worker.recall(u32::MAX);
+        assert_eq!((pool.state.queued_of(call), backlog(&pool)), (0, (0, 1)));
+        pool.answer(&[0]);
+        let told = pool.runner.take().map(|item| (item.heading.kind, item.heading.word));
+        assert_eq!(told, Some((wire::FORGET, brief)));
+        pool.answer(&[0]);
+        pool.look(Duration::ZERO);
+        assert_eq!((backlog(&pool), pool.state.seats[0].worker.frames.len()), ((0, 0), 0));
     }
 
     #[test]

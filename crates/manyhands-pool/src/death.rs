@@ -108,7 +108,7 @@ impl State {
             What::Initializer if self.phase == Phase::Terminated => {}
             What::Initializer => self.fail_pool(InitFailure::Died(Arc::clone(death))),
             What::Code(id) => self.blame(id, death),
-            What::Stop | What::Forget => {}
+            What::Stop | What::Forget(_) => {}
         }
     }
 

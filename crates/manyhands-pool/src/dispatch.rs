@@ -279,7 +279,7 @@ impl State {
     /// The longest row of items that a worker has not taken, and its seat.
     fn longest_backlog(&self) -> Option<(u32, usize)> {
         let alive = self.seats.iter().enumerate().filter(|(_, seat)| seat.worker.notice.is_none());
-        alive.map(|(at, seat)| (seat.worker.feeder.open(), at)).max()
+        alive.map(|(at, seat)| (seat.worker.backlog(), at)).max()
     }
 
     /// Puts items that were taken back at the head of the queue; what may not start any more ends.
@@ -343,7 +343,7 @@ impl State {
         for seat in &self.seats {
             let worker = &seat.worker;
             let outstanding = worker.feeder.outstanding();
-            backlog |= outstanding > 1;
+            backlog |= outstanding > 1 + u64::from(worker.forgets);
             let at = if outstanding > 0 && self.awaits_pinned(seat.id) {
                 worker.feeder.answered() + outstanding
             } else if queued && outstanding > 0 {

@@ -81,26 +81,29 @@ impl Worker {
 }
 
 impl State {
-    /// Ends the item of that number, which the worker of a seat runs.
-    pub(crate) fn sentence(&mut self, at: usize, number: u64, reason: Reason) {
+    /// Ends the item of that number, which the worker of a seat runs; false if it is answered.
+    pub(crate) fn sentence(&mut self, at: usize, number: u64, reason: Reason) -> bool {
         let worker = &mut self.seats[at].worker;
-        if worker.sentence.is_some() || !worker.lane.sentence(number) {
-            return;
+        if worker.sentence.is_some() {
+            return true;
+        }
+        if !worker.lane.sentence(number) {
+            return false;
         }
         worker.sentence = Some(Sentence { number, reason, spared: false });
         let parcels = worker.recall(u32::MAX);
         worker.press();
         self.requeue(parcels);
+        true
     }
 
     /// Cancels a call, and ends those of its items that run.
     pub(crate) fn interrupt(&mut self, id: CallId) {
         self.cancel(id);
         for at in 0..self.seats.len() {
-            let current = self.seats[at].worker.current();
-            if let Some(item) = current.filter(|item| item.call == id) {
-                self.sentence(at, item.number, Reason::Unwanted);
-            }
+            while let Some(number) = self.seats[at].worker.taken_of(id)
+                && !self.sentence(at, number, Reason::Unwanted)
+            {}
         }
         self.pump();
     }

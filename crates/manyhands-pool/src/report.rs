@@ -72,7 +72,7 @@ impl Pool {
                     index: first,
                 },
                 What::Initializer => Running::Initializer,
-                What::Code(_) | What::Stop | What::Forget => Running::Code,
+                What::Code(_) | What::Stop | What::Forget(_) => Running::Code,
             });
             let since = worker.lane.since_ns();
             Report {

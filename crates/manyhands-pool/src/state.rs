@@ -322,8 +322,7 @@ impl State {
         }
         for seat in &mut self.seats {
             if seat.worker.codes.remove(&id) {
-                // Without room the worker keeps it: that costs memory, and nothing else.
-                let _kept = seat.worker.control(What::Forget, wire::FORGET, id, &[]);
+                seat.worker.forget(id);
             }
         }
     }

@@ -34,7 +34,8 @@ pub(crate) enum What {
     Code(u64),
     Initializer,
     Stop,
-    Forget,
+    /// That it drops code.
+    Forget(u64),
 }
 
 /// Consecutive requests of a lane that were sent together.
@@ -97,6 +98,10 @@ pub(crate) struct Worker {
     pub(crate) watch: Watch,
     /// We have sent it SIGKILL.
     pub(crate) killed_by_us: bool,
+    /// Code that it is to drop, and has not been told of.
+    untold: Vec<u64>,
+    /// Requests to drop code that it has not answered.
+    pub(crate) forgets: u32,
 }
 
 /// A seat, and who sits on it.
@@ -155,6 +160,8 @@ impl Worker {
             watch: Watch::new(),
             lied: false,
             killed_by_us: false,
+            untold: Vec::new(),
+            forgets: 0,
         })
     }
 
@@ -194,10 +201,26 @@ impl Worker {
         }
     }
 
-    /// Requests at the end of the ledger that may be taken back from a live worker: items, and code that is
-    /// sent again with the items that need it.
+    /// Lets it drop code, behind what it has.
+    pub(crate) fn forget(&mut self, code: u64) {
+        self.untold.push(code);
+        self.tell();
+    }
+
+    /// Tells it which code it is to drop; what there is no room for is told later.
+    pub(crate) fn tell(&mut self) {
+        while let Some(code) = self.untold.pop() {
+            if self.control(What::Forget(code), wire::FORGET, code, &[]).is_err() {
+                return self.untold.push(code);
+            }
+            self.forgets += 1;
+        }
+    }
+
+    /// Requests at the end of the ledger that may be taken back from a live worker: items, code that is sent again
+    /// with the items that need it, and what is told again: nobody's item may be fixed by it.
     fn movable(&self) -> u32 {
-        let is_fixed = |what| matches!(what, What::Initializer | What::Stop | What::Forget);
+        let is_fixed = |what| matches!(what, What::Initializer | What::Stop);
         let fixed = |frame: &&Frame| is_fixed(frame.what);
         let movable = self.frames.iter().rev().take_while(|frame| !fixed(frame));
         movable.map(|frame| frame.count).fold(0, u32::saturating_add)
@@ -233,9 +256,16 @@ impl Worker {
 
     /// Takes back up to `most` items that it has not taken.
     pub(crate) fn recall(&mut self, most: u32) -> Vec<Parcel> {
-        let most = most.min(self.movable());
+        let most = most.saturating_add(self.forgets).min(self.movable());
         let recalled = self.feeder.recall(most);
-        self.unsend(recalled)
+        let parcels = self.unsend(recalled);
+        self.tell();
+        parcels
+    }
+
+    /// Items, and code for them, that it has not taken.
+    pub(crate) fn backlog(&self) -> u32 {
+        self.feeder.open().saturating_sub(self.forgets)
     }
 
     /// After its death: takes back everything that it had not begun.
@@ -309,7 +339,12 @@ impl Worker {
                 self.codes.remove(&id);
                 None
             }
-            What::Initializer | What::Stop | What::Forget => None,
+            What::Forget(id) => {
+                self.forgets -= 1;
+                self.untold.push(id);
+                None
+            }
+            What::Initializer | What::Stop => None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What ends a task before it ends itself: a limit of time, of memory, an abort; and that nothing else is lost by it.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use manyhands::sync::AtomicU64;
 use manyhands::{BuildError, Pool, TaskError};
 
 manyhands::test_support!();
@@ -152,4 +154,42 @@ fn limits_that_make_no_sense_are_refused() {
     let forever = Pool::builder().workers(1).task_timeout(Duration::MAX).build().unwrap();
     assert_eq!(forever.map(park_at_seven, [1]).unwrap(), [2]);
     assert!(forever.join_timeout(Duration::MAX));
+}
+
+/// Runs until somebody opens the gate of its number.
+fn wait_at((begun, gates): &(AtomicU64, [AtomicU64; 2]), gate: usize) {
+    begun.fetch_add(1, Ordering::Relaxed);
+    while gates[gate].load(Ordering::Relaxed) == 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_value_that_goes_leaves_the_items_before_its_end_free() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let (sender, _receiver) = manyhands::channel::channel::<u8>().unwrap();
+    let value = pool.with(&sender);
+    assert!(value.broadcast(|_| ()).iter().all(Result::is_ok));
+    let number = || AtomicU64::new(0).unwrap();
+    let shared = (number(), [number(), number()]);
+    let gates = pool.with(&shared);
+    let [first, second] = [0, 1].map(|gate| gates.submit(wait_at, gate));
+    while shared.0.load(Ordering::Relaxed) < 2 {
+        std::thread::yield_now();
+    }
+    let behind: Vec<_> = (0..8).map(|x| pool.submit(park_at_seven, x)).collect();
+    drop(value);
+    assert!(behind[6].cancel(), "nobody has begun it");
+    behind[7].abort();
+    shared.1[1].store(1, Ordering::Relaxed);
+    second.join().unwrap();
+    for (x, handle) in (0..).zip(behind) {
+        match handle.join_timeout(LONG / 6) {
+            Ok(next) => assert!(next == x + 1 && x < 6),
+            Err(error) => assert!(x >= 6 && !error.is_timeout(), "{x}: {error}"),
+        }
+    }
+    assert!(!first.is_ready());
+    shared.1[0].store(1, Ordering::Relaxed);
+    first.join().unwrap();
 }
