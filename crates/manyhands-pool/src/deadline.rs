@@ -403,6 +403,21 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_answers_what_it_has_not_begun_holds_nobody_up() {
+        let mut pool = Alone::new();
+        let call = pool.call(None, Retry::default(), 2);
+        pool.runner.take();
+        pool.answer(&[0]);
+        for answered in 2..5 {
+            assert!(pool.runner.reply(0, |_| ()).is_ok());
+            pool.runner.publish(answered);
+        }
+        let state = &mut pool.state;
+        pool.runner.take_after(|_, _| state.interrupt(call));
+        assert!(pool.state.seats[0].worker.sentence.is_none());
+    }
+
+    #[test]
     fn no_item_is_fixed_by_code_that_is_dropped_behind_it() {
         let mut pool = Alone::new();
         let brief = pool.state.register_brief_code(b"brief", Vec::new());

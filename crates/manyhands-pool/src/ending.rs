@@ -101,9 +101,13 @@ impl State {
     pub(crate) fn interrupt(&mut self, id: CallId) {
         self.cancel(id);
         for at in 0..self.seats.len() {
-            while let Some(number) = self.seats[at].worker.taken_of(id)
-                && !self.sentence(at, number, Reason::Unwanted)
-            {}
+            // Each that is answered meanwhile is one less, unless somebody has written over the lane.
+            for _ in 0..=self.seats[at].worker.feeder.outstanding() {
+                let taken = self.seats[at].worker.taken_of(id);
+                if taken.is_none_or(|number| self.sentence(at, number, Reason::Unwanted)) {
+                    break;
+                }
+            }
         }
         self.pump();
     }
