@@ -26,7 +26,8 @@ fn kill(pid: i32) {
         killing.args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status().expect("kill");
 }
 
-/// Notes that an item was begun, in a file to which each worker appends whole lines.
+/// Notes that an item was begun, in a file to which each worker appends whole lines. They have eight bytes, so that none
+/// crosses a page: there the kernel cuts the write of a killed process short.
 fn run(path: &String, x: u64) -> u64 {
     thread_local! {
         static LOG: std::cell::RefCell<Option<File>> = const { std::cell::RefCell::new(None) };
@@ -35,7 +36,7 @@ fn run(path: &String, x: u64) -> u64 {
         let log = log.get_or_insert_with(|| {
             OpenOptions::new().append(true).create(true).open(path).expect("the log")
         });
-        log.write_all(format!("{x}\n").as_bytes()).expect("the log");
+        log.write_all(format!("{x:7}\n").as_bytes()).expect("the log");
     });
     x + 1
 }
@@ -86,7 +87,7 @@ fn every_item_has_one_end_however_many_are_killed() {
         assert_eq!(results.len() as u64, ITEMS);
         begun.clear();
         for line in BufReader::new(File::open(&path).unwrap()).lines() {
-            *begun.entry(line.unwrap().parse::<u64>().unwrap()).or_insert(0) += 1;
+            *begun.entry(line.unwrap().trim().parse::<u64>().unwrap()).or_insert(0) += 1;
         }
         for (x, result) in (0..).zip(results) {
             match result {
