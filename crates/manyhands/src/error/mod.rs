@@ -2,6 +2,20 @@
 //!
 //! Errors of starts and of tasks are debugged in words too: a `main` that returns a `Result` prints nothing else.
 
+/// Debugs an error as its variant's name and its words.
+macro_rules! debug_in_words {
+    ($error:ident: $($variant:ident),+) => {
+        impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let name = match self {
+                    $(Self::$variant { .. } => stringify!($variant),)+
+                };
+                write!(f, "{name}({self})")
+            }
+        }
+    };
+}
+
 mod task;
 
 use std::fmt;
@@ -60,18 +74,7 @@ impl SpawnError {
     }
 }
 
-impl fmt::Debug for SpawnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::NotInitialized => "NotInitialized",
-            Self::Foreign => "Foreign",
-            Self::Setting(_) => "Setting",
-            Self::Unwritable(_) => "Unwritable",
-            Self::Os(_) => "Os",
-        };
-        said(f, name, self)
-    }
-}
+debug_in_words!(SpawnError: NotInitialized, Foreign, Setting, Unwritable, Os);
 
 /// Why a process has no result.
 ///
@@ -106,17 +109,7 @@ pub enum ProcessError {
     Unwritable(String),
 }
 
-impl fmt::Debug for ProcessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Panicked(_) => "Panicked",
-            Self::Died { .. } => "Died",
-            Self::Unreadable(_) => "Unreadable",
-            Self::Unwritable(_) => "Unwritable",
-        };
-        said(f, name, self)
-    }
-}
+debug_in_words!(ProcessError: Panicked, Died, Unreadable, Unwritable);
 
 impl ProcessError {
     /// Whether the function panicked.
@@ -254,23 +247,7 @@ impl BuildError {
     }
 }
 
-impl fmt::Debug for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::NotInitialized => "NotInitialized",
-            Self::Foreign => "Foreign",
-            Self::Setting(_) => "Setting",
-            Self::Unwritable(_) => "Unwritable",
-            Self::Os(_) => "Os",
-        };
-        said(f, name, self)
-    }
-}
-
-/// Debugs an error as its variant's name and its words.
-fn said(f: &mut fmt::Formatter<'_>, name: &str, words: &dyn fmt::Display) -> fmt::Result {
-    write!(f, "{name}({words})")
-}
+debug_in_words!(BuildError: NotInitialized, Foreign, Setting, Unwritable, Os);
 
 /// Which item of which call an error is about.
 ///

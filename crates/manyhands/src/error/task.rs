@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Ending, Item, said};
+use super::{Ending, Item};
 use crate::panics::Panic;
 use crate::raised::Raised;
 
@@ -140,22 +140,7 @@ impl fmt::Display for Detail<'_> {
     }
 }
 
-impl fmt::Debug for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Panicked { .. } => "Panicked",
-            Self::WorkerDied { .. } => "WorkerDied",
-            Self::TimedOut { .. } => "TimedOut",
-            Self::MemoryLimitExceeded { .. } => "MemoryLimitExceeded",
-            Self::Cancelled { .. } => "Cancelled",
-            Self::Terminated { .. } => "Terminated",
-            Self::Carriage { .. } => "Carriage",
-            Self::Refused { .. } => "Refused",
-            Self::PoolFailed { .. } => "PoolFailed",
-        };
-        said(f, name, self)
-    }
-}
+debug_in_words!(TaskError: Panicked, WorkerDied, TimedOut, MemoryLimitExceeded, Cancelled, Terminated, Carriage, Refused, PoolFailed);
 
 impl TaskError {
     /// Which item it is about.
