@@ -20,6 +20,8 @@ EXAMPLES = [
     errors.TimeoutError("text"),
     errors.WorkerDied(index=3, signal=9, pid=42, worker=1, function="f"),
     errors.WorkerDied(exitcode=3),
+    errors.WorkerDied("text"),
+    errors.TaskTimeout("text", index=3),
     errors.InitializerError(function="init", worker=0, pid=42, exitcode=1, detail="More."),
     errors.InitializerError(),
     errors.PicklingError("text", path="argument[2]", type_name="_thread.lock"),
@@ -43,6 +45,26 @@ def test_pickle_keeps_everything(error, clone):
     assert str(back) == str(error)
     assert back.args == error.args
     assert vars(back) == vars(error)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.WorkerDied, errors.MemoryLimitExceeded, errors.TaskTimeout,
+        errors.InitializerError, errors.LaunchError,
+    ],
+)  # fmt: skip
+def test_a_text_stands_for_the_one_that_is_made_of_the_facts(kind):
+    """As a program makes `BrokenProcessPool` and `TimeoutError`, of which these are kinds."""
+    error = kind("a text")
+    assert str(error) == "a text"
+    assert error.args == ("a text",)
+    assert all(getattr(error, fact) is None for fact in kind._facts)
+    made = kind(**{kind._facts[0]: 7})
+    again = kind(*made.args)
+    assert str(again) == str(made)
+    with pytest.raises(TypeError, match="no_such_fact"):
+        kind("a text", no_such_fact=1)
 
 
 @pytest.mark.parametrize(

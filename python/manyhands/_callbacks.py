@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ._genuine import RLock, allocate_lock
+from ._genuine import RLock, allocate_lock, get_ident
 from ._threads import start_thread
 
 TYPE_CHECKING = False
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Taken again by a finalizer that runs while its thread makes something here.
 _lock = RLock()
 _engines: dict[int, _Watched] = {}
+# The threads that run callbacks at this moment.
+_telling: set[int] = set()
 
 
 class _Watched:
@@ -65,6 +67,7 @@ def _forget_in_child() -> None:
     global _lock  # noqa: PLW0603 - another thread of the parent may have held it
     _lock = RLock()
     _engines.clear()
+    _telling.clear()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
@@ -90,11 +93,19 @@ def _complete(result: AsyncResult[Any]) -> None:
         report(callback, result)
 
 
+def is_telling() -> bool:
+    """Whether this thread runs a callback: it waits for no others, which it may be to run."""
+    return get_ident() in _telling
+
+
 def report(callback: Callable[..., object], *args: Any) -> None:
     """Call it; what it raises is printed to standard error, and goes no further.
 
     SystemExit too: the thread that ended with it would leave every later callback waiting.
     """
+    me = get_ident()
+    outermost = me not in _telling
+    _telling.add(me)
     try:
         callback(*args)
     except BaseException:  # noqa: BLE001 - a user's callback may raise anything
@@ -102,6 +113,9 @@ def report(callback: Callable[..., object], *args: Any) -> None:
 
         print(f"manyhands: the callback {callback!r} raised:", file=sys.stderr)  # noqa: T201
         traceback.print_exc()
+    finally:
+        if outermost:
+            _telling.discard(me)
 
 
 def with_callbacks(
@@ -112,7 +126,7 @@ def with_callbacks(
 ) -> AsyncResult[Any]:
     """Attach the callbacks of `apply_async` and `map_async`, and the display of its progress.
 
-    They have run before anybody else learns of the result.
+    They have run before anybody else learns of the result; a callback itself can ask for it.
     """
     if callback is None and error_callback is None and display is None:
         return result

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 
-from ._callbacks import report
+from ._callbacks import is_telling, report
 from ._generic import Generic
 from ._options import waiting_time
 
@@ -93,7 +93,7 @@ class LocalResult(Generic["R_co"]):
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the result is ready, for at most `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(self.ready, waiting_time(timeout))
+            self._changed.wait_for(self._is_there, waiting_time(timeout))
 
     def ready(self) -> bool:
         """Whether the call has ended, in whatever way."""
@@ -181,9 +181,13 @@ class LocalResult(Generic["R_co"]):
 
     # inside
 
+    def _is_there(self) -> bool:
+        """Whether whoever waits may have it: before its own callback has run, a callback may."""
+        return self.ready() or (self._state == SETTLED and is_telling())
+
     def _wait_ready(self, timeout: float | None) -> None:
         with self._changed:
-            if self._changed.wait_for(self.ready, waiting_time(timeout)):
+            if self._changed.wait_for(self._is_there, waiting_time(timeout)):
                 return
         from .errors import TimeoutError  # noqa: A004 - the name that the interface promises
 
@@ -209,6 +213,7 @@ class LocalResult(Generic["R_co"]):
                 return
             self._value, self._error = value, error
             self._state = SETTLED
+            self._changed.notify_all()
             waiting = self._become_ready(DONE) if callback is None else []
         if callback is None:
             self._notify_done(waiting)

@@ -10,6 +10,7 @@ Refuses: to change `sys.path` here, and to know what lies in a folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -30,6 +31,36 @@ def fixed() -> list[str]:
     directory = _directory()
     entries = [directory if entry == "" else entry for entry in taken()]
     return [entry for entry in entries if isinstance(entry, str)]
+
+
+def fitting(path: list[str], others: list[str]) -> list[str]:
+    """What of it can be said to a program as arguments: all, or what exists where that is too much.
+
+    OSError where that is too much, too.
+    """
+    room = _room() - _size(others)
+    if _size(path) <= room:
+        return path
+    existing = [entry for entry in path if os.path.exists(entry)]
+    if _size(existing) > room:
+        raise OSError(
+            errno.E2BIG,
+            f"sys.path has {len(existing)} entries that exist, {_size(existing)} bytes: a template "
+            f"can be told {room} (a quarter of RLIMIT_STACK). Take some out, or use the start "
+            'method "fork"',
+        )
+    return existing
+
+
+def _room() -> int:
+    """How many bytes of arguments can be told beside the environment and options."""
+    environment = _size(os.environ) + _size(os.environ.values())
+    # The kernel takes no more than 6 MiB however large the stack; and there are flags, too.
+    return min(os.sysconf("SC_ARG_MAX"), 6 << 20) - environment - 32_768
+
+
+def _size(words: Iterable[str]) -> int:
+    return sum(len(os.fsencode(word)) + 9 for word in words)
 
 
 def found_in_both(names: Iterable[str], there: list[str]) -> list[str]:

@@ -121,6 +121,9 @@ def _method(context: Any) -> tuple[str, Any]:
         return method, None
     import multiprocessing
 
+    from ._executable import interpreter
+
+    interpreter()
     return method, multiprocessing.get_context(method)
 
 

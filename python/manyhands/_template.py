@@ -34,12 +34,15 @@ def command(
             'could be a template: use `Pool(context="fork")`, or call `freeze_support()` first of '
             'all and then `set_start_method("spawn")`'
         )
+    from ._executable import interpreter
+    from ._search_path import fitting
+
     flags = ["-" + letter for letter, on in _switches() if on]
     for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, but for its name
         flags += ["-X", name if value is True else f"{name}={value}"]
     here = __file__.rpartition("/manyhands/")[0]
     more = [] if here in path else [here]
-    return sys.executable, [*flags, "-c", _BOOT.format(of), *path, *more]
+    return interpreter(), [*flags, "-c", _BOOT.format(of), *fitting(path, more), *more]
 
 
 def _switches() -> list[tuple[str, bool]]:

@@ -13,7 +13,7 @@ Refuses: to be used in a forked copy of the program; that starts its own.
 from __future__ import annotations
 
 import os
-from multiprocessing import spawn, util
+from multiprocessing import util
 
 from . import _early, _search_path
 from ._genuine import RLock
@@ -38,9 +38,6 @@ class Template:
     def __init__(self) -> None:
         path = _search_path.fixed()
         program, arguments = command(path, "processes")
-        chosen = spawn.get_executable()
-        if chosen is not None:
-            program = os.fsdecode(chosen)
         self.state = (_settled(os.environ), path)
         self.imported: set[str] = set()
         self.native = ProcessTemplate(program, arguments, list(os.environ.items()))

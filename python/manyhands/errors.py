@@ -65,19 +65,20 @@ class _Record(Exception):
     """An exception whose facts are keyword-only attributes, and whose text is made from them.
 
     A subclass lists its facts in `_facts`; each becomes an attribute (None when not given) and
-    travels through pickle by name.
+    travels through pickle by name. A text that stands first is taken instead: programs make the
+    classes that these derive from with one, and make an exception again from its `args`.
     """
 
     _facts: tuple[str, ...] = ()
 
-    def __init__(self, **facts: Any) -> None:
+    def __init__(self, *text: object, **facts: Any) -> None:
         unknown = facts.keys() - set(self._facts)
         if unknown:
             msg = f"{type(self).__name__} has no {', '.join(sorted(unknown))}"
             raise TypeError(msg)
         for name in self._facts:
             setattr(self, name, facts.get(name))
-        super().__init__(self._text())
+        super().__init__(*(text or (self._text(),)))
 
     def _text(self) -> str:
         raise NotImplementedError
@@ -85,11 +86,11 @@ class _Record(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         facts = {name: getattr(self, name) for name in self._facts}
         rest = {name: value for name, value in vars(self).items() if name not in facts}
-        return _rebuild, (type(self), facts), rest
+        return _rebuild, (type(self), facts, self.args), rest
 
 
-def _rebuild(kind: type[_Record], facts: dict[str, Any]) -> _Record:
-    return kind(**facts)
+def _rebuild(kind: type[_Record], facts: dict[str, Any], text: tuple[object, ...]) -> _Record:
+    return kind(*text, **facts)
 
 
 class WorkerDied(_Record, concurrent.futures.process.BrokenProcessPool, ProcessError):

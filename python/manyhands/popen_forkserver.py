@@ -14,6 +14,7 @@ from multiprocessing import forkserver
 from multiprocessing.popen_forkserver import _DupFd
 
 from . import _preparation
+from ._executable import interpreter
 from ._popen import PIECE, UNKNOWN, close_all, feed
 from ._popen import Popen as _Popen
 
@@ -31,6 +32,7 @@ class Popen(_Popen):
     DupFd = _DupFd
 
     def _launch(self, process: Any) -> None:
+        interpreter()
         lifeline, held = os.pipe()
         try:
             data = _preparation.pickled(self, process, lifeline, direct=False)

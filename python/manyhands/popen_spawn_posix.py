@@ -13,6 +13,7 @@ from multiprocessing import resource_tracker, spawn
 from multiprocessing.popen_spawn_posix import _DupFd
 
 from . import _native, _preparation
+from ._executable import interpreter
 from ._popen import Popen as _Popen
 from ._popen import close_all, feed
 
@@ -35,6 +36,7 @@ class Popen(_Popen):
         return fd
 
     def _launch(self, process: Any) -> None:
+        interpreter()  # the tracker needs one, too
         tracker: Any = resource_tracker.getfd()
         lifeline, held = os.pipe()
         reader, writer = os.pipe()
@@ -58,7 +60,6 @@ class Popen(_Popen):
 
     def _execute(self, environment: dict[str, str], tracker: int, reader: int) -> None:
         command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=reader)
-        program = os.fspath(spawn.get_executable())
         self.pid, self.sentinel = _native.spawn_member_of_group(
-            os.fsdecode(program), command[1:], list(environment.items()), sorted(set(self._fds))
+            interpreter(), command[1:], list(environment.items()), sorted(set(self._fds))
         )

@@ -1,16 +1,19 @@
 """The source of a call uses the pool that runs it, and other threads end what one is busy with.
 
+So do callbacks, and the code that rebuilds a value, with the result that they belong to.
+
 Nothing of that may wait for itself: it works, or it is an error.
 """
 
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 
 import pytest
 import tasks
-from support import LIMIT, processes
+from support import LIMIT, parallel, processes
 
 from manyhands import CancelledError
 
@@ -150,3 +153,104 @@ def test_an_iterator_is_ended_while_a_thread_waits_for_it(make_pool, tmp_path, e
     assert list(results) == []
     assert closed.is_set()
     assert pool.map(tasks.square, [3]) == [9]
+
+
+class Asks:
+    """A value that calls `asked` while it is rebuilt in the program."""
+
+    asked = None
+
+    def __reduce__(self):
+        return rebuild, ()
+
+
+def rebuild():
+    if Asks.asked is not None:
+        Asks.asked()
+    return 5
+
+
+def make_one(_=None):
+    return Asks()
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Whom the value asks, and what it was told."""
+    told = []
+
+    def ask():
+        result = told[0]
+        told.append([getattr(result, name)() for name in ("ready", "done", "running", "cancel")])
+        for name in ("get", "wait", "exception", "successful"):
+            try:
+                told.append(getattr(result, name)())
+            except RuntimeError as error:
+                told.append(str(error))
+
+    monkeypatch.setattr(Asks, "asked", ask)
+    return told
+
+
+def check_told(told):
+    assert told[1] == [False] * 4
+    assert len(told) == 6
+    assert all("just being taken" in text for text in told[2:])
+
+
+@processes
+@pytest.mark.parametrize("many", [False, True])
+def test_a_value_asks_for_the_result_that_it_is(pool, asked, many):
+    made = pool.map_async(make_one, [1]) if many else pool.apply_async(make_one)
+    asked.append(made)
+    assert bounded(made.get) == ([5] if many else 5)
+    check_told(asked)
+    assert made.ready()
+    assert made.successful()
+
+
+@processes
+def test_a_handler_asks_for_the_result_that_is_just_rebuilt(pool, asked, monkeypatch):
+    handler = Asks.asked
+    before = signal.signal(signal.SIGALRM, lambda *_: handler())
+    monkeypatch.setattr(Asks, "asked", lambda: signal.raise_signal(signal.SIGALRM))
+    try:
+        asked.append(pool.apply_async(make_one))
+        assert asked[0].get(LIMIT) == 5
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    check_told(asked)
+
+
+@parallel
+def test_a_callback_asks_for_its_own_result(pool):
+    known, results, told = threading.Event(), [], queue.Queue()
+
+    def ask(_):
+        known.wait(LIMIT)
+        results[0].wait()
+        told.put((results[0].get(), results[0].exception()))
+
+    results.append(pool.apply_async(tasks.square, (3,), callback=ask))
+    known.set()
+    assert told.get(timeout=LIMIT) == (9, None)
+    assert results[0].get(LIMIT) == 9
+
+
+@parallel
+def test_a_callback_waits_for_a_result_whose_callback_is_its_threads(pool, tmp_path):
+    """One thread runs both callbacks: the second comes when the first has returned."""
+    started, release = tmp_path / "started", tmp_path / "release"
+    order, told = [], queue.Queue()
+
+    def ask(_):
+        release.touch()
+        told.put(second.get(LIMIT))
+        order.append("first")
+
+    second = pool.apply_async(tasks.hold, (started, release), callback=order.append)
+    tasks.await_file(started)
+    pool.apply_async(tasks.square, (2,), callback=ask)
+    assert told.get(timeout=LIMIT) == "held"
+    assert second.get(LIMIT) == "held"
+    assert order == ["first", "held"]

@@ -159,3 +159,36 @@ def test_a_working_directory_that_is_deleted(tmp_path, how, late):
     arguments, stdin = (["-c", source], None) if how == "-c" else (["-"], source)
     outcome = run_python(arguments, cwd=folder, stdin=stdin)
     assert outcome.lines == ["[2]", "[0, 2, 4, 6]", "[2, 4] [6]", "5"], outcome.err
+
+
+LONG = """
+import os
+import sys
+import manyhands as mp
+
+sys.path[:0] = ["/nowhere/" + "x" * 90 + str(number) for number in range(30_000)]
+if {exist}:
+    for number in range(600):
+        os.makedirs("/".join(["z" * 250] * 14) + str(number), exist_ok=True)
+    sys.path += [os.path.abspath("/".join(["z" * 250] * 14) + str(number)) for number in range(600)]
+with open("own.py", "w") as file:
+    file.write("def tell(_): return 7\\n")
+sys.path.append(os.getcwd())
+import own
+
+for make in (lambda: mp.Pool(1).map(own.tell, [1]), lambda: mp.Process(target=own.tell).start()):
+    try:
+        print(make())
+    except OSError as error:
+        print("sys.path has" in str(error), "fork" in str(error))
+with mp.Pool(1, context="fork") as pool:
+    print(pool.map(own.tell, [1]))
+"""
+
+
+@pytest.mark.parametrize("exist", [False, True])
+def test_more_entries_than_a_program_can_be_told(tmp_path, exist):
+    """Those that lead nowhere are not told to a template; more than it takes is an error."""
+    outcome = run_script(tmp_path, LONG.format(exist=exist))
+    expected = ["True True"] * 2 if exist else ["[7]", "None"]
+    assert outcome.lines == [*expected, "[7]"], outcome.err

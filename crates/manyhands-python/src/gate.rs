@@ -76,7 +76,7 @@ impl<T> Gate<T> {
 }
 
 /// A number that no other thread of this process has now; never 0.
-fn this_thread() -> u64 {
+pub(crate) fn this_thread() -> u64 {
     thread_local! { static OWN: u8 = const { 0 } }
     OWN.with(|own| std::ptr::from_ref(own).addr() as u64)
 }

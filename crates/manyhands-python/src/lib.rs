@@ -20,6 +20,7 @@ mod feed;
 mod ffi;
 mod gate;
 mod guarded;
+mod held;
 mod interrupt;
 mod iterate;
 mod kind;

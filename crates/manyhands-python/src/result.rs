@@ -1,20 +1,21 @@
 //! `AsyncResult`: the handle of `apply_async`, `map_async` and `starmap_async`.
 //!
 //! It carries the method names of `multiprocessing` and of `concurrent.futures`, and can be awaited. Its value is
-//! decoded by whoever asks first, in that thread, and kept.
+//! decoded by whoever asks first, in that thread, and kept. That may run the user's code, or a handler of signals,
+//! which ask the same result: it has not arrived yet for them, and to wait for it is an error.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, PoisonError};
 use std::time::Duration;
 
 use manyhands_pool::{CallId, Need, Pool, Waited};
 use manyhands_shm::sync::SLICE;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyType};
 
 use crate::feed::Feed;
+use crate::held::{Guarded, Held};
 use crate::map::raise_fault;
 use crate::outcome::{Cursor, Described, cancelled};
 use crate::progress::printed;
@@ -73,7 +74,7 @@ pub(crate) struct AsyncResult {
     described: Described,
     /// The first failure is the outcome; otherwise exceptions stand in the list.
     stop: bool,
-    state: Mutex<Progressing>,
+    state: Guarded<Progressing>,
     released: Condvar,
 }
 
@@ -91,7 +92,7 @@ impl AsyncResult {
             call,
             described: task.describe(true),
             stop: true,
-            state: Mutex::new(state),
+            state: Guarded::new(state),
             released: Condvar::new(),
         }
     }
@@ -107,18 +108,18 @@ impl AsyncResult {
             call,
             described,
             stop: task.stop,
-            state: Mutex::new(state),
+            state: Guarded::new(state),
             released: Condvar::new(),
         }
     }
 
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Progressing> {
-        self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self, py: Python<'_>) -> PyResult<Held<'_, Progressing>> {
+        self.state.lock(py, || self.pool.is_foreign())
     }
 
     /// Takes what has come; the outcome, if it is there now. An error is an interrupt: ask again.
-    fn settle<'a>(&'a self, py: Python<'_>) -> PyResult<(MutexGuard<'a, Progressing>, bool)> {
-        let mut state = self.lock(py);
+    fn settle<'a>(&'a self, py: Python<'_>) -> PyResult<(Held<'a, Progressing>, bool)> {
+        let mut state = self.lock(py)?;
         if state.outcome.is_none() && !self.pool.is_foreign() {
             self.collect(py, &mut state)?;
         }
@@ -208,7 +209,7 @@ impl AsyncResult {
         let limit = seconds(timeout);
         let deadline = after(limit);
         let arrived = wait(py, |slice| self.pool.wait(self.call, Need::Complete, slice), limit)?;
-        if !arrived || self.settle(py)?.1 {
+        if !arrived || self.settle(py)?.1 || is_telling(py)? {
             return Ok(arrived);
         }
         let left = deadline.map(left_until);
@@ -217,7 +218,7 @@ impl AsyncResult {
 
     /// Waits until the callbacks have run.
     fn wait_released(&self, limit: Option<Duration>) -> Waited {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.plain();
         let limit = limit.unwrap_or(SLICE);
         let held = |state: &mut Progressing| state.held;
         let (state, _) = self
@@ -232,7 +233,7 @@ impl AsyncResult {
             let made = py.import("manyhands._failures")?.getattr("timed_out")?.call0()?;
             return Err(PyErr::from_value(made));
         }
-        let state = self.lock(py);
+        let state = self.lock(py)?;
         match &state.outcome {
             Some(Ok(value)) => Ok(Ok(value.clone_ref(py))),
             Some(Err(error)) => Ok(Err(error.clone_ref(py))),
@@ -281,12 +282,12 @@ impl AsyncResult {
 
     /// Whether the result has arrived.
     fn ready(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.settle(py)?.1)
+        Ok(!self.state.is_mine() && self.settle(py)?.1)
     }
 
     /// The same as `ready`, under the name of `concurrent.futures`.
     fn done(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.settle(py)?.1)
+        Ok(!self.state.is_mine() && self.settle(py)?.1)
     }
 
     /// Whether the task returned. `ValueError` before the result has arrived.
@@ -301,12 +302,15 @@ impl AsyncResult {
 
     /// Whether a worker runs an item of it now.
     fn running(&self, py: Python<'_>) -> PyResult<bool> {
-        let settled = self.settle(py)?.1;
+        let settled = self.state.is_mine() || self.settle(py)?.1;
         Ok(!settled && !self.pool.is_foreign() && self.pool.is_running(self.call))
     }
 
     /// Whether `cancel` succeeded.
     fn cancelled(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.state.is_mine() {
+            return Ok(false);
+        }
         match &self.settle(py)?.0.outcome {
             Some(Err(error)) => is_cancellation(py, error),
             _ => Ok(false),
@@ -317,6 +321,9 @@ impl AsyncResult {
     /// False if the result was there. With `running=False` nothing is done once something has started.
     #[pyo3(signature = (*, running=true))]
     fn cancel(&self, py: Python<'_>, running: bool) -> PyResult<bool> {
+        if self.state.is_mine() {
+            return Ok(false);
+        }
         let (mut state, _) = self.settle(py)?;
         if let Some(outcome) = &state.outcome {
             return outcome.as_ref().map_or_else(|error| is_cancellation(py, error), |_| Ok(false));
@@ -355,23 +362,26 @@ impl AsyncResult {
         let watch = || py.import("manyhands._callbacks")?.getattr("watch")?.call1((slf,));
         watch().map(drop).inspect_err(|_| {
             // There is no thread: the next callback asks for it again.
-            let mut state = this.lock(py);
-            state.watched = false;
-            state.callbacks.retain(|waiting| !waiting.is(callback));
+            if let Ok(mut state) = this.lock(py) {
+                state.watched = false;
+                state.callbacks.retain(|waiting| !waiting.is(callback));
+            }
         })
     }
 
     /// Keeps the result from everybody else until `release`, for callbacks that come first.
     #[pyo3(name = "_hold")]
-    fn hold(&self, py: Python<'_>) {
-        self.lock(py).held = true;
+    fn hold(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock(py)?.held = true;
+        Ok(())
     }
 
     /// Lets everybody have the result.
     #[pyo3(name = "_release")]
-    fn release(&self, py: Python<'_>) {
-        self.lock(py).held = false;
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock(py)?.held = false;
         self.released.notify_all();
+        Ok(())
     }
 
     /// Whether the task returned, and what it returned or raised: for the callbacks that come first.
@@ -386,8 +396,8 @@ impl AsyncResult {
 
     /// The callbacks that wait, for the thread that runs them; they are handed out once.
     #[pyo3(name = "_take_callbacks")]
-    fn take_callbacks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
-        std::mem::take(&mut self.lock(py).callbacks)
+    fn take_callbacks(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        Ok(std::mem::take(&mut self.lock(py)?.callbacks))
     }
 
     /// Asks the engine to announce the completion among `Engine.completions`.
@@ -456,13 +466,18 @@ impl AsyncResult {
 /// Made without the lock: a result that is there calls back at once.
 fn waitable<'py>(result: &Bound<'py, AsyncResult>) -> PyResult<Bound<'py, PyAny>> {
     let (py, this) = (result.py(), result.get());
-    if let Some(made) = &this.lock(py).waitable {
+    if let Some(made) = &this.lock(py)?.waitable {
         return Ok(made.bind(py).clone());
     }
     let made = py.import("manyhands._waitable")?.getattr("waitable")?.call1((result,))?;
-    let mut state = this.lock(py);
+    let mut state = this.lock(py)?;
     let first = state.waitable.get_or_insert_with(|| made.unbind());
     Ok(first.bind(py).clone())
+}
+
+/// Whether this thread runs callbacks, which would wait for itself to run those that come first.
+fn is_telling(py: Python<'_>) -> PyResult<bool> {
+    py.import("manyhands._callbacks")?.call_method0("is_telling")?.extract()
 }
 
 fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
@@ -475,7 +490,7 @@ fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
 
 impl Drop for AsyncResult {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut();
         // With an outcome, the call was let go of when that was taken.
         if state.outcome.is_none() && !self.pool.is_foreign() {
             self.pool.abandon(self.call);

@@ -1,0 +1,31 @@
+"""The interpreter that processes of ours are started with.
+
+`sys.executable`, or what `set_executable` has chosen. Where Python runs within another program
+there may be none, and then nothing can be started but by `fork`.
+
+Refuses: to guess one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def interpreter() -> str:
+    """Its path; RuntimeError if there is none, which says what to do."""
+    # Loaded only where a program has chosen, or started processes.
+    spawn: Any = sys.modules.get("multiprocessing.spawn")
+    chosen = None if spawn is None else spawn.get_executable()
+    executable = chosen or sys.executable
+    if not executable:
+        raise RuntimeError(
+            f"sys.executable is {executable!r}: there is no interpreter with which processes could "
+            'be started. Name one by `set_executable("/path/to/python")`, or use the start method '
+            '"fork"'
+        )
+    return os.fsdecode(executable)

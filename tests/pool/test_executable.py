@@ -1,0 +1,68 @@
+"""The interpreter that processes are started with: none at all, another one, none of that name."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from support import run_script
+
+METHODS = ["template", "spawn", "forkserver"]
+
+NONE = """
+import sys
+import manyhands as mp
+
+sys.executable = {value}
+if __name__ == "__main__":
+    for make in (lambda: mp.Pool(1, context={method!r}),
+                 lambda: mp.get_context({method!r}).Process(target=print).start()):
+        try:
+            make()
+        except RuntimeError as error:
+            print("sys.executable is" in str(error), "set_executable" in str(error))
+    with mp.Pool(1, context="fork") as pool:
+        print(pool.map(abs, [-1]))
+    mp.set_executable({real!r})
+    sys.executable = {real!r}
+    with mp.Pool(1, context={method!r}) as pool:
+        print(pool.map(abs, [-1]))
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", ["None", "''"])
+def test_without_an_interpreter_the_error_says_what_to_do(tmp_path, method, value):
+    outcome = run_script(tmp_path, NONE.format(value=value, method=method, real=sys.executable))
+    assert outcome.lines == ["True True", "True True", "[1]", "[1]"], outcome.err
+
+
+CHOSEN = """
+import os
+import sys
+import manyhands as mp
+
+WRAPPER = '#!/bin/sh\\necho begun >> "{{}}/log"\\nexec "{{}}" "$@"\\n'
+
+if __name__ == "__main__":
+    with open("python", "w") as file:
+        file.write(WRAPPER.format(os.getcwd(), sys.executable))
+    os.chmod("python", 0o755)
+    mp.set_executable(os.path.abspath("python"))
+    if {pool}:
+        with mp.Pool(1, context={method!r}) as pool:
+            assert pool.map(abs, [-1]) == [1]
+    else:
+        process = mp.get_context({method!r}).Process(target=abs, args=(1,))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+    print(os.path.exists("log"))
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("pool", [True, False])
+def test_the_interpreter_that_was_chosen_is_taken(tmp_path, method, pool):
+    outcome = run_script(tmp_path, CHOSEN.format(method=method, pool=pool))
+    assert outcome.lines == ["True"], outcome.err
