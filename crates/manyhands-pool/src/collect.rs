@@ -73,6 +73,27 @@ enum Found {
     Code(u64),
 }
 
+/// From so many bytes on, a buffer is handed over rather than copied.
+const WORTH_HANDING: usize = 16 << 10;
+
+/// What was read from a lane.
+struct Drained {
+    bytes: Vec<u8>,
+    /// One finding is about all of it.
+    single: bool,
+}
+
+impl Drained {
+    /// The answers at this place, which are not asked for again: the buffer itself, if it holds little else.
+    fn take(&mut self, from: usize, to: usize) -> Vec<u8> {
+        let whole = self.single && from == 0 && to == self.bytes.len();
+        if whole && to >= WORTH_HANDING && self.bytes.capacity() <= 2 * to {
+            return std::mem::take(&mut self.bytes);
+        }
+        self.bytes[from..to].to_vec()
+    }
+}
+
 impl State {
     /// Reads all lanes that have news.
     pub(crate) fn collect_all(&mut self) {
@@ -101,13 +122,14 @@ impl State {
             worker.kill_at = Some(std::time::Instant::now());
             worker.lied = true;
         }
+        let mut drained = Drained { bytes: buffer, single: found.len() == 1 };
         for finding in found {
-            self.apply(id, finding, &buffer);
+            self.apply(id, finding, &mut drained);
         }
-        self.scratch = buffer;
+        self.scratch = drained.bytes;
     }
 
-    fn apply(&mut self, seat: usize, finding: Found, buffer: &[u8]) {
+    fn apply(&mut self, seat: usize, finding: Found, drained: &mut Drained) {
         match finding {
             Found::Answers { call: id, first, count, from, to, freed, luggage } => {
                 let Some(call) = self.calls.get_mut(&id.0) else {
@@ -116,7 +138,7 @@ impl State {
                 let body = Body::Replies(if call.abandoned {
                     Vec::new()
                 } else {
-                    buffer[from..to].to_vec()
+                    drained.take(from, to)
                 });
                 if !luggage.is_empty() {
                     self.airing.begin();
@@ -127,7 +149,7 @@ impl State {
             }
             Found::Raised { call: id, index, from, to, luggage } => {
                 let Some(call) = self.calls.get_mut(&id.0) else { return };
-                let body = Body::Replies(buffer[from..to].to_vec());
+                let body = Body::Replies(drained.bytes[from..to].to_vec());
                 if call.note_failure(Run { first: index, count: 1, body, luggage }) {
                     self.cancel(id);
                 }
@@ -136,10 +158,11 @@ impl State {
                 if self.run_again(call, index, freed) {
                     return self.dropped.extend(luggage);
                 }
+                drained.single = false;
                 let (first, count, ours) = (index, 1, luggage.clone());
                 let answer = Found::Answers { call, first, count, from, to, freed, luggage };
-                self.apply(seat, answer, buffer);
-                self.apply(seat, Found::Raised { call, index, from, to, luggage: ours }, buffer);
+                self.apply(seat, answer, drained);
+                self.apply(seat, Found::Raised { call, index, from, to, luggage: ours }, drained);
             }
             Found::Skipped { call: id, index, freed } => {
                 let Some(call) = self.calls.get_mut(&id.0) else { return };
@@ -153,11 +176,11 @@ impl State {
                 self.end_item(call, index, freed, &failure);
             }
             Found::Initializer { from, to } => {
-                self.fail_pool(InitFailure::Raised(buffer[from..to].to_vec()));
+                self.fail_pool(InitFailure::Raised(drained.bytes[from..to].to_vec()));
             }
             Found::Code(id) => self.loaded(id),
             Found::Event { from, to } => {
-                self.events.push_back((seat, buffer[from + 1..to].to_vec()));
+                self.events.push_back((seat, drained.bytes[from + 1..to].to_vec()));
             }
         }
     }

@@ -69,7 +69,35 @@ fn wait_ns(worker: &Worker) -> u64 {
 impl State {
     /// Takes items of a call into the engine; they go out at once where there is room.
     pub(crate) fn accept(&mut self, parcel: Parcel) {
-        let Some(call) = self.calls.get_mut(&parcel.call.0) else { return };
+        if let Ok(parcel) = self.admit(parcel) {
+            self.enqueue(parcel);
+            self.pump();
+        }
+    }
+
+    /// The same for one item, whose record comes back: without a copy if it goes out at once.
+    pub(crate) fn accept_and_keep(&mut self, parcel: Parcel) -> Vec<u8> {
+        let parcel = match self.admit(parcel) {
+            Ok(parcel) => parcel,
+            Err(refused) => return refused.records,
+        };
+        let alone = self.queue.is_empty() && self.pinned.is_empty();
+        let whole = self.calls.get(&parcel.call.0).is_some_and(|call| call.spec.whole);
+        if let Some(seat) = alone.then(|| self.soonest(whole)).flatten()
+            && matches!(self.try_send(seat, &parcel), Sent::Items(1))
+        {
+            self.arm();
+            return parcel.records;
+        }
+        let records = parcel.records.clone();
+        self.enqueue(parcel);
+        self.pump();
+        records
+    }
+
+    /// Counts items in; those that cannot start any more end, and come back.
+    fn admit(&mut self, parcel: Parcel) -> Result<Parcel, Parcel> {
+        let Some(call) = self.calls.get_mut(&parcel.call.0) else { return Err(parcel) };
         call.fed += u64::from(parcel.count);
         call.bytes_in_flight += parcel.bytes().len();
         if call.spec.retry.times > 0 {
@@ -77,10 +105,9 @@ impl State {
         }
         if let Some(failure) = self.refusal(parcel.call) {
             self.fail_items(&parcel, &failure);
-            return;
+            return Err(parcel);
         }
-        self.enqueue(parcel);
-        self.pump();
+        Ok(parcel)
     }
 
     /// Takes an item into account that cannot run, because it has no bytes.

@@ -165,6 +165,19 @@ impl Pool {
         }
     }
 
+    /// Feeds one item. Its record comes back, for who may have to send it once more.
+    #[must_use]
+    pub fn push_and_keep(&self, call: CallId, record: Vec<u8>) -> Vec<u8> {
+        let mut state = self.0.lock();
+        let first = state.calls.get(&call.0).map_or(0, |call| call.fed);
+        let parcel = Parcel { call, first, count: 1, records: record, start: 0, spoiled: None };
+        let record = state.accept_and_keep(parcel);
+        if state.take_nudge() {
+            self.0.call_supervisor();
+        }
+        record
+    }
+
     /// Feeds the last items of a call.
     pub fn push_last(&self, call: CallId, count: u32, records: Vec<u8>) {
         self.feed_last(&mut self.0.lock(), call, count, records);

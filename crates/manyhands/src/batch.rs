@@ -33,12 +33,18 @@ pub(crate) const VALUES: u8 = 1;
 /// First byte of a reply whose last item has failed.
 pub(crate) const FAILED: u8 = 2;
 
+/// Bytes with which a request of several items begins, and one of one item.
+pub(crate) const HEADING: usize = HEADING_OF_ONE + 2 * size_of::<u64>();
+pub(crate) const HEADING_OF_ONE: usize = size_of::<u32>();
+
 /// The nanoseconds for which a batch is sized.
 pub(crate) const SIZE_NS: u64 = 50_000;
 /// A batch ends early when it has taken so long.
 const MOST_NS: u128 = 4 * SIZE_NS as u128;
-/// The clock is looked at after so many items, and more often at first.
-const LOOK_EVERY: u32 = 32;
+/// The clock is looked at so often, by what items have cost so far; at least after so many items, for the next ones
+/// may be others.
+const LOOK_NS: u128 = 5_000;
+const LOOK_MOST: u32 = 128;
 
 /// The items of one request, as far as they have come.
 #[derive(Debug)]
@@ -47,6 +53,8 @@ pub(crate) struct Batch<'a> {
     count: u32,
     began: Instant,
     begun: u32,
+    /// How many items are begun when the clock is looked at next.
+    look_at: u32,
     finished: u32,
     /// With more than one item.
     slate: Option<(&'a mut Slate, Hand)>,
@@ -68,14 +76,19 @@ fn number<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*head)
 }
 
-/// Begins a request; the arguments follow.
+/// How the request of one item begins, which has no name.
+pub(crate) const ONE_ITEM: [u8; HEADING_OF_ONE] = 1_u32.to_le_bytes();
+
+/// How a request begins: the first `.1` bytes of `.0`. The arguments follow.
 #[inline]
-pub(crate) fn begin_request(out: &mut Vec<u8>, count: u32, batch: slate::Batch) {
-    out.extend_from_slice(&count.to_le_bytes());
-    if count > 1 {
-        out.extend_from_slice(&batch.call.to_le_bytes());
-        out.extend_from_slice(&batch.group.to_le_bytes());
-    }
+pub(crate) fn heading(count: u32, batch: slate::Batch) -> ([u8; HEADING], usize) {
+    let mut bytes = [0; HEADING];
+    let (number, names) = bytes.split_at_mut(HEADING_OF_ONE);
+    number.copy_from_slice(&count.to_le_bytes());
+    let (call, group) = names.split_at_mut(size_of::<u64>());
+    call.copy_from_slice(&batch.call.to_le_bytes());
+    group.copy_from_slice(&batch.group.to_le_bytes());
+    (bytes, if count > 1 { HEADING } else { HEADING_OF_ONE })
 }
 
 impl<'a> Batch<'a> {
@@ -95,6 +108,7 @@ impl<'a> Batch<'a> {
             count,
             began: Instant::now(),
             begun: 0,
+            look_at: 1,
             finished: 0,
             slate: many,
             chalked: 0,
@@ -112,17 +126,24 @@ impl<'a> Batch<'a> {
         if self.ended || self.begun == self.count {
             return false;
         }
-        if let Some((slate, hand)) = &mut self.slate {
-            let look = self.begun.is_power_of_two() || self.begun.is_multiple_of(LOOK_EVERY);
-            if look && self.begun > 0 && self.began.elapsed().as_nanos() > MOST_NS {
-                return false;
-            }
-            if !slate.words().begin(hand) {
-                return false;
-            }
+        if self.begun == self.look_at && self.took_too_long() {
+            return false;
+        }
+        if let Some((slate, hand)) = &mut self.slate
+            && !slate.words().begin(hand)
+        {
+            return false;
         }
         self.begun += 1;
         true
+    }
+
+    /// Looks at the clock, and says when to do so again.
+    fn took_too_long(&mut self) -> bool {
+        let took = self.began.elapsed().as_nanos();
+        let each = (took / u128::from(self.begun)).max(1);
+        self.look_at += u32::try_from(LOOK_NS / each).unwrap_or(LOOK_MOST).clamp(1, LOOK_MOST);
+        took > MOST_NS
     }
 
     /// The next item's argument.

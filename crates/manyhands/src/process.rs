@@ -18,12 +18,12 @@ use manyhands_os::memory::create_log;
 use manyhands_os::process::{ExitStatus, PidFd, Signal, reap};
 use manyhands_pool::Luggage;
 use manyhands_pool::luggage::{pack, unpack};
-use manyhands_shm::slate::{self, Slate};
+use manyhands_shm::slate::Slate;
 use manyhands_shm::world::Block;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::batch::{Batch, Reply, begin_request};
+use crate::batch::{Batch, ONE_ITEM, Reply};
 use crate::error::{ProcessError, SpawnError};
 use crate::handover::{Handed, Handover, wait_for_death};
 use crate::start::{self, Order, Role};
@@ -208,8 +208,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         let mut encoded = Vec::with_capacity(argument.len() + 16);
         codec::append(&handover.order(), &mut encoded).map_err(io::Error::other)?;
         encoded.extend_from_slice(&argument);
-        let mut request = Vec::with_capacity(encoded.len() + 4);
-        begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
+        let mut request = ONE_ITEM.to_vec();
         codec::append_framed(&encoded, &mut request)
             .map_err(|error| SpawnError::Unwritable(error.to_string()))?;
         let output = create_log("manyhands-result")?;

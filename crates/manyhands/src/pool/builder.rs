@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use manyhands_os::cpu;
 use manyhands_pool::{Config, Launcher as Launching, Luggage, MemoryLimits, Pool as Engine, Start};
-use manyhands_shm::slate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,7 +16,7 @@ use super::launcher::Launcher;
 use super::shared::{Function, Shared, Value, blob};
 use super::slates::Slates;
 use super::{MOST_WORKERS, Pool};
-use crate::batch::begin_request;
+use crate::batch::ONE_ITEM;
 use crate::error::BuildError;
 use crate::{code, function as make, start, world};
 
@@ -354,9 +353,7 @@ fn set_initializer(engine: &Engine, function: Function) -> Result<(), BuildError
     let packed = function.value.map(|value| value.packed.clone()).transpose();
     let (value, luggage) = packed.map_err(BuildError::Unwritable)?.unwrap_or_default();
     let id = engine.register_code(&blob(place, &value), luggage);
-    let mut request = Vec::new();
-    begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
     let name = function.name.to_owned();
-    let set = engine.set_initializer(name, vec![id], (&request, Luggage::new()));
+    let set = engine.set_initializer(name, vec![id], (&ONE_ITEM, Luggage::new()));
     set.map_err(|error: io::Error| BuildError::Os(error))
 }

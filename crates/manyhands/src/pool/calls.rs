@@ -11,14 +11,17 @@ use serde::de::DeserializeOwned;
 use super::chunk::Cursor;
 use super::flow::Flow;
 use super::handle::{Handle, results_of};
-use super::shared::{Function, ROOM, Shared, seal};
-use crate::batch::begin_request;
+use super::request::Request;
+use super::shared::{Function, Shared};
 use crate::codec;
 use crate::error::{Item, TaskError};
 use crate::travel::Collecting;
 
 /// Results of so many bytes have a mapping of their own, which ends with them: the allocator of glibc keeps less.
 const LONG: usize = 32 << 20;
+
+/// A single item names none.
+const NO_BATCH: slate::Batch = slate::Batch { call: 0, group: 0 };
 
 /// Runs a call to its end, and hands results to `sink` in the order of items until that fails.
 fn run<T, I>(
@@ -108,15 +111,13 @@ fn open<T: Serialize + 'static>(
     argument: &T,
 ) -> Result<CallId, TaskError> {
     let item = Item::new(function.name, None);
-    let mut request = Vec::with_capacity(64);
-    request.extend_from_slice(&[0; ROOM]);
-    begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
+    let mut request = Request::with_capacity(1, 64);
     let collecting = Collecting::begin();
-    codec::append_item(argument, &mut request).map_err(|error| TaskError::Carriage {
+    codec::append_item(argument, request.out()).map_err(|error| TaskError::Carriage {
         item,
         reason: format!("its argument cannot be sent: {error}"),
     })?;
-    let opened = shared.submit(function, seal(request), collecting.finish());
+    let opened = shared.submit(function, request.record(1, NO_BATCH), collecting.finish());
     opened.map_err(|reason| TaskError::Refused { item, reason })
 }
 
@@ -125,9 +126,7 @@ pub(super) fn broadcast<R: DeserializeOwned + 'static>(
     shared: &Shared,
     function: &Function,
 ) -> Vec<Result<R, TaskError>> {
-    let mut request = vec![0; ROOM];
-    begin_request(&mut request, 1, slate::Batch { call: 0, group: 0 });
-    let call = match shared.broadcast(function, &seal(request)) {
+    let call = match shared.broadcast(function, &Request::of(1, &[]).record(1, NO_BATCH)) {
         Ok(call) => call,
         Err(reason) => {
             return vec![Err(TaskError::Refused { item: Item::new(function.name, None), reason })];

@@ -28,8 +28,9 @@ use serde::de::DeserializeOwned;
 use super::chunk::{Chunk, What};
 use super::pace::{Pace, bytes_ahead};
 use super::pull::{Pulled, pull};
-use super::shared::{Function, ROOM, Shared, seal};
-use crate::batch::{Reply, begin_request};
+use super::request::{Request, arguments_of};
+use super::shared::{Function, Shared};
+use crate::batch::Reply;
 use crate::codec;
 use crate::error::{Item, TaskError};
 
@@ -46,8 +47,8 @@ const SLOW_FOR: u32 = 64;
 struct Group {
     start: u64,
     count: u32,
-    /// The arguments, where there are several.
-    arguments: Vec<u8>,
+    /// What was sent, where there are several.
+    record: Vec<u8>,
     bytes: usize,
     /// How often its items came back from a death without having been begun.
     unbegun: u8,
@@ -227,7 +228,7 @@ where
         // If the source panics it is gone, and so is what was pulled of this batch.
         let Some(mut source) = self.source.take() else { return };
         let began = Instant::now();
-        let Pulled { arguments, count, apart, ended } = pull(&mut source, size);
+        let Pulled { request, count, apart, ended } = pull(&mut source, size);
         if !ended {
             self.source = Some(source);
         }
@@ -238,13 +239,13 @@ where
         }
         let start = self.fed;
         self.fed += u64::from(count) + u64::from(apart.is_some());
-        self.send(start, count, arguments, 0);
+        self.send(start, count, request, 0);
         let index = start + u64::from(count);
         match apart {
             Some(Ok((argument, met))) => {
                 let stowed = luggage::bytes_of(&met);
                 self.shared.engine.keep(self.call, self.number(), met);
-                self.send(index, 1, argument, stowed);
+                self.send(index, 1, Request::of(1, &argument), stowed);
             }
             Some(Err(reason)) => {
                 let error = TaskError::Carriage { item: self.item(index), reason };
@@ -255,21 +256,21 @@ where
     }
 
     /// Sends a batch, which has so many bytes besides its arguments.
-    fn send(&mut self, start: u64, count: u32, arguments: Vec<u8>, stowed: usize) {
+    fn send(&mut self, start: u64, count: u32, request: Request, stowed: usize) {
         if count == 0 {
             return;
         }
-        let mut request = Vec::with_capacity(arguments.len() + ROOM + 20);
-        request.extend_from_slice(&[0; ROOM]);
-        begin_request(&mut request, count, self.batch(self.number()));
-        request.extend_from_slice(&arguments);
-        let bytes = request.len() + stowed;
-        let arguments = if count > 1 { arguments } else { Vec::new() };
-        self.groups.push_back(Some(Group { start, count, arguments, bytes, unbegun: 0 }));
+        let mut record = request.record(count, self.batch(self.number()));
+        let bytes = record.len() + stowed;
+        if count > 1 {
+            record = self.shared.engine.push_and_keep(self.call, record);
+        } else {
+            self.shared.engine.push(self.call, 1, std::mem::take(&mut record));
+        }
+        self.groups.push_back(Some(Group { start, count, record, bytes, unbegun: 0 }));
         self.out += 1;
         self.items_out += u64::from(count);
         self.bytes_out += bytes as u64;
-        self.shared.engine.push(self.call, 1, seal(request));
     }
 
     /// How the engine and a slate name a group.
@@ -362,7 +363,7 @@ where
         let Failure::Died(death) = failure else {
             return self.fail_items(&group, (0, group.count), failure);
         };
-        if group.count == 1 && group.arguments.is_empty() {
+        if group.count == 1 && group.record.is_empty() {
             return self.fail_items(&group, (0, 1), failure);
         }
         let Some(remains) = self.shared.slates.remains(death.pid, self.batch(number)) else {
@@ -402,7 +403,7 @@ where
         if done >= group.count {
             return;
         }
-        let mut rest = &group.arguments[..];
+        let mut rest = arguments_of(&group.record);
         for _ in 0..done {
             codec::skip_item::<T>(&mut rest);
         }
@@ -413,8 +414,8 @@ where
             for _ in next..next + size {
                 codec::skip_item::<T>(&mut rest);
             }
-            let arguments = from[..from.len() - rest.len()].to_vec();
-            self.send(group.start + u64::from(next), size, arguments, 0);
+            let request = Request::of(size, &from[..from.len() - rest.len()]);
+            self.send(group.start + u64::from(next), size, request, 0);
             next += size;
         }
     }
@@ -448,7 +449,7 @@ where
             let whole = Group {
                 start: group.start,
                 count: group.count,
-                arguments: group.arguments.clone(),
+                record: group.record.clone(),
                 bytes: 0,
                 unbegun: 0,
             };

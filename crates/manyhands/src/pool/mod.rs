@@ -22,6 +22,7 @@ mod imap;
 mod launcher;
 mod pace;
 mod pull;
+mod request;
 mod shared;
 mod slates;
 mod with;

@@ -16,7 +16,7 @@ const AHEAD_NS: u64 = 10_000_000;
 const AHEAD_LEAST: u64 = 4;
 const AHEAD_UNKNOWN: u64 = 16;
 /// And at most: what is on its way is written and read while it is still in the processor's caches.
-const AHEAD_MOST: u64 = 1 << 18;
+const AHEAD_MOST: u64 = 1 << 16;
 /// Bytes of their arguments, and about as many of their results, at most: this, or a quarter of what shared
 /// memory there may be.
 const AHEAD_BYTES: u64 = 64 << 20;

@@ -7,6 +7,7 @@
 use manyhands_pool::Luggage;
 use serde::Serialize;
 
+use super::request::Request;
 use crate::travel::Collecting;
 use crate::{codec, plain};
 
@@ -15,7 +16,7 @@ const BATCH_BYTES: usize = 16 << 10;
 
 /// Items that were pulled for a batch.
 pub(super) struct Pulled {
-    pub(super) arguments: Vec<u8>,
+    pub(super) request: Request,
     pub(super) count: u32,
     /// One more, which names blocks or is large and goes alone, or cannot go.
     pub(super) apart: Option<Result<(Vec<u8>, Luggage), String>>,
@@ -28,36 +29,36 @@ pub(super) fn pull<T: Serialize + 'static>(
     source: &mut impl Iterator<Item = T>,
     size: u32,
 ) -> Pulled {
-    let mut arguments = Vec::with_capacity(if size > 1 { BATCH_BYTES } else { 64 });
+    let mut request = Request::with_capacity(size, if size > 1 { BATCH_BYTES } else { 64 });
     if plain::is_fixed::<T>() && size > 1 {
         let (most, count) = (BATCH_BYTES / size_of::<T>().max(1), &mut 0);
         let most = u32::try_from(most).unwrap_or(size).min(size);
-        let ended = pull_fixed(source, most, (&mut arguments, count)).is_none();
-        return Pulled { arguments, count: *count, apart: None, ended };
+        let ended = pull_fixed(source, most, (request.out(), count)).is_none();
+        return Pulled { request, count: *count, apart: None, ended };
     }
     let (mut count, mut apart, mut ended) = (0, None, false);
     let mut collecting = Some(Collecting::begin());
-    while count < size && arguments.len() < BATCH_BYTES {
+    while count < size && request.len() < BATCH_BYTES {
         let Some(argument) = source.next() else {
             ended = true;
             break;
         };
-        let before = arguments.len();
-        if let Err(error) = codec::append_item(&argument, &mut arguments) {
+        let before = request.len();
+        if let Err(error) = codec::append_item(&argument, request.out()) {
             apart = Some(Err(format!("its argument cannot be sent: {error}")));
             break;
         }
         if let Some(met) = collecting.take_if(|own| !own.is_empty()) {
-            apart = Some(Ok((arguments.split_off(before), met.finish())));
+            apart = Some(Ok((request.split_off(before), met.finish())));
             break;
         }
-        if count > 0 && arguments.len() - before >= BATCH_BYTES {
-            apart = Some(Ok((arguments.split_off(before), Luggage::new())));
+        if count > 0 && request.len() - before >= BATCH_BYTES {
+            apart = Some(Ok((request.split_off(before), Luggage::new())));
             break;
         }
         count += 1;
     }
-    Pulled { arguments, count, apart, ended }
+    Pulled { request, count, apart, ended }
 }
 
 /// Pulls so many values that all have the same few bytes; none if there are not so many.

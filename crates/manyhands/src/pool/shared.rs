@@ -255,16 +255,3 @@ impl Function {
         Self { maker, name, value: None }
     }
 }
-
-/// A record of the engine, of a request that is written behind four bytes of room.
-pub(super) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
-    let (prefix, used) = record::header(bytes.len() - ROOM);
-    if used == ROOM {
-        bytes[..ROOM].copy_from_slice(&prefix[..used]);
-        return bytes;
-    }
-    [&prefix[..used], &bytes[ROOM..]].concat()
-}
-
-/// The room for the prefix of nearly every record.
-pub(super) const ROOM: usize = 4;
