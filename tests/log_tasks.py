@@ -40,6 +40,11 @@ def say_many_and_die(n):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def say_numbered(task, n):
+    for number in range(n):
+        log.info("%d %d %s", task, number, "x" * (number % 60))
+
+
 def say_at_all_levels(_x):
     for level in (5, logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         log.log(level, "level %d", level)

@@ -108,6 +108,25 @@ def test_the_stacks_of_the_program_itself(make_pool):
     assert str(os.getpid()) in text
 
 
+def test_an_import_that_makes_forking_unsafe_is_named(tmp_path, monkeypatch):
+    (tmp_path / "starts_a_thread.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "def answer(x): return x + 1\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    preload = ["starts_a_thread", "not_there_at_all"]
+    with manyhands.Pool(1, preload=preload) as pool:
+        assert pool.apply(abs, (-1,)) == 1
+        diagnosis = pool.doctor()
+    notes = diagnosis.notes
+    assert (
+        "each worker imports starts_a_thread, and not their template: it starts a thread" in notes
+    )
+    assert any(note.startswith("not_there_at_all could not be imported early: ") for note in notes)
+    assert notes[0] in str(diagnosis)
+
+
 def test_processes_show_what_they_do():
     event, started = manyhands.Event(), manyhands.Event()
     process = manyhands.Process(target=doctor_tasks.wait_for_event, args=(event, started))

@@ -231,8 +231,8 @@ def _is_in_use(state: ObjectState) -> bool:
     return bool(busy or state.waiters)
 
 
-def diagnose(workers: Iterable[WorkerState]) -> Diagnosis:
-    """The diagnosis of this process, with those of its workers."""
+def diagnose(workers: Iterable[WorkerState], remarks: Iterable[str] = ()) -> Diagnosis:
+    """The diagnosis of this process, with those of its workers, and remarks on their pool."""
     workers, own = tuple(workers), os.getpid()
     busy = [one.pid for one in workers if one.pid is not None and one.state == "busy"]
     sight = look({own: busy})
@@ -243,7 +243,7 @@ def diagnose(workers: Iterable[WorkerState]) -> Diagnosis:
         sight.objects,
         sight.cycle,
         _own_stacks(),
-        tuple(notes),
+        (*remarks, *notes),
         tuple(ProcessState(*process) for process in processes),
         sight.reasons,
     )

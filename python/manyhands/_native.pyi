@@ -389,6 +389,9 @@ class Engine:
     def submit(self, task: Task, value: Any) -> AsyncResult[Any]:
         """Submit one item: `value` as the task's shape wants it."""
 
+    def not_early(self) -> list[str]:
+        """Which modules the template has not imported, and why: a sentence for each."""
+
     def report(
         self,
     ) -> list[tuple[int, int | None, str, tuple[int, int | None] | None, float, int]]:

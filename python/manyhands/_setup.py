@@ -415,7 +415,7 @@ class Crew:
             spent = None if running is None else seconds
             item = (function, index, spent, waiting)
             states.append(WorkerState(seat, pid, doing, *item, stacks.get(seat)))
-        return diagnose(states)
+        return diagnose(states, self.engine.not_early())
 
     def describe(self) -> str:
         """For a repr."""

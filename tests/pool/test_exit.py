@@ -163,6 +163,36 @@ if __name__ == "__main__":
     assert_no_process(mark)
 
 
+@pytest.mark.parametrize("method", ["template", "fork", "spawn", "forkserver"])
+def test_the_parent_dies_whose_pool_was_made_by_a_thread_that_has_ended(tmp_path, method):
+    """The kernel's signal for a parent's death would come at the thread's end, and no more then."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        PROLOGUE
+        + f"""
+if __name__ == "__main__":
+    made = []
+
+    def make():
+        made.append(mp.Pool(2, context={method!r}))
+        made[0].map(square, [1, 2])
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    made[0].map(hold, range(2), 1)
+"""
+    )
+    process, mark = start_python([str(script)], cwd=tmp_path)
+    log = tmp_path / "journal"
+    try:
+        wait_until(lambda: len(set(journal(log))) == 2, "the tasks do not start")
+    finally:
+        process.kill()
+        process.communicate()
+    assert_no_process(mark)
+
+
 def test_the_parent_is_killed_while_workers_start(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

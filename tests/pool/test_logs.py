@@ -377,3 +377,38 @@ def test_a_parent_without_logging_does_not_import_it_for_silent_workers():
         print("logging" in sys.modules)
     """)
     assert output == "False\n"
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_a_million_lines_of_sixteen_workers():
+    """None lost, torn or out of order, with a handler that logs itself."""
+    lines, each, torn, second = defaultdict(list), 1000, [], logging.getLogger("second")
+
+    class Checks(logging.Handler):
+        def emit(self, record):
+            task, number, *filling = record.getMessage().split(" ")
+            lines[int(task)].append(int(number))
+            if filling != ["x" * (int(number) % 60)]:
+                torn.append(record.getMessage())
+            if int(number) % 10 == 0:
+                second.info("seen")
+
+    logger, checks, collector = logging.getLogger("app"), Checks(), Collector()
+    for one, handler in ((logger, checks), (second, collector)):
+        one.addHandler(handler)
+        one.setLevel(logging.INFO)
+        one.propagate = False
+    try:
+        with manyhands.Pool(16) as pool:
+            pool.starmap(log_tasks.say_numbered, [(task, each) for task in range(1000)], 1)
+        _logs.flush()
+    finally:
+        for one, handler in ((logger, checks), (second, collector)):
+            one.removeHandler(handler)
+            one.setLevel(logging.NOTSET)
+            one.propagate = True
+    assert len(lines) == 1000
+    assert all(numbers == list(range(each)) for numbers in lines.values())
+    assert torn == []
+    assert len(collector.records) == 100_000

@@ -56,6 +56,12 @@ impl Pool {
             .collect()
     }
 
+    /// Which modules the template has not imported for the workers, and why: one starts a thread, or opens a GPU.
+    #[must_use]
+    pub fn not_early(&self) -> Vec<String> {
+        self.0.lock().not_early.clone()
+    }
+
     /// What each worker does.
     #[must_use]
     pub fn report(&self) -> Vec<Report> {

@@ -107,6 +107,8 @@ pub(crate) struct State {
     /// Codes without a user, oldest first: kept for the next call, up to a limit.
     idle_codes: VecDeque<u64>,
     pub(crate) launches: LaunchQueue,
+    /// Modules that the template has not imported, with the reason: sentences.
+    pub(crate) not_early: Vec<String>,
     /// Numbers of the template's processes, none of which has been reaped.
     pub(crate) templates: Vec<i32>,
     pub(crate) failed_starts: u32,
@@ -150,6 +152,7 @@ impl State {
             next_code: 1,
             idle_codes: VecDeque::new(),
             launches: LaunchQueue::default(),
+            not_early: Vec::new(),
             templates: Vec::new(),
             failed_starts: 0,
             events: VecDeque::new(),

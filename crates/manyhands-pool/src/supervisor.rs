@@ -229,7 +229,14 @@ fn take_news(state: &mut State, event: Event) -> bool {
         Event::ForkFailed { id, message } => state.launch_failed(id, &message),
         Event::Lost { id, reason } => state.note_death(id, None, Some(reason), true),
         Event::Failed { message } => state.fail_pool(crate::call::InitFailure::Launch(message)),
-        Event::Ready | Event::ImportFailed { .. } | Event::Dropped { .. } | Event::Gone { .. } => {}
+        Event::ImportFailed { module, message } => {
+            state.not_early.push(format!("{module} could not be imported early: {message}"));
+        }
+        Event::Dropped { module, reason } => {
+            let why = format!("each worker imports {module}, and not their template: {reason}");
+            state.not_early.push(why);
+        }
+        Event::Ready | Event::Gone { .. } => {}
     }
     let dead = state.ready_to_bury(Instant::now());
     for key in &dead {

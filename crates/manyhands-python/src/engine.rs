@@ -262,6 +262,11 @@ impl Engine {
         Ok(reports.into_iter().map(told).collect())
     }
 
+    /// Which modules the template has not imported, and why: a sentence for each.
+    fn not_early(&self) -> PyResult<Vec<String>> {
+        Ok(self.usable()?.not_early())
+    }
+
     /// Asks all workers to write their stacks.
     fn ask_stacks(&self) -> PyResult<()> {
         self.usable()?.ask_stacks();
