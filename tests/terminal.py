@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 import uuid
@@ -24,6 +25,7 @@ class Terminal:
         script.write_text(textwrap.dedent(source))
         self.mark = uuid.uuid4().hex
         self._master, slave = os.openpty()
+        termios.tcsetwinsize(slave, (24, 80))
         self._report, report = os.pipe()
         order, self._order = os.pipe()
         shell = [sys.executable, str(TESTS / "job_shell.py"), str(report), str(order)]

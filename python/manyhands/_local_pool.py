@@ -15,7 +15,7 @@ from ._local_options import check_callable, unpacking
 from ._local_report import AsyncReport, follow, make_reporter
 from ._local_result import LocalResult
 from ._local_seeds import Alone
-from ._options import bytes_bound, check_callbacks, unique
+from ._options import bytes_bound, check_callbacks, keywords, unique
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class LocalPool(LocalLazy):
             retry_on: the exceptions after which it does, a class or a tuple of them.
         """
         self._check_running()
-        keywords = dict(unique(kwds, kwargs) or {})
+        words = keywords(unique(kwds, kwargs) or {})
         check_callable(func)
         root = self._roots()
         if root is not None:
@@ -101,7 +101,7 @@ class LocalPool(LocalLazy):
         func = self._limited(func, limits(timeout, retries, retry_on))
         check_callbacks(callback, error_callback)
         result: LocalResult[R] = LocalResult(self._notify, callback, error_callback)
-        self._dispatch(Call(result, func, args, keywords))
+        self._dispatch(Call(result, func, args, words))
         return result
 
     # whole maps

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 
 _ENDLESS = float("inf")
+# What the engine takes for a number without an end.
+HUGE = 1 << 62
 # Seconds, about thirty years: less than any lock's limit.
 _LONGEST = 1e9
 # As many as the engine counts in one chunk.
@@ -136,6 +138,14 @@ def arguments(name: str, values: Any) -> tuple[Any, ...]:
     return tuple(iterator)
 
 
+def keywords(values: Any) -> dict[str, Any]:
+    """The keyword arguments of a call."""
+    try:
+        return dict(values)
+    except (TypeError, ValueError):
+        raise TypeError(f"kwds must be a dict of keyword arguments, not {values!r}") from None
+
+
 def check_callbacks(callback: Any, error_callback: Any) -> None:
     """Raise unless each is None or callable."""
     for name, value in (("callback", callback), ("error_callback", error_callback)):
@@ -151,8 +161,8 @@ def memory_limits(value: MemoryLimit) -> tuple[int | None, int | None]:
     name = "max_memory_per_child"
     if isinstance(soft, tuple):
         raise OptionError(f"{name} must be a number of bytes, or (soft, hard), not {value!r}")
-    soft = None if soft is None else at_least_one(name, soft)
-    hard = None if hard is None else at_least_one(name, hard)
+    soft = None if soft is None else min(at_least_one(name, soft), HUGE)
+    hard = None if hard is None else min(at_least_one(name, hard), HUGE)
     if soft is not None and hard is not None and soft > hard:
         raise ValueError(f"{name}: the soft limit, {soft}, is above the hard one, {hard}")
     return soft, hard
@@ -172,8 +182,8 @@ def _bound(name: str, value: float | None) -> int | None:
     if value is None:
         return None
     if value == _ENDLESS:
-        return 1 << 62
-    return min(at_least_one(name, value), 1 << 62)
+        return HUGE
+    return min(at_least_one(name, value), HUGE)
 
 
 def unique(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import _seeds, _setup
 from ._again import limits
-from ._options import arguments, bytes_bound, check_callbacks, memory_limits, unique
+from ._options import arguments, bytes_bound, check_callbacks, keywords, memory_limits, unique
 from ._plan import APPLY, ONE, STAR, Plan
 from ._pool_lazy import LazyCalls
 from ._signature import OfInit
@@ -393,7 +393,7 @@ class Pool(LazyCalls):
         root = self._roots() if self._seeded else None
         if kwds:
             task = crew.task(func, Plan(APPLY, limits=limits, root=root))
-            return crew.engine.submit(task, (arguments("args", args), dict(kwds)))
+            return crew.engine.submit(task, (arguments("args", args), keywords(kwds)))
         task = crew.single(func, limits, root)
         # Told apart here: a call costs as much as the check.
         words = args if type(args) is tuple else arguments("args", args)

@@ -29,7 +29,7 @@ from . import (
 from ._again import NO_LIMITS
 from ._genuine import RLock
 from ._native import Collector, Engine, Task, cpu_count, leave_interpreter
-from ._options import OptionError, at_least_one, check_method, check_total
+from ._options import HUGE, OptionError, at_least_one, check_method, check_total
 from ._plan import STAR, Plan
 from ._threads import join_all
 
@@ -61,7 +61,9 @@ class Options:
         self.workers = self.cores if processes is None else _count_of_workers(processes)
         if self.workers > _MOST_WORKERS:
             raise ValueError(f"processes must be at most {_MOST_WORKERS}, not {self.workers}")
-        self.max_tasks = None if max_tasks is None else at_least_one("maxtasksperchild", max_tasks)
+        if max_tasks is not None:
+            max_tasks = min(at_least_one("maxtasksperchild", max_tasks), HUGE)
+        self.max_tasks = max_tasks
         self.method, self.context = _method(context)
         self._env: dict[str, str] = {}
         self._threads = 1
@@ -81,7 +83,11 @@ class Options:
             at_least_one("threads_per_worker", threads)
         self._env = _snapshot.checked(env)
         self._threads = threads or max(1, self.cores // self.workers)
-        self.preload = tuple(preload)
+        try:
+            self.preload = tuple(preload)
+        except TypeError:
+            text = f"preload must be a list of module names, not {preload!r}"
+            raise TypeError(text) from None
         for module in self.preload:
             _check_module(module)
 

@@ -22,6 +22,8 @@ import manyhands
         (lambda pool: pool.map(abs, [1], total="x"), "total must be an integer or None, not 'x'"),
         (lambda pool: pool.map(abs, [1], total=-3), "total must be at least 0, not -3"),
         (lambda pool: pool.imap(abs, [1], total="x"), "total must be"),
+        (lambda pool: pool.apply(abs, (1,), 3), "kwds must be a dict of keyword arguments, not 3"),
+        (lambda pool: pool.apply_async(abs, (1,), "ab"), "kwds must be a dict"),
     ],
 )
 def test_it_is_named_at_the_call(pool, call, match):
@@ -46,6 +48,20 @@ def test_initargs_are_arguments(kind):
 def test_an_environment_is_a_dict(kind):
     with pytest.raises(TypeError, match="env must be a dict of strings, not 3"):
         kind.make(env=3)
+
+
+@processes
+@pytest.mark.parametrize("preload", [3, None])
+def test_modules_are_a_list(kind, preload):
+    with pytest.raises(TypeError, match="preload must be a list of module names, not"):
+        kind.make(preload=preload)
+
+
+@processes
+@pytest.mark.parametrize("option", ["maxtasksperchild", "max_memory_per_child"])
+def test_huge_numbers_mean_never(kind, option):
+    with kind.make(1, **{option: 10**30}) as pool:
+        assert pool.map(tasks.square, [3]) == [9]
 
 
 def test_queues_and_values():

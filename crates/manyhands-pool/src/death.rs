@@ -79,6 +79,7 @@ impl State {
         self.requeue(parcels);
         self.wind_down();
         self.balance();
+        self.replace_the_spent(); // whose last item was sent by that
     }
 
     fn bury_spare(&mut self, key: u64) {
@@ -304,9 +305,7 @@ impl State {
         if self.config.memory.soft.is_some() {
             self.spend_the_grown();
         }
-        if self.config.max_tasks.is_some() || self.config.memory.soft.is_some() {
-            self.replace_the_spent();
-        }
+        self.replace_the_spent();
         if self.phase != Phase::Open {
             self.wind_down();
         }
@@ -330,6 +329,9 @@ impl State {
 
     /// Workers without budget end; their replacement is launched ahead.
     pub(crate) fn replace_the_spent(&mut self) {
+        if self.config.max_tasks.is_none() && self.config.memory.soft.is_none() {
+            return;
+        }
         for at in 0..self.seats.len() {
             let seat = &self.seats[at];
             if seat.worker.budget != Some(0) || seat.leaving {
@@ -339,9 +341,11 @@ impl State {
                 && self.phase == Phase::Open
                 && self.fault.is_none()
                 && !seat.worker.stopping
+                && let Ok(spare) = self.new_worker(seat.id)
             {
-                let spare = self.new_worker(self.seats[at].id).ok();
-                self.seats[at].spare = spare;
+                self.seats[at].spare = Some(spare);
+                // The supervisor launches it.
+                self.look_again = Some(Instant::now());
             }
             if self.seats[at].worker.feeder.outstanding() == 0 {
                 self.retire(at);

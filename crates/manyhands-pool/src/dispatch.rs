@@ -236,7 +236,13 @@ impl State {
         let most = if spec.whole { budget } else { room.min(share).min(budget) };
         let count = u32::try_from(most).unwrap_or(u32::MAX).min(parcel.count);
         let kind = spec.kind | if spec.limit.is_some() { wire::TIMED } else { 0 };
-        send_items(worker, parcel, count, Heading { kind, whole: spec.whole, word: spec.function })
+        let heading = Heading { kind, whole: spec.whole, word: spec.function };
+        let outcome = send_items(worker, parcel, count, heading);
+        if worker.budget == Some(0) {
+            // Its replacement is to be forked while it works, by the supervisor.
+            self.look_again = Some(Instant::now());
+        }
+        outcome
     }
 
     /// Moves half of the longest backlog to each worker that has nothing to do.

@@ -118,7 +118,7 @@ pub(crate) struct State {
     pub(crate) led: bool,
     pub(crate) followers: usize,
     pub(crate) attention: bool,
-    /// When a backlog that seemed too short to move is looked at again.
+    /// When a backlog that seemed too short to move, or a share that ends, is looked at again.
     pub(crate) look_again: Option<Instant>,
     /// The supervisor was called for that.
     pub(crate) nudged: bool,
