@@ -135,11 +135,8 @@ impl State {
                 let Some(call) = self.calls.get_mut(&id.0) else {
                     return self.dropped.extend(luggage);
                 };
-                let body = Body::Replies(if call.abandoned {
-                    Vec::new()
-                } else {
-                    drained.take(from, to)
-                });
+                let body =
+                    Body::Replies(if call.abandoned { Vec::new() } else { drained.take(from, to) });
                 if !luggage.is_empty() {
                     self.airing.begin();
                 }

@@ -397,6 +397,13 @@ impl State {
         self.seats.is_empty() && self.orphans.is_empty()
     }
 
+    /// Keeps what a template says of an import; the next one says it again.
+    pub(crate) fn note_not_early(&mut self, sentence: String) {
+        if !self.not_early.contains(&sentence) {
+            self.not_early.push(sentence);
+        }
+    }
+
     /// Whether the supervisor has to be called for what was put off; once for each time.
     pub(crate) fn take_nudge(&mut self) -> bool {
         let wanted = self.look_again.is_some();

@@ -230,11 +230,11 @@ fn take_news(state: &mut State, event: Event) -> bool {
         Event::Lost { id, reason } => state.note_death(id, None, Some(reason), true),
         Event::Failed { message } => state.fail_pool(crate::call::InitFailure::Launch(message)),
         Event::ImportFailed { module, message } => {
-            state.not_early.push(format!("{module} could not be imported early: {message}"));
+            state.note_not_early(format!("{module} could not be imported early: {message}"));
         }
         Event::Dropped { module, reason } => {
             let why = format!("each worker imports {module}, and not their template: {reason}");
-            state.not_early.push(why);
+            state.note_not_early(why);
         }
         Event::Ready | Event::Gone { .. } => {}
     }
