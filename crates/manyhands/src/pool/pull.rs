@@ -68,11 +68,22 @@ fn pull_fixed<T: 'static>(
     most: u32,
     (arguments, count): (&mut Vec<u8>, &mut u32),
 ) -> Option<()> {
+    let (before, size) = (arguments.len(), size_of::<T>());
+    // Places that are there already: the loop is a store for each, and checks nothing.
+    arguments.resize(before + size * most as usize, 0);
+    let mut places = &mut arguments[before..];
+    let mut whole = Some(());
     while *count < most {
-        let argument = source.next()?;
+        let Some(argument) = source.next() else {
+            whole = None;
+            break;
+        };
+        let (place, rest) = std::mem::take(&mut places).split_at_mut(size);
         // Numbers can always be written.
-        let _written = plain::encode(&argument, |bytes| arguments.extend_from_slice(bytes));
+        let _written = plain::encode(&argument, |bytes| place.copy_from_slice(bytes));
+        places = rest;
         *count += 1;
     }
-    Some(())
+    arguments.truncate(before + size * *count as usize);
+    whole
 }
