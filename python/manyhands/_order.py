@@ -62,8 +62,10 @@ class _Search:
         if parent is not None:
             self._low[parent] = min(self._low[parent], self._low[name])
         if self._low[name] == self._index[name]:
-            cut = self._open.index(name)
-            group = self._open[cut:]
-            del self._open[cut:]
+            # From its end: the group is there, however many wait before it.
+            group = [self._open.pop()]
+            while group[-1] != name:
+                group.append(self._open.pop())
+            group.reverse()
             self._is_open.difference_update(group)
             self.groups.append(group)
