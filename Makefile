@@ -67,7 +67,7 @@ check: setup $(stamps)/check $(stamps)/test ## formatting, lints, types, stubs, 
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTFLAGS='--cfg loom' cargo check --locked -p manyhands-shm --tests --target-dir target/loom
-	RUSTDOCFLAGS='-D warnings' cargo doc --quiet $(crates) --no-deps
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --workspace --no-deps
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; fi
 	$(bin)/ruff check
 	$(bin)/ruff format --check

@@ -1,11 +1,11 @@
 //! `manyhands._native`: the engine as Python sees it (rung 3b).
 //!
-//! A file per thing: [`engine`] (a pool), [`feed`] (items out of an iterable), [`map`] (the blocking call),
-//! [`iterate`] (lazy results), [`result`] (asynchronous results), [`outcome`] (replies as values and
-//! exceptions), [`worker`] (the other side), [`template`] (the process that forks workers), [`processes`]
-//! (what `Process` needs), [`world`] and [`travel`] (shared memory, and how objects in it are handed on),
-//! `sync_*` (locks and their relatives), [`codec`] (values as bytes), [`cargo`] (those that are large). What decides anything is in the engine
-//! crate or in the Python package; unsafe code is in [`ffi`] only.
+//! A file per thing: `engine` (a pool), `feed` (items out of an iterable), `map` (the blocking call),
+//! `iterate` (lazy results), `result` (asynchronous results), `outcome` (replies as values and
+//! exceptions), `worker` (the other side), `template` (the process that forks workers), `processes`
+//! (what `Process` needs), `world` and `travel` (shared memory, and how objects in it are handed on),
+//! `sync_*` (locks and their relatives), `codec` (values as bytes), `cargo` (those that are large). What decides anything is in the engine
+//! crate or in the Python package; unsafe code is in `ffi` only.
 
 mod cargo;
 mod codec;
