@@ -6,6 +6,7 @@
 #            for each take them
 #   deny     licences, sources and versions of what the crates depend on; installs cargo-deny if need be
 #   storm    the storms of the Rust face: 2,000 workers are killed, and 1,000 programs
+#   musl     the tests of the Rust face as static programs, where the target for musl is installed
 #   asan     the tests of the crates with AddressSanitizer, where the toolchain brings it
 #   fuzz     the targets in fuzz/, so many seconds each (FUZZ_SECONDS), where cargo-fuzz is installed
 #   marked   the Python tests marked `deep`, with their figures; an hour of it is the soak, which, like
@@ -20,7 +21,7 @@ set -eu -o pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:?the interpreter that has the wheel}
 repeats=${REPEATS:-10}
-parts=${PARTS:-loom deny storm asan fuzz marked torch repeat load}
+parts=${PARTS:-loom deny storm musl asan fuzz marked torch repeat load}
 load=()
 
 stop_load() { # ends the busy processes that this script started, by their ids
@@ -55,6 +56,16 @@ part_deny() {
 part_storm() {
     MANYHANDS_TEST_KILLS=${MANYHANDS_TEST_KILLS:-2000} MANYHANDS_TEST_PARENTS=${MANYHANDS_TEST_PARENTS:-1000} \
         cargo test --locked --release -p manyhands --test storm --test parents -- --nocapture
+}
+
+part_musl() {
+    local static
+    static=$(uname -m)-unknown-linux-musl
+    if ! [ -d "$(rustc --print target-libdir --target "$static")" ]; then
+        echo "rustup target add $static brings what is missing: left out"
+        return
+    fi
+    cargo test --locked -p manyhands --target "$static" --lib --tests
 }
 
 # Both need options that a stable compiler has and does not promise.
@@ -151,7 +162,7 @@ part_load() {
 
 for part in $parts; do
     if ! declare -F "part_$part" >/dev/null; then
-        echo "deep: no part is named $part; loom deny storm asan fuzz marked torch repeat load" >&2
+        echo "deep: no part is named $part; loom deny storm musl asan fuzz marked torch repeat load" >&2
         exit 2
     fi
 done
