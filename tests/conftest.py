@@ -6,6 +6,7 @@ as they find any module of a user: by `sys.path`.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import uuid
@@ -20,6 +21,12 @@ import support
 import tasks
 
 import manyhands
+
+
+def pytest_collection_finish():
+    """What pytest itself holds of thousands of tests is nobody's garbage: many tests collect."""
+    gc.collect()
+    gc.freeze()
 
 
 class Kind:
