@@ -310,3 +310,21 @@ fn extend(
     let (luggage, freed) = (brought, done);
     found.push(Found::Answers { call: id, first: index, count: 1, from, to, freed, luggage });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_handed_over_only_if_nothing_else_is_found_in_it() {
+        let bytes = vec![7; WORTH_HANDING];
+        let place = bytes.as_ptr();
+        let mut drained = Drained { bytes, single: false };
+        assert_eq!(drained.take(0, WORTH_HANDING), vec![7; WORTH_HANDING]);
+        assert_eq!(drained.bytes.len(), WORTH_HANDING, "another finding still reads it");
+        drained.single = true;
+        assert_eq!(drained.take(1, WORTH_HANDING).len(), WORTH_HANDING - 1);
+        assert_eq!(drained.take(0, WORTH_HANDING).as_ptr(), place);
+        assert!(drained.bytes.is_empty());
+    }
+}

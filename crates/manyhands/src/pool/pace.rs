@@ -15,7 +15,8 @@ const AHEAD_NS: u64 = 10_000_000;
 /// Items on their way for each worker, at least, and while nothing is known.
 const AHEAD_LEAST: u64 = 4;
 const AHEAD_UNKNOWN: u64 = 16;
-/// And at most: what is on its way is written and read while it is still in the processor's caches.
+/// And at most: what is on its way fits into the lanes, so that nobody is called to feed them, and is read while it is
+/// still in the caches.
 const AHEAD_MOST: u64 = 1 << 16;
 /// Bytes of their arguments, and about as many of their results, at most: this, or a quarter of what shared
 /// memory there may be.
