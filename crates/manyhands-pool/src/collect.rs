@@ -324,7 +324,8 @@ mod tests {
         assert_eq!(drained.bytes.len(), WORTH_HANDING, "another finding still reads it");
         drained.single = true;
         assert_eq!(drained.take(1, WORTH_HANDING).len(), WORTH_HANDING - 1);
-        assert_eq!(drained.take(0, WORTH_HANDING).as_ptr(), place);
+        let handed = drained.take(0, WORTH_HANDING);
+        assert_eq!(handed.as_ptr(), place);
         assert!(drained.bytes.is_empty());
     }
 }
