@@ -61,6 +61,12 @@ def _aside():
 HANGS = {task.__name__: task for task in (python, sleep, ignore, swallow, library)}
 
 
+def slowly(seconds, x):
+    """Comes back, after a while."""
+    time.sleep(seconds)
+    return x
+
+
 def answer(x):
     """What an item gives that does not hang."""
     return 3 * x + 1

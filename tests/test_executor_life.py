@@ -9,6 +9,7 @@ import signal
 import threading
 import weakref
 
+import hang_tasks
 import pytest
 import tasks
 from support import LIMIT, assert_no_process, journal, run_script, start_python, wait_until
@@ -291,3 +292,14 @@ def test_every_future_learns_of_a_failed_initializer(tmp_path):
             use()
         assert isinstance(caught.value.__cause__, tasks.OwnError)
     executor.shutdown()
+
+
+def test_every_future_learns_of_an_initializer_that_hangs():
+    hangs = {"initializer": hang_tasks.sleep, "initargs": (1,), "initializer_timeout": 2}
+    with manyhands.Executor(2, **hangs) as executor:
+        futures = [executor.submit(tasks.square, x) for x in range(20)]
+        for future in futures:
+            with pytest.raises(manyhands.InitializerError, match="not returned within 2 s"):
+                future.result(LIMIT)
+        with pytest.raises(manyhands.InitializerError):
+            executor.submit(tasks.square, 1).result(LIMIT)

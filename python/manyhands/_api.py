@@ -225,6 +225,7 @@ class Api:
         seed: Seed = None,
         logs: bool = True,
         max_memory_per_child: MemoryLimit = None,
+        initializer_timeout: float | None = None,
     ) -> Pool:
         """A `manyhands.Pool` whose workers start by this method."""
         from ._pool import Pool
@@ -242,6 +243,7 @@ class Api:
             seed=seed,
             logs=logs,
             max_memory_per_child=max_memory_per_child,
+            initializer_timeout=initializer_timeout,
         )
 
     def Executor(  # noqa: N802 - the class's name, as Pool's
@@ -256,6 +258,7 @@ class Api:
         threads_per_worker: int | None = None,
         logs: bool = True,
         max_memory_per_child: MemoryLimit = None,
+        initializer_timeout: float | None = None,
     ) -> Executor:
         """A `manyhands.Executor` whose workers start by this method."""
         from ._executor import Executor
@@ -271,6 +274,7 @@ class Api:
             threads_per_worker=threads_per_worker,
             logs=logs,
             max_memory_per_child=max_memory_per_child,
+            initializer_timeout=initializer_timeout,
         )
 
     # Loggers and settings: the standard library's

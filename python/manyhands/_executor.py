@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ._again import NO_LIMITS, limits
 from ._futures import Account
 from ._genuine import check_wakes
-from ._options import arguments, at_least_one, memory_limits
+from ._options import arguments, at_least_one, check_timeout, memory_limits
 from ._plan import APPLY, ONE, STAR, Plan
 from ._seeds import root_of
 from ._setup import Crew, Options
@@ -61,7 +61,7 @@ class Executor(concurrent.futures.Executor):
             unless the user has set them; None means cores divided by workers, at least 1.
         logs: whether log records, warnings and uncaught exceptions of workers go to the handlers of
             this process.
-        max_memory_per_child: as in `Pool`.
+        max_memory_per_child, initializer_timeout: as in `Pool`.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -85,6 +85,7 @@ class Executor(concurrent.futures.Executor):
         threads_per_worker: int | None = None,
         logs: bool = True,
         max_memory_per_child: MemoryLimit = None,
+        initializer_timeout: float | None = None,
     ) -> None:
         if max_workers is not None and max_workers <= 0:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
@@ -95,6 +96,7 @@ class Executor(concurrent.futures.Executor):
         options.environment(env, threads_per_worker, preload)
         options.logs = bool(logs)
         options.memory = memory_limits(max_memory_per_child)
+        options.initializer_timeout = check_timeout(initializer_timeout, "initializer_timeout")
         # The name that the standard executors have: programs read it.
         self._max_workers = options.workers
         self._account = Account(Crew(options, initializer, arguments("initargs", initargs)))

@@ -34,7 +34,7 @@ def worker_died(**facts: Any) -> BaseException:
     from .errors import MemoryLimitExceeded, WorkerDied
 
     exceeded = facts.pop("exceeded")
-    facts["stacks"] = facts["stacks"].decode("utf-8", "backslashreplace") or None
+    facts["stacks"] = _text(facts["stacks"])
     if exceeded is not None:
         used, limit = exceeded
         return MemoryLimitExceeded(**_worded(facts), used=used, limit=limit)
@@ -45,7 +45,7 @@ def task_timeout(*, stacks: bytes, raised: bytes | None = None, **facts: Any) ->
     """The time of an item was up: a `TaskTimeout` with what its worker was doing."""
     from .errors import TaskTimeout
 
-    error = TaskTimeout(stacks=stacks.decode("utf-8", "backslashreplace") or None, **facts)
+    error = TaskTimeout(stacks=_text(stacks), **facts)
     if raised is not None:
         from ._remote import loads_exception
 
@@ -64,13 +64,17 @@ def initializer_failed(
 
     if launch is not None:
         return LaunchError(detail=_sentence(launch) + _guard.advice)
-    facts = _worded(facts)
+    facts = _worded({**facts, "stacks": _text(facts.get("stacks", b""))})
     error = InitializerError(**{name: facts.get(name) for name in InitializerError._facts})  # noqa: SLF001
     if raised is not None:
         from ._remote import loads_exception
 
         error.__cause__ = loads_exception(raised)
     return error
+
+
+def _text(stacks: bytes) -> str | None:
+    return stacks.decode("utf-8", "backslashreplace") or None
 
 
 def _worded(facts: dict[str, Any]) -> dict[str, Any]:

@@ -323,8 +323,8 @@ class Engine:
     Args:
         workers: how many there are at the start. They wait for `release`.
         cores: threads that can run at once on this machine.
-        share: items after which a worker is replaced; bytes of memory beyond which it is replaced,
-            and beyond which it is ended.
+        limits: items after which a worker is replaced; bytes of memory beyond which it is replaced,
+            and beyond which it is ended; seconds until its initializer must have returned.
         template: program, arguments and environment of the template; None leaves launching to
             whoever takes the orders of `launches`.
         start: what a new worker is started with.
@@ -333,7 +333,7 @@ class Engine:
     def __new__(
         cls,
         workers: tuple[int, int],
-        share: tuple[int | None, int | None, int | None],
+        limits: tuple[int | None, int | None, int | None, float | None],
         template: tuple[str, list[str], list[tuple[str, str]]] | None,
         start: bytes,
     ) -> Self: ...

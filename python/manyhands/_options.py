@@ -92,16 +92,16 @@ def waiting_time(timeout: float | None) -> float | None:
     return timeout if timeout > 0 else 0.0
 
 
-def check_timeout(timeout: float | None) -> float | None:
-    """The seconds that an item may run, as the engine takes them: None is for ever."""
+def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
+    """The seconds that something may take, as the engine takes them: None is for ever."""
     if timeout is None:
         return None
     try:
-        seconds = float(timeout)
+        seconds = float(operator.pos(timeout))  # text is no number
     except (TypeError, ValueError):
-        raise OptionError(f"timeout must be seconds or None, not {timeout!r}") from None
+        raise OptionError(f"{name} must be seconds or None, not {timeout!r}") from None
     if not seconds > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
+        raise ValueError(f"{name} must be more than 0 seconds, not {timeout!r}")
     return None if seconds == _ENDLESS else seconds
 
 

@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from . import _seeds, _setup
 from ._again import limits
-from ._options import arguments, bytes_bound, check_callbacks, keywords, memory_limits, unique
+from ._options import (
+    arguments,
+    bytes_bound,
+    check_callbacks,
+    check_timeout,
+    keywords,
+    memory_limits,
+    unique,
+)
 from ._plan import APPLY, ONE, STAR, Plan
 from ._pool_lazy import LazyCalls
 from ._signature import OfInit
@@ -52,6 +60,8 @@ class Pool(LazyCalls):
         max_memory_per_child: bytes of memory of its own that a worker may have. With more than that
             it is replaced, after the item that it runs. A pair of two numbers, or None: with more
             than the second one the item fails with `MemoryLimitExceeded`, at once.
+        initializer_timeout: seconds that a worker may take, from its start until `initializer` has
+            returned; with more the pool fails with `InitializerError`. None: as long as it takes.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -86,6 +96,7 @@ class Pool(LazyCalls):
         seed: Seed = None,
         logs: bool = True,
         max_memory_per_child: MemoryLimit = None,
+        initializer_timeout: float | None = None,
     ) -> None:
         if exit not in ("wait", "terminate"):
             raise ValueError(f'exit must be "wait" or "terminate", not {exit!r}')
@@ -95,6 +106,7 @@ class Pool(LazyCalls):
         options.environment(env, threads_per_worker, preload)
         options.logs = bool(logs)
         options.memory = memory_limits(max_memory_per_child)
+        options.initializer_timeout = check_timeout(initializer_timeout, "initializer_timeout")
         self._exit = exit
         self._closed = False
         self._crew = _setup.Crew(options, initializer, arguments("initargs", initargs))

@@ -70,6 +70,8 @@ class Options:
         self.preload: tuple[str, ...] = ()
         # Bytes of memory beyond which a worker is replaced, and beyond which it is ended.
         self.memory: tuple[int | None, int | None] = (None, None)
+        # Seconds until the initializer of a worker must have returned.
+        self.initializer_timeout: float | None = None
         # Whether what workers log goes to the parent's handlers.
         self.logs = True
 
@@ -202,7 +204,7 @@ class Crew:
         snapshot = self._snapshot(None if by_template else self._logs())
         self.engine = Engine(
             (options.workers, options.cores),
-            (options.max_tasks, *options.memory),
+            (options.max_tasks, *options.memory, options.initializer_timeout),
             _template_command(environ, self._path) if by_template else None,
             snapshot,
         )
@@ -466,6 +468,7 @@ def serial_pool(
     seed: Seed = None,
     logs: bool = True,  # noqa: ARG001 - they are the caller's
     max_memory_per_child: MemoryLimit = None,  # noqa: ARG001 - nothing is ever replaced
+    initializer_timeout: float | None = None,  # noqa: ARG001 - nothing can be ended here
 ) -> SerialPool:
     """What `Pool(processes=0)` is: the same methods, in the caller."""
     from ._local import SerialPool

@@ -277,20 +277,26 @@ class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, Pr
     """The pool's initializer failed, so the pool cannot run anything.
 
     What the initializer raised is the `__cause__`; when it died instead, `signal` or `exitcode`
-    tell how. Arguments are keyword-only and may be None: `function` (the initializer's name),
-    `worker`, `pid`, `signal`, `exitcode`, `detail` (one more sentence).
+    tell how; when it had not returned in time, `timeout` says how many seconds it had. Arguments
+    are keyword-only and may be None: `function` (the initializer's name), `worker`, `pid`,
+    `signal`, `exitcode`, `timeout`, `stacks` (what its threads were doing then, or when it
+    crashed, as text), `detail` (one more sentence).
 
     >>> InitializerError(function="load_model", exitcode=1).exitcode
     1
     """
 
-    _facts = ("function", "worker", "pid", "signal", "exitcode", "detail")
+    _facts = (
+        "function", "worker", "pid", "signal", "exitcode", "timeout", "stacks", "detail",
+    )  # fmt: skip
 
     function: str | None
     worker: int | None
     pid: int | None
     signal: int | None
     exitcode: int | None
+    timeout: float | None
+    stacks: str | None
     detail: str | None
 
     def _text(self) -> str:
@@ -302,6 +308,8 @@ class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, Pr
             "The pool is closed: a worker that starts again would fail again. To see the error "
             "alone, call the initializer as a Process(target=...), or in a new interpreter."
         )
+        if self.stacks:
+            parts.append(f"What it was doing:\n{self.stacks.rstrip()}")
         return " ".join(parts)
 
     def _end(self) -> str:
@@ -309,6 +317,8 @@ class InitializerError(_Record, concurrent.futures.process.BrokenProcessPool, Pr
             return f"was ended by {_signal_name(self.signal)}"
         if self.exitcode is not None:
             return f"exited with status {self.exitcode}"
+        if self.timeout is not None:
+            return f"had not returned within {self.timeout:g} s (initializer_timeout)"
         return "failed"
 
 

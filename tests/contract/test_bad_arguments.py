@@ -64,6 +64,20 @@ def test_huge_numbers_mean_never(kind, option):
         assert pool.map(tasks.square, [3]) == [9]
 
 
+@processes
+@pytest.mark.parametrize("seconds", [0, -1, "3", float("nan")])
+def test_the_time_of_an_initializer_is_seconds(kind, seconds):
+    with pytest.raises(ValueError, match="initializer_timeout must be"):
+        kind.make(1, initializer_timeout=seconds)
+
+
+@processes
+@pytest.mark.parametrize("seconds", [1e30, float("inf"), None])
+def test_an_initializer_may_have_all_the_time(kind, seconds):
+    with kind.make(1, initializer=int, initializer_timeout=seconds) as pool:
+        assert pool.map(tasks.square, [3]) == [9]
+
+
 def test_queues_and_values():
     with pytest.raises(TypeError, match="maxsize must be an integer, not 'a'"):
         manyhands.Queue("a")

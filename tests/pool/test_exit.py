@@ -233,6 +233,33 @@ with mp.Pool(1) as pool:
     assert (outcome.code, outcome.lines, outcome.err) == (0, ["end"], "")
 
 
+@pytest.mark.parametrize("method", ["template", "fork"])
+def test_pools_in_workers_of_pools_in_workers_end_with_the_program(tmp_path, method):
+    # Three levels, eight at work in the last one; what kills the first reaches all.
+    body = f"""
+def deep(level):
+    if not level:
+        tasks.note("journal", os.getpid())
+        time.sleep(1000)
+    with mp.Pool(2, context="{method}") as pool:
+        pool.map(deep, [level - 1] * 2, 1)
+
+if __name__ == "__main__":
+    deep(3)
+"""
+    script = tmp_path / "script.py"
+    script.write_text(PROLOGUE + body)
+    program, mark = start_python([str(script)], cwd=tmp_path)
+    try:
+        wait_until(lambda: len(set(journal(tmp_path / "journal"))) == 8, "they do not all run")
+        program.send_signal(signal.SIGKILL)
+        program.communicate(timeout=20)
+    finally:
+        program.kill()
+        program.communicate()
+    assert_no_process(mark)
+
+
 @pytest.mark.parametrize(("logs", "threads"), [(False, 1), (True, 2)])
 def test_the_last_pool_takes_threads_and_files_with_it(tmp_path, logs, threads):
     """But for the one thread, `manyhands-logs`, that waits for records of workers."""

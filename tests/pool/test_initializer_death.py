@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 
+import hang_tasks
 import pytest
 import tasks
 from support import LIMIT, gone, journal, processes, wait_until
@@ -14,6 +15,9 @@ from support import LIMIT, gone, journal, processes, wait_until
 import manyhands
 
 pytestmark = processes
+
+# Seconds that an initializer may take, more than one that does nothing needs under load.
+BRIEF = {"initializer_timeout": 3}
 
 DEATHS = {
     "exit-5": (tasks.exit_hard, 5, None, 5),
@@ -23,6 +27,18 @@ DEATHS = {
     "segfault": (tasks.segfault, None, signal.SIGSEGV, None),
     "abort": (tasks.abort, None, signal.SIGABRT, None),
 }
+
+
+class HangsWhenLoaded:
+    def __reduce__(self):
+        return hang_tasks.sleep, (1,)
+
+
+def hang_later(log):
+    """The first time it returns at once."""
+    if journal(log):
+        hang_tasks.sleep(1)
+    tasks.note(log, "once")
 
 
 @pytest.mark.parametrize("death", DEATHS)
@@ -112,6 +128,50 @@ def test_initargs_that_kill_the_worker_when_unpickled(make_pool):
     with pytest.raises(manyhands.InitializerError) as caught:
         pool.apply(tasks.square, (1,))
     assert caught.value.exitcode == 11
+
+
+@pytest.mark.parametrize("method", ["template", "fork"])
+def test_an_initializer_that_hangs_is_one_clear_error(make_pool, method):
+    pool = make_pool(initializer=hang_tasks.sleep, initargs=(1,), context=method, **BRIEF)
+    for _ in range(2):
+        with pytest.raises(manyhands.InitializerError, match="not returned within") as caught:
+            pool.map(tasks.square, range(10))
+        assert (caught.value.timeout, caught.value.exitcode) == (BRIEF["initializer_timeout"], None)
+    assert "in sleep" in caught.value.stacks
+    assert "in sleep" in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["ignore", "swallow", "library"])
+def test_an_initializer_is_ended_however_it_hangs(make_pool, how):
+    pool = make_pool(1, initializer=hang_tasks.HANGS[how], initargs=(1,), **BRIEF)
+    with pytest.raises(manyhands.InitializerError, match=f"{how} had not returned"):
+        pool.apply(tasks.square, (1,))
+    pool.close()
+    pool.join()
+
+
+def test_initargs_that_hang_when_unpickled(make_pool):
+    pool = make_pool(1, initializer=tasks.set_state, initargs=(HangsWhenLoaded(),), **BRIEF)
+    with pytest.raises(manyhands.InitializerError, match="not returned within"):
+        pool.apply(tasks.square, (1,))
+
+
+def test_an_initializer_that_is_quick_enough_has_no_limit_for_its_items(make_pool, tmp_path):
+    pool = make_pool(2, initializer=tasks.load_model, initargs=(tmp_path / "log", 7), **BRIEF)
+    assert pool.map(tasks.predict, range(100)) == [7 * x for x in range(100)]
+    assert pool.apply(hang_tasks.slowly, (BRIEF["initializer_timeout"] + 0.5, 3)) == 3
+
+
+def test_the_initializer_of_a_replacement_may_take_as_long(make_pool, tmp_path):
+    log = tmp_path / "first"
+    pool = make_pool(1, initializer=hang_later, initargs=(log,), **BRIEF)
+    assert pool.apply(tasks.square, (3,)) == 9
+    died = pool.apply_async(tasks.exit_hard, (1,))
+    after = [pool.apply_async(tasks.square, (x,)) for x in range(5)]
+    assert isinstance(died.exception(LIMIT), manyhands.WorkerDied)
+    for result in after:
+        with pytest.raises(manyhands.InitializerError, match="hang_later had not returned"):
+            result.get(LIMIT)
 
 
 def chain_text(error):

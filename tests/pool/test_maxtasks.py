@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
+from pathlib import Path
 
 import pytest
 import tasks
+from figures import Figures, count, settled
 from support import LIMIT, journal, processes
 
 import manyhands
 
 pytestmark = processes
+
+
+def birth(x):
+    """The item, the process that ran it, and when that was born, in ticks of the kernel's clock."""
+    stat = Path("/proc/self/stat").read_text()
+    return x, os.getpid(), int(stat.rsplit(")", 1)[1].split()[19])
 
 
 def runs(pids):
@@ -52,6 +62,23 @@ def test_failures_count(make_pool):
     with pytest.raises(ValueError, match="item 1"):
         pool.apply(tasks.boom, (1,))
     assert pool.apply(tasks.pid) != first
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3600)
+def test_a_hundred_thousand_processes_run_one_item_each(make_pool):
+    """Each item once, each by a process of its own; numbers of processes come again."""
+    n = count("MANYHANDS_TEST_PROCESSES", 100_000)
+    before, begun = Figures.now(), time.monotonic()
+    pool = make_pool(16, maxtasksperchild=1)
+    seen = list(pool.imap_unordered(birth, range(n)))
+    took = time.monotonic() - begun
+    assert sorted(x for x, _, _ in seen) == list(range(n))
+    assert len({(pid, born) for _, pid, born in seen}) == n
+    pool.close()
+    pool.join()
+    del seen
+    print(f"\n{n} items and processes, {took:.0f} s; before: {before}; after: {settled(before)}")
 
 
 def test_one_item_per_process_with_two_workers(make_pool):

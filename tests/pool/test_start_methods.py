@@ -243,3 +243,20 @@ def test_a_worker_does_not_collect_what_its_template_has_imported():
     with manyhands.Pool(1) as pool:
         assert pool.apply(gc.get_freeze_count) > 1_000
         assert pool.apply(gc.isenabled)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_an_initializer_that_hangs_in_an_interpreter_of_its_own(tmp_path, method):
+    source = f"""
+import hang_tasks, manyhands
+
+if __name__ == "__main__":
+    options = dict(initializer=hang_tasks.sleep, initargs=(1,), initializer_timeout=3)
+    with manyhands.Pool(2, context="{method}", **options) as pool:
+        try:
+            pool.map(abs, range(10))
+        except manyhands.InitializerError as error:
+            print(error.timeout, "in sleep" in error.stacks)
+"""
+    outcome = run_script(tmp_path, source)
+    assert (outcome.lines, outcome.err) == (["3.0 True"], "")

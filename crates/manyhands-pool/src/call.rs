@@ -83,7 +83,7 @@ pub struct Death {
     pub exceeded: Option<(u64, u64)>,
 }
 
-/// An item that ran longer than it may.
+/// An item, or the start of a worker, that took longer than it may.
 #[derive(Debug, Clone)]
 pub struct Overrun {
     /// The seat of its worker.
@@ -137,6 +137,8 @@ pub enum InitFailure {
     Raised(Vec<u8>),
     /// It took its worker with it.
     Died(Arc<Death>),
+    /// A worker took longer than it may until it was ready.
+    TimedOut(Arc<Overrun>),
     /// Workers could not be launched at all.
     Launch(String),
 }

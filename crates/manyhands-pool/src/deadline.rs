@@ -188,7 +188,6 @@ mod tests {
     use manyhands_shm::lane::Runner;
 
     use crate::call::{Body, CallSpec, Failure, Order};
-    use crate::memory::MemoryLimits;
     use crate::retry::Retry;
     use crate::state::Config;
     use crate::wire;
@@ -204,8 +203,7 @@ mod tests {
 
     impl Alone {
         fn new() -> Self {
-            let memory = MemoryLimits::default();
-            let config = Config { workers: 1, max_tasks: None, memory, cores: 1, world: None };
+            let config = Config::plain(1);
             let (hub, _fd) = Hub::create(1).unwrap();
             let mut state = State::new(Arc::new(config), Arc::new(hub));
             state.launches.held = true;

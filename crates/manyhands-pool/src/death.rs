@@ -61,6 +61,7 @@ impl State {
             // Its last words were the failure of the initializer, at which seats go.
             return;
         };
+        self.condemn_late_start(at);
         let death = Arc::new(self.cause_of_death(at));
         let seat = &mut self.seats[at];
         let had_started = seat.worker.has_started();
@@ -398,12 +399,10 @@ mod tests {
 
     use manyhands_shm::hub::Hub;
 
-    use crate::memory::MemoryLimits;
     use crate::state::Config;
 
     fn pool_of(workers: usize) -> State {
-        let memory = MemoryLimits::default();
-        let config = Config { workers, max_tasks: None, memory, cores: 1, world: None };
+        let config = Config::plain(workers);
         let (hub, _fd) = Hub::create(1).unwrap();
         let mut state = State::new(Arc::new(config), Arc::new(hub));
         for _ in 0..workers {

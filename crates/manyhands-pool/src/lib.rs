@@ -19,6 +19,7 @@
 //! | `death` | a worker is gone: who pays, who replaces it |
 //! | `cause` | why it ended |
 //! | `deadline`, `watch` | which item has run for how long, without polling |
+//! | `readiness` | how long workers may take to be ready |
 //! | `ending`, `sentence` | an item that must not run on: a signal, some grace, the end |
 //! | [`retry`], `again` | items that may run again |
 //! | `supervisor` | the one helper thread of the process |
@@ -50,6 +51,7 @@ mod oom_kills;
 mod pinned;
 pub mod pool;
 mod queue;
+mod readiness;
 mod registry;
 mod report;
 pub mod retry;

@@ -98,15 +98,7 @@ impl Pool {
     /// Asks all workers to write the stacks of their threads, which [`Pool::stacks`] gives a little later.
     pub fn ask_stacks(&self) {
         let state = self.0.lock();
-        for worker in state.seats.iter().map(|seat| &seat.worker) {
-            // One that has not started has no handler yet, and would be ended by the signal.
-            let Some(process) = worker.process.as_ref().filter(|_| worker.has_started()) else {
-                continue;
-            };
-            if worker.lane.ask_stacks().is_ok() {
-                let _gone = process.pidfd.signal(signals::stacks());
-            }
-        }
+        state.seats.iter().for_each(|seat| seat.worker.ask_stacks());
     }
 
     /// What each worker has written since then, by seat.
@@ -118,6 +110,15 @@ impl Pool {
 }
 
 impl Worker {
+    /// Asks it to write what its threads do.
+    pub(crate) fn ask_stacks(&self) {
+        // One that has not started has no handler yet, and would be ended by the signal.
+        let Some(process) = self.process.as_ref().filter(|_| self.has_started()) else { return };
+        if self.lane.ask_stacks().is_ok() {
+            let _gone = process.pidfd.signal(signals::stacks());
+        }
+    }
+
     /// What it has begun and not answered; of a frame of items, the item.
     fn running(&self) -> Option<What> {
         let begun = self.lane.begun();

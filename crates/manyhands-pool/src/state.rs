@@ -32,10 +32,22 @@ pub struct Config {
     pub max_tasks: Option<u64>,
     /// How much memory a worker may have for itself.
     pub memory: MemoryLimits,
+    /// How long a worker may take, from when its process is there until its initializer has returned.
+    pub initializer_limit: Option<Duration>,
     /// Threads that can run at once on this machine.
     pub cores: usize,
     /// The world whose blocks requests and replies may name; workers get it.
     pub world: Option<Arc<World>>,
+}
+
+#[cfg(test)]
+impl Config {
+    /// Workers without limits, for tests.
+    pub(crate) fn plain(workers: usize) -> Self {
+        let memory = MemoryLimits::default();
+        let (max_tasks, initializer_limit, world) = (None, None, None);
+        Self { workers, max_tasks, memory, initializer_limit, cores: 1, world }
+    }
 }
 
 /// How far a pool's life has come; it only moves forwards.
@@ -418,6 +430,6 @@ impl State {
         let reports = self.workers().filter_map(|worker| worker.notice.as_ref());
         let reports = reports.map(|notice| notice.since + REPORT_WAIT).min();
         let others = [self.launches.retry_at(), self.look_again, self.airing.deadline()];
-        [kills, looks, reports].into_iter().chain(others).flatten().min()
+        [kills, looks, reports, self.start_deadline()].into_iter().chain(others).flatten().min()
     }
 }

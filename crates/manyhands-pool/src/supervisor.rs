@@ -134,6 +134,7 @@ impl Shared {
         state.after_collecting();
         let now = Instant::now();
         state.watch(now);
+        state.watch_starts(now);
         state.balance();
         state.enforce(now);
         note_the_dead(&mut state);

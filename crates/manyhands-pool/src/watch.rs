@@ -1,4 +1,4 @@
-//! What the supervisor remembers of a worker's items with deadlines; `deadline` uses it.
+//! What the supervisor remembers of a worker's items with deadlines, and of its start; `deadline` and `readiness` use it.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,15 @@ pub(crate) enum Next {
     Never,
     Called,
     At(Instant),
+}
+
+/// How far the start of a worker has come, where it has a limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Readiness {
+    /// It has until then.
+    By(Instant),
+    /// Its stacks were asked for; then the pool fails.
+    Late(Instant),
 }
 
 /// What the supervisor knows of a worker's items with deadlines.

@@ -17,7 +17,7 @@ use rustc_hash::FxHashSet;
 
 use crate::call::{CallId, Death};
 use crate::sentence::Sentence;
-use crate::watch::Watch;
+use crate::watch::{Readiness, Watch};
 use crate::wire;
 
 /// How long a dead worker's exit status is waited for.
@@ -96,6 +96,8 @@ pub(crate) struct Worker {
     /// The item that must not run on.
     pub(crate) sentence: Option<Sentence>,
     pub(crate) watch: Watch,
+    /// How far its start has come, where that has a limit.
+    pub(crate) readiness: Option<Readiness>,
     /// We have sent it SIGKILL.
     pub(crate) killed_by_us: bool,
     /// Code that it is to drop, and has not been told of.
@@ -158,6 +160,7 @@ impl Worker {
             short_at: None,
             sentence: None,
             watch: Watch::new(),
+            readiness: None,
             lied: false,
             killed_by_us: false,
             untold: Vec::new(),

@@ -27,6 +27,9 @@ use crate::{ffi, world};
 /// The template's program, its arguments and its environment.
 type Command = (OsString, Vec<OsString>, Vec<(OsString, OsString)>);
 
+/// What workers may have: tasks, bytes of memory (two limits), seconds until they are ready.
+type Limits = (Option<u64>, Option<u64>, Option<u64>, Option<f64>);
+
 /// A worker's report, as a tuple.
 type Told = (usize, Option<i32>, &'static str, Option<(u64, Option<u64>)>, f64, u64);
 
@@ -72,7 +75,7 @@ impl Engine {
     fn new(
         py: Python<'_>,
         workers: (usize, usize),
-        share: (Option<u64>, Option<u64>, Option<u64>),
+        limits: Limits,
         template: Option<Command>,
         start: Vec<u8>,
     ) -> PyResult<Self> {
@@ -86,10 +89,15 @@ impl Engine {
             None => Launcher::Host,
         };
         let (workers, cores) = workers;
-        let (max_tasks, soft, hard) = share;
-        let memory = MemoryLimits { soft, hard };
-        let config =
-            Config { workers, max_tasks, memory, cores, world: Some(world::open_home(py)?) };
+        let (max_tasks, soft, hard, start_limit) = limits;
+        let config = Config {
+            workers,
+            max_tasks,
+            memory: MemoryLimits { soft, hard },
+            initializer_limit: seconds(start_limit),
+            cores,
+            world: Some(world::open_home(py)?),
+        };
         let start = Start { blob: start, fds: Vec::new() };
         let pool = Pool::new(config, launcher, start).map_err(|error| numbered(&error))?;
         Ok(Self { pool: Arc::new(pool) })

@@ -193,6 +193,14 @@ fn task_timeout(
 pub(crate) fn initializer_failed(py: Python<'_>, fault: &Fault) -> PyResult<PyErr> {
     let facts = match &fault.failure {
         InitFailure::Died(death) => death_facts(py, death)?,
+        InitFailure::TimedOut(overrun) => {
+            let facts = PyDict::new(py);
+            facts.set_item("worker", overrun.seat)?;
+            facts.set_item("pid", overrun.pid)?;
+            facts.set_item("timeout", overrun.limit.as_secs_f64())?;
+            facts.set_item("stacks", PyBytes::new(py, &overrun.stacks))?;
+            facts
+        }
         InitFailure::Raised(record) => {
             let facts = PyDict::new(py);
             let Next::Record { start, end } = record::next(record) else {

@@ -34,7 +34,7 @@
 //! | give tasks what they need besides their items | [`Pool::with`] |
 //! | have something made once in each worker | [`PoolBuilder::initializer`], [`worker_state`] |
 //! | run once on each worker | [`Pool::broadcast`] |
-//! | end tasks that take too long, or too much memory | [`PoolBuilder::task_timeout`], [`PoolBuilder::memory_limit`], [`Handle::abort`], [`Imap::abort`] |
+//! | end tasks that take too long, or too much memory | [`PoolBuilder::task_timeout`], [`PoolBuilder::initializer_timeout`], [`PoolBuilder::memory_limit`], [`Handle::abort`], [`Imap::abort`] |
 //! | have workers replaced: against leaks | [`PoolBuilder::max_tasks_per_child`], [`PoolBuilder::max_memory_per_child`] |
 //! | send megabytes without copies | [`Buffer`] |
 //! | run one function in a process of its own | [`Process::spawn`], [`Process::builder`] |

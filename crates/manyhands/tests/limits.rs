@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use manyhands::sync::AtomicU64;
-use manyhands::{BuildError, Pool, TaskError};
+use manyhands::{BuildError, Pool, PoolFault, TaskError};
 
 manyhands::test_support!();
 
@@ -192,4 +192,46 @@ fn a_value_that_goes_leaves_the_items_before_its_end_free() {
     assert!(!first.is_ready());
     shared.1[0].store(1, Ordering::Relaxed);
     first.join().unwrap();
+}
+
+fn park() {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn an_initializer_that_hangs_ends_its_pool() {
+    let limit = Duration::from_millis(500);
+    let builder = || Pool::builder().workers(2).initializer_timeout(limit);
+    let pool = builder().initializer(park).build().unwrap();
+    for result in pool.map_each(park_at_seven, [1, 2, 3]) {
+        let Err(TaskError::PoolFailed { fault, .. }) = result else { panic!("{result:?}") };
+        assert!(matches!(*fault, PoolFault::InitializerTimedOut { limit: told } if told == limit));
+        assert!(fault.to_string().contains("500ms"), "{fault}");
+    }
+    assert!(pool.join_timeout(LONG));
+    let pool = builder().initializer(|| ()).build().unwrap();
+    assert_eq!(pool.map(park_at_seven, [1, 2, 3]).unwrap(), [2, 3, 4]);
+    assert!(matches!(
+        builder().initializer_timeout(Duration::ZERO).build(),
+        Err(BuildError::Setting(_))
+    ));
+}
+
+#[test]
+fn the_initializer_of_a_replacement_has_the_same_time() {
+    let limit = Duration::from_millis(800);
+    let hang = AtomicU64::new(0).unwrap();
+    let start = |hang: &AtomicU64| {
+        if hang.fetch_add(1, Ordering::SeqCst) > 0 {
+            park();
+        }
+    };
+    let builder = Pool::builder().workers(1).initializer_timeout(limit);
+    let pool = builder.initializer_with(&hang, start).build().unwrap();
+    assert_eq!(pool.submit(park_at_seven, 1).join().unwrap(), 2);
+    assert!(pool.submit(|code: i32| -> u8 { std::process::exit(code) }, 3).join().is_err());
+    let lost = pool.submit(park_at_seven, 1).join().unwrap_err();
+    assert!(matches!(lost, TaskError::PoolFailed { .. }), "{lost}");
 }

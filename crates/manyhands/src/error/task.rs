@@ -366,6 +366,13 @@ pub enum PoolFault {
         /// The code with which it exited.
         code: Option<i32>,
     },
+    /// A worker took longer than [`PoolBuilder::initializer_timeout`](crate::PoolBuilder::initializer_timeout) until
+    /// its initializer had returned.
+    #[error("the pool's initializer had not returned {limit:?} after its worker was started")]
+    InitializerTimedOut {
+        /// How long it might take.
+        limit: Duration,
+    },
     /// Workers cannot be started; the reason in words.
     #[error("no worker can be started: {0}")]
     Start(String),

@@ -41,6 +41,7 @@ pub struct PoolBuilder {
     env: Vec<(OsString, OsString)>,
     buffer: Option<u64>,
     timeout: Option<Duration>,
+    initializer_limit: Option<Duration>,
     memory: MemoryLimits,
 }
 
@@ -205,7 +206,7 @@ impl PoolBuilder {
 
     /// How long each task may run, from when a worker begins it. One that takes longer is ended with its worker, and is
     /// [`TaskError::TimedOut`](crate::TaskError::TimedOut); all others are done, by the worker that takes the seat.
-    /// Items are then sent one by one. The initializer has no limit.
+    /// Items are then sent one by one. The initializer has [a limit of its own](PoolBuilder::initializer_timeout).
     ///
     /// ```
     /// # use manyhands::Pool;
@@ -227,6 +228,31 @@ impl PoolBuilder {
     /// ```
     pub fn task_timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
+        self
+    }
+
+    /// How long a worker may take, from when its process is there until its [initializer](PoolBuilder::initializer) has
+    /// returned. One that takes longer ends the pool: everything fails as
+    /// [`PoolFault::InitializerTimedOut`](crate::PoolFault::InitializerTimedOut).
+    ///
+    /// ```
+    /// # use manyhands::{Pool, PoolFault, TaskError};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # manyhands::init();
+    /// let wait = || loop {
+    ///     std::thread::park();
+    /// };
+    /// let limit = Duration::from_millis(500);
+    /// let pool = Pool::builder().workers(1).initializer::<_, ()>(wait).initializer_timeout(limit).build()?;
+    /// let error = pool.submit(|x: u32| x, 1).join().unwrap_err();
+    /// let TaskError::PoolFailed { fault, .. } = error else { panic!("{error}") };
+    /// assert!(matches!(*fault, PoolFault::InitializerTimedOut { .. }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn initializer_timeout(mut self, limit: Duration) -> Self {
+        self.initializer_limit = Some(limit);
         self
     }
 
@@ -292,8 +318,14 @@ impl PoolBuilder {
         let world = world::home()?;
         let budget = world.budget();
         let memory = self.memory;
-        let config =
-            Config { workers, max_tasks: self.max_tasks, memory, cores, world: Some(world) };
+        let config = Config {
+            workers,
+            max_tasks: self.max_tasks,
+            memory,
+            initializer_limit: self.initializer_limit,
+            cores,
+            world: Some(world),
+        };
         let engine = Engine::new(config, Launching::Host, Start::default())?;
         if let Some(initializer) = self.initializer {
             set_initializer(&engine, initializer)?;
@@ -338,6 +370,11 @@ impl PoolBuilder {
         }
         if self.timeout == Some(Duration::ZERO) {
             let text = "task_timeout must be more than nothing: no task would end in time";
+            return Err(BuildError::Setting(text.into()));
+        }
+        if self.initializer_limit == Some(Duration::ZERO) {
+            let text =
+                "initializer_timeout must be more than nothing: no worker would be ready in time";
             return Err(BuildError::Setting(text.into()));
         }
         if self.memory.soft == Some(0) || self.memory.hard == Some(0) {

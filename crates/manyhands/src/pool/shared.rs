@@ -190,6 +190,9 @@ impl Shared {
                 let (signal, code) = ending(death);
                 PoolFault::InitializerDied { signal, code }
             }
+            InitFailure::TimedOut(overrun) => {
+                PoolFault::InitializerTimedOut { limit: overrun.limit }
+            }
             InitFailure::Launch(_) if self.slates.are_replaced() => {
                 PoolFault::Start(REPLACED_TEXT.into())
             }
