@@ -3,7 +3,8 @@
 //! ```text
 //! 1. the item is named in `interrupt`; if it was answered meanwhile, nothing has happened
 //! 2. what waits behind it on its lane is taken back, for others
-//! 3. its time is up: the stacks' signal, at which the worker's fault handler writes what its threads do
+//! 3. its time is up: the stacks' signal, at which the worker's fault handler writes what its threads do, in
+//!    whichever of them the kernel chose: the interrupt waits for it, or the task would be gone from its own stacks
 //! 4. SIGINT, for which the worker raises a `KeyboardInterrupt` in this item alone
 //! 5. it answers: whatever it says, it ends as the sentence says; the worker is pardoned and goes on.
 //!    Or the grace is over: the worker's group is killed, and the item ends in the same way
@@ -29,21 +30,49 @@ use crate::worker_seat::Worker;
 
 /// How long an interrupted item may take to give up.
 const GRACE: Duration = Duration::from_millis(300);
+/// How long stacks may take to be written before the interrupt comes, and how long it is between two looks.
+const WRITING: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(4);
 /// How long a reply that the worker claims to have written may take to be read.
 const READING: Duration = Duration::from_millis(100);
 
 impl Worker {
-    /// Sends the signals of a sentence, and counts its grace.
+    /// Begins to carry out a sentence, if the process is known.
     pub(crate) fn press(&mut self) {
-        let (Some(sentence), Some(process)) = (&self.sentence, &self.process) else { return };
+        let (Some(sentence), Some(process)) = (&mut self.sentence, &self.process) else { return };
         let stacks = matches!(sentence.reason, Reason::TimeUp { .. });
         // Whoever has died in the meantime needs no signal; without memory there are no stacks.
         if stacks && self.lane.ask_stacks().is_ok() {
             let _gone = process.pidfd.signal(signals::stacks());
+            let now = Instant::now();
+            sentence.writing = Some((now, 0));
+            self.kill_at = Some(now + LOOK);
+            return;
         }
-        let _gone = process.pidfd.signal(Signal::INT);
-        let until = Instant::now() + GRACE;
-        self.kill_at = Some(self.kill_at.map_or(until, |at| at.min(until)));
+        self.interrupt();
+    }
+
+    /// Interrupts what it runs, and counts its grace.
+    fn interrupt(&mut self) {
+        if let Some(process) = &self.process {
+            let _gone = process.pidfd.signal(Signal::INT);
+        }
+        self.kill_at = Some(Instant::now() + GRACE);
+    }
+
+    /// Whether stacks were waited for, and are still, or the interrupt has just been sent.
+    fn waits_for_stacks(&mut self, now: Instant) -> bool {
+        let Some(sentence) = &mut self.sentence else { return false };
+        let Some((since, seen)) = sentence.writing else { return false };
+        let written = self.lane.stacks_len();
+        if written == seen && written > 0 || now >= since + WRITING {
+            sentence.writing = None;
+            self.interrupt();
+        } else {
+            sentence.writing = Some((since, written));
+            self.kill_at = Some(now + LOOK);
+        }
+        true
     }
 
     /// The sentenced item has been answered: the worker may go on. How the item ends.
@@ -90,7 +119,7 @@ impl State {
         if !worker.lane.sentence(number) {
             return false;
         }
-        worker.sentence = Some(Sentence { number, reason, spared: false });
+        worker.sentence = Some(Sentence { number, reason, spared: false, writing: None });
         let parcels = worker.recall(u32::MAX);
         worker.press();
         self.requeue(parcels);
@@ -128,7 +157,9 @@ impl State {
                 worker.kill_at = Some(now + READING);
                 continue;
             }
-            worker.kill();
+            if worker.lied || !worker.waits_for_stacks(now) {
+                worker.kill();
+            }
         }
     }
 }

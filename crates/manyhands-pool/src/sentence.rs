@@ -1,6 +1,6 @@
 //! What was decided about an item that must not run on; `ending` carries it out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why an item must not run on.
 #[derive(Debug, Clone, Copy)]
@@ -19,4 +19,6 @@ pub(crate) struct Sentence {
     pub(crate) reason: Reason,
     /// It claimed to have answered when its grace was over.
     pub(crate) spared: bool,
+    /// While its stacks are waited for: since when, and how many bytes of them the last look saw.
+    pub(crate) writing: Option<(Instant, usize)>,
 }

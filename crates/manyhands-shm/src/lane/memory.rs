@@ -206,18 +206,24 @@ impl Lane {
     /// worker may be dead.
     #[must_use]
     pub fn stacks(&self) -> Vec<u8> {
-        let start = self.stacks_at();
-        // The worker can set the position as well: what it says is cut to the area.
-        let end = self.segment.position().unwrap_or(start).clamp(start, start + STACKS);
-        if end == start || self.reserve_stacks().is_err() {
+        let (start, len) = (self.stacks_at(), self.stacks_len());
+        if len == 0 || self.reserve_stacks().is_err() {
             return Vec::new();
         }
-        let mut out = vec![0; end - start];
+        let mut out = vec![0; len];
         // SAFETY: the area, of STACKS bytes, ends the mapping, which lives as long as `self`.
         let source = unsafe { self.segment.as_ptr().add(start) };
-        // SAFETY: `source` is valid for the bytes up to `end`, which are reserved; `out` is as long, and private.
+        // SAFETY: `source` is valid for `len` bytes, which are reserved; `out` is as long, and private.
         unsafe { core::ptr::copy_nonoverlapping(source, out.as_mut_ptr(), out.len()) }
         out
+    }
+
+    /// Parent: how many bytes of [`Lane::stacks`] there are by now.
+    #[must_use]
+    pub fn stacks_len(&self) -> usize {
+        let start = self.stacks_at();
+        // The worker can set the position as well: what it says is cut to the area.
+        self.segment.position().unwrap_or(start).clamp(start, start + STACKS) - start
     }
 
     fn stacks_at(&self) -> usize {
