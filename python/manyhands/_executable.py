@@ -8,6 +8,7 @@ Refuses: to guess one.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def interpreter() -> str:
-    """Its path; RuntimeError if there is none, which says what to do."""
+    """Its path; RuntimeError if there is none, OSError if it cannot be run: they say what to do."""
     # Loaded only where a program has chosen, or started processes.
     spawn: Any = sys.modules.get("multiprocessing.spawn")
     chosen = None if spawn is None else spawn.get_executable()
@@ -28,4 +29,15 @@ def interpreter() -> str:
             'be started. Name one by `set_executable("/path/to/python")`, or use the start method '
             '"fork"'
         )
-    return os.fsdecode(executable)
+    path = os.fsdecode(executable)
+    # One without a folder is looked for where programs are.
+    if os.sep in path and not os.access(path, os.X_OK):
+        number = errno.EACCES if os.path.exists(path) else errno.ENOENT
+        raise OSError(
+            number,
+            f"{os.strerror(number)}, and it is the interpreter with which processes would be "
+            'started. Name one by `set_executable("/path/to/python")`, or use the start method '
+            '"fork"',
+            path,
+        )
+    return path

@@ -14,6 +14,7 @@ import signal
 import sys
 
 from . import _failures, _half_imported, _handles, _native, _neighbours, _search_path
+from ._fork_server import Asked
 from ._genuine import allocate_lock
 from ._threads import NoThreadError, start_thread
 from ._uninterrupted import Uninterrupted
@@ -169,7 +170,7 @@ class ContextLauncher:
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
         name = process.name
         process.name = _TyingName(name)
-        with _Environment(self._environ):
+        with _Environment(self._environ), Asked():
             process.start()
         process.name = name
         return Started(process)

@@ -15,6 +15,7 @@ from multiprocessing.popen_forkserver import _DupFd
 
 from . import _preparation
 from ._executable import interpreter
+from ._fork_server import Asked
 from ._popen import PIECE, UNKNOWN, close_all, feed
 from ._popen import Popen as _Popen
 
@@ -37,17 +38,19 @@ class Popen(_Popen):
         try:
             data = _preparation.pickled(self, process, lifeline, direct=False)
             self._until.begin()
-            self.sentinel, writer = forkserver.connect_to_new_process(self._fds)
+            with Asked():
+                self.sentinel, writer = forkserver.connect_to_new_process(self._fds)
         except BaseException:
             close_all(lifeline, held)
             raise
         os.close(lifeline)
         self._hold(held, self.sentinel)
         try:
-            feed(writer, data, self._until)
-            while not self._is_dead(PIECE):  # until there is something to read
-                self._until.deliver()
-            self.pid = forkserver.read_signed(self.sentinel)
+            with Asked():
+                feed(writer, data, self._until)
+                while not self._is_dead(PIECE):  # until there is something to read
+                    self._until.deliver()
+                self.pid = forkserver.read_signed(self.sentinel)
         except BaseException:
             self.close()  # the lifeline, so that it ends
             raise

@@ -37,6 +37,58 @@ def test_without_an_interpreter_the_error_says_what_to_do(tmp_path, method, valu
     assert outcome.lines == ["True True", "True True", "[1]", "[1]"], outcome.err
 
 
+MISSING = """
+import sys
+import manyhands as mp
+
+def main():
+    for make in (lambda: mp.Pool(1, context={method!r}),
+                 lambda: mp.get_context({method!r}).Process(target=print).start()):
+        try:
+            make()
+        except OSError as error:
+            print(type(error).__name__, error.filename, "set_executable" in str(error))
+
+if __name__ == "__main__":
+    {choose}
+    main()
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("choose", ["sys.executable = {!r}", "mp.set_executable({!r})"])
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_an_interpreter_that_cannot_be_run_is_named(tmp_path, method, choose, mode):
+    path, kind = tmp_path / "python", "FileNotFoundError"
+    if mode is not None:
+        path.write_text("no program")
+        path.chmod(mode)
+        kind = "PermissionError"
+    source = MISSING.format(choose=choose.format(str(path)), method=method)
+    outcome = run_script(tmp_path, source)
+    assert outcome.lines == [f"{kind} {path} True"] * 2, outcome.err
+
+
+SERVER = """
+import sys
+import manyhands as mp
+
+if __name__ == "__main__":
+    sys.path += [f"/nowhere/{number:06}/{'x' * 60}" for number in range(30_000)]
+    for make in (lambda: mp.Pool(1, context="forkserver"),
+                 lambda: mp.get_context("forkserver").Process(target=print).start()):
+        try:
+            make()
+        except OSError as error:
+            print("the fork server ended" in str(error), "sys.path" in str(error))
+"""
+
+
+def test_a_fork_server_that_cannot_be_started_is_named(tmp_path):
+    outcome = run_script(tmp_path, SERVER)
+    assert outcome.lines == ["True True"] * 2, outcome.err
+
+
 CHOSEN = """
 import os
 import sys
