@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
+import uuid
 
 import pytest
 import scribble_tasks
@@ -18,7 +19,12 @@ from support import LIMIT
 
 import manyhands
 
-MARKER = b"a marker that lies nowhere else, "
+MARKER = b"a marker, "
+
+
+def fresh():
+    """Bytes that lie nowhere else, nor in memory of a test before, which others may use by now."""
+    return MARKER + uuid.uuid4().bytes
 
 
 @pytest.fixture(autouse=True)
@@ -59,18 +65,19 @@ def attempt(use, *arguments, seconds=LIMIT):
 @rounds(10, 100)
 def test_a_queue_that_is_written_over_by_another_process(seed):
     size = 4000 + seed  # by which it is found
+    marker = fresh()
     queue, other = manyhands.Queue(size), manyhands.Queue()
-    queue.put(MARKER)
+    queue.put(marker)
     spoiler = manyhands.Process(
         target=scribble_tasks.spoil_queue,
-        args=(queue, size, MARKER, seed, 0.1),
+        args=(queue, size, marker, seed, 0.1),
     )
     spoiler.start()
     while spoiler.is_alive():
-        attempt(queue.put, MARKER, True, 0.01)
+        attempt(queue.put, marker, True, 0.01)
         attempt(queue.get, True, 0.01)
         attempt(queue.get_many, 5, True, 0.01)
-        attempt(queue.put_many, [1, 2, MARKER], True, 0.01)
+        attempt(queue.put_many, [1, 2, marker], True, 0.01)
         attempt(lambda: (queue.qsize(), queue.empty(), queue.full(), repr(queue)))
         other.put(seed)
         assert other.get() == seed
@@ -80,9 +87,9 @@ def test_a_queue_that_is_written_over_by_another_process(seed):
 
 
 def test_a_queue_says_that_it_was_written_over():
-    queue = manyhands.Queue(3998)
-    queue.put(MARKER)
-    words, *_ = scribble_tasks.places_of_queue(3998, MARKER)
+    marker, queue = fresh(), manyhands.Queue(3998)
+    queue.put(marker)
+    words, *_ = scribble_tasks.places_of_queue(3998, marker)
     scribble_tasks.spoil(scribble_tasks.world_file(), [(words[0], 8)], Fixed(b"\0" * 512))
     with pytest.raises(RuntimeError, match="written over"):
         queue.put(1)
@@ -109,10 +116,11 @@ class Fixed(random.Random):
 
 @rounds(10, 100)
 def test_a_pipe_that_is_written_over_by_another_process(seed):
+    marker = fresh()
     before = {one["offset"] for one in scribble_tasks._native.survey()}
     here, there = manyhands.Pipe()
-    here.send_bytes(MARKER)
-    ring = scribble_tasks.find(scribble_tasks.world_file(), MARKER)
+    here.send_bytes(marker)
+    ring = scribble_tasks.find(scribble_tasks.world_file(), marker)
     assert ring not in before
     start = ring // 4096 * 4096 - 4096
     places = [(start, 2048), (start + 4096, 4096)]
@@ -121,7 +129,7 @@ def test_a_pipe_that_is_written_over_by_another_process(seed):
     there.close()
 
     def use():
-        here.send([seed, MARKER])
+        here.send([seed, marker])
         # A message whose rest does not come is waited for until its sender is gone.
         while here.poll(0.01):
             here.recv()

@@ -38,6 +38,21 @@ pub fn address_space_left() -> u64 {
     address_space().min(NAMED).saturating_sub(used)
 }
 
+/// Address space that is left to the rest of the program: whoever gets nothing for one byte, as an allocator in
+/// another thread, ends the program.
+const KEPT: u64 = 16 << 20;
+
+/// Whether so many bytes more can be mapped and some address space is left.
+///
+/// # Errors
+/// `ENOMEM` if not, as the kernel would say.
+pub fn check_room(len: u64) -> io::Result<()> {
+    if address_space_left() < len.saturating_add(KEPT) {
+        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+    }
+    Ok(())
+}
+
 /// The error with the limit's name, if it is for want of address space and that of this process is limited.
 pub fn name_limit(error: io::Error) -> io::Error {
     let limit = address_space();
@@ -93,6 +108,13 @@ mod tests {
         assert!(address_space() > 1 << 20);
         let left = address_space_left();
         assert!(left > 1 << 20 && left < address_space().min(NAMED));
+    }
+
+    #[test]
+    fn what_would_leave_nothing_has_no_room() {
+        assert!(check_room(1 << 20).is_ok());
+        let error = check_room(address_space_left() - KEPT / 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
     }
 
     #[test]

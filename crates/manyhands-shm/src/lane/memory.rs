@@ -108,7 +108,7 @@ impl Lane {
     ///
     /// # Errors
     /// Whatever the kernel says when no memory file can be made, mapped or filled; where the address
-    /// space is too small for that, the text names its limit (`RLIMIT_AS`).
+    /// space is too small for that, the text names its limit (`RLIMIT_AS`). It never takes the last of it.
     pub fn create_one_of(lanes: usize) -> io::Result<Self> {
         let share = room::address_space_left() / 8 / (lanes.max(1) as u64);
         let mut limit = (1 << share.max(1).ilog2()).clamp(LEAST, MOST);
@@ -126,8 +126,9 @@ impl Lane {
     }
 
     pub(super) fn with_limit(limit: usize) -> io::Result<Self> {
-        let lane =
-            Self::of_segment(Segment::create("manyhands-lane", HEADER + 2 * limit + STACKS)?)?;
+        let len = HEADER + 2 * limit + STACKS;
+        room::check_room(len as u64)?;
+        let lane = Self::of_segment(Segment::create("manyhands-lane", len)?)?;
         lane.segment.reserve(0, size_of::<Header>())?;
         lane.reserve(Region::Requests, 0, FIRST_STEP)?;
         lane.reserve(Region::Replies, 0, FIRST_STEP)?;

@@ -86,7 +86,7 @@ impl World {
         owner: Owner,
         how: Gone,
     ) -> Option<super::block::Block> {
-        let name = self.ground.name(handle.index());
+        let name = self.ground.find_name(handle)?;
         let hooks = hooks(name.kind.get());
         if name.life() != Life::Dying && hooks.recover.is_none() && hooks.destroy.is_none() {
             return None;
@@ -113,8 +113,8 @@ impl World {
         };
         let me = self.me();
         for handle in handles {
-            let kind = self.ground.name(handle.index()).kind.get();
-            let Some(recover) = hooks(kind).recover else { continue };
+            let Some(name) = self.ground.find_name(handle) else { continue };
+            let Some(recover) = hooks(name.kind.get()).recover else { continue };
             if let Some(block) = self.adopt(handle) {
                 recover(&block, me, Gone::Left);
             }
