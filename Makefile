@@ -61,7 +61,7 @@ test-rust: preflight
 	then cargo nextest run $(crates); cargo test $(crates) --doc; else cargo test $(crates); fi
 
 test-python: setup $(stamps)/test
-	$(bin)/python -P -m pytest $(PYTEST_ARGS)
+	$(bin)/python -P -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
 
 check: setup $(stamps)/check $(stamps)/test ## formatting, lints, types, stubs, rules of the house
 	cargo fmt --all --check

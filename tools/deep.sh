@@ -12,8 +12,8 @@
 #   marked   the Python tests marked `deep`, with their figures; an hour of it is the soak, which, like
 #            the other storms, MANYHANDS_TEST_SOAK, _KILLS, _PARENTS, _INTERRUPTS, _STARTS and _POOLS shorten
 #   torch    the tests with PyTorch, which is installed into target/ for them: 3 GB to fetch, 5 GB on the disk
-#   repeat   the ordinary Python tests ten times over (REPEATS)
-#   load     the same once more while twice as many busy processes as there are processors compete
+#   repeat   the ordinary Python tests ten times over (REPEATS), twice as many side by side as there are processors
+#   load     the same once more, while as many busy processes compete
 # The time of each part is printed. Reads PYTHON, the interpreter with the installed wheel. Refuses to
 # build anything but the models, the sanitized tests and the targets.
 
@@ -147,7 +147,7 @@ part_torch() {
 part_repeat() {
     for ((run = 1; run <= repeats; run++)); do
         echo "-- run $run of $repeats"
-        tests
+        tests -n $((2 * $(nproc)))
     done
 }
 
@@ -156,7 +156,7 @@ part_load() {
         (while :; do :; done) &
         load+=($!)
     done
-    tests
+    tests -n "$(nproc)"
     stop_load
 }
 

@@ -31,8 +31,8 @@ def interpreter() -> str:
         )
     path = os.fsdecode(executable)
     # One without a folder is looked for where programs are.
-    if os.sep in path and not os.access(path, os.X_OK):
-        number = errno.EACCES if os.path.exists(path) else errno.ENOENT
+    number = _flaw(path) if os.sep in path else None
+    if number is not None:
         raise OSError(
             number,
             f"{os.strerror(number)}, and it is the interpreter with which processes would be "
@@ -41,3 +41,14 @@ def interpreter() -> str:
             path,
         )
     return path
+
+
+def _flaw(path: str) -> int | None:
+    """Why it can be run by nobody; None where only the kernel knows, which asks who runs it."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError as error:
+        return error.errno
+    except OSError:
+        return None
+    return None if mode & 0o111 else errno.EACCES

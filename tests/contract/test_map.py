@@ -45,7 +45,7 @@ VALUES = [
     [1, [2]],
     {"a": {"b": None}},
     {1, 2},
-    frozenset("ab"),
+    frozenset("a"),
     3 + 4j,
     range(3),
     Ellipsis,

@@ -143,7 +143,7 @@ def test_an_initializer_that_hangs_is_one_clear_error(make_pool, method):
 
 @pytest.mark.parametrize("how", ["ignore", "swallow", "library"])
 def test_an_initializer_is_ended_however_it_hangs(make_pool, how):
-    pool = make_pool(1, initializer=hang_tasks.HANGS[how], initargs=(1,), **BRIEF)
+    pool = make_pool(1, initializer=hang_tasks.HANGS[how], initargs=(1,), initializer_timeout=1)
     with pytest.raises(manyhands.InitializerError, match=f"{how} had not returned"):
         pool.apply(tasks.square, (1,))
     pool.close()
@@ -151,7 +151,9 @@ def test_an_initializer_is_ended_however_it_hangs(make_pool, how):
 
 
 def test_initargs_that_hang_when_unpickled(make_pool):
-    pool = make_pool(1, initializer=tasks.set_state, initargs=(HangsWhenLoaded(),), **BRIEF)
+    pool = make_pool(
+        1, initializer=tasks.set_state, initargs=(HangsWhenLoaded(),), initializer_timeout=1
+    )
     with pytest.raises(manyhands.InitializerError, match="not returned within"):
         pool.apply(tasks.square, (1,))
 

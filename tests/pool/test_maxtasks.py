@@ -136,10 +136,11 @@ def test_closing_in_the_middle(make_pool):
     assert [r.get(0) for r in results] == [x * x for x in range(30)]
 
 
+@pytest.mark.parametrize("pools", [10, pytest.param(100, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("name", ["map", "imap"])
-def test_shares_end_while_items_are_moved_between_workers(kind, name):
+def test_shares_end_while_items_are_moved_between_workers(kind, name, pools):
     # Moves of several parcels to a worker whose share ended with the first of them.
-    for _ in range(40):
+    for _ in range(pools):
         with kind.make(2, maxtasksperchild=5) as pool:
             for _ in range(3):
                 got = list(getattr(pool, name)(tasks.square, range(23)))
