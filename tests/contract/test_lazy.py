@@ -12,7 +12,7 @@ import time
 
 import pytest
 import tasks
-from support import journal, parallel, wait_until
+from support import journal, parallel, processes, wait_until
 
 LAZY = ["imap", "imap_unordered"]
 
@@ -106,6 +106,19 @@ def test_a_bound_in_bytes(pool, name):
         assert next(results) == size
         assert (source.pulled - received) * size <= bound + size
     results.close()
+
+
+@processes
+@pytest.mark.parametrize("name", LAZY)
+def test_the_bound_in_bytes_is_64_mib_where_none_is_given(pool, name):
+    size, bound, most = 100_000, 64 << 20, 0
+    source = Source(b"x" * size for _ in itertools.count())
+    results = getattr(pool, name)(len, source.generator, buffersize=100_000)
+    for received in range(1, 60):
+        assert next(results) == size
+        most = max(most, (source.pulled - received) * size)
+    results.close()
+    assert bound / 2 < most <= bound + size
 
 
 def test_one_item_above_the_bound_in_bytes_still_goes(pool):
