@@ -17,6 +17,8 @@ use crate::worker_seat::{What, Worker};
 
 /// How long a worker may take to write its stacks.
 const WRITING: Duration = Duration::from_millis(100);
+/// As good as no limit, and a moment that can be told.
+const FAR: Duration = Duration::from_secs(1 << 30);
 
 impl Worker {
     /// Whether it is there, and its initializer has not returned.
@@ -65,7 +67,7 @@ impl State {
                 continue;
             }
             match worker.readiness {
-                None => worker.readiness = now.checked_add(limit).map(Readiness::By),
+                None => worker.readiness = Some(Readiness::By(now + limit.min(FAR))),
                 Some(Readiness::By(by)) if by <= now => {
                     worker.ask_stacks();
                     worker.readiness = Some(Readiness::Late(now + WRITING));
