@@ -14,8 +14,8 @@ import signal
 import sys
 
 from . import _failures, _half_imported, _handles, _native, _neighbours, _search_path
-from ._fork_server import Asked
 from ._genuine import allocate_lock
+from ._start_errors import Worded
 from ._threads import NoThreadError, start_thread
 from ._uninterrupted import Uninterrupted
 
@@ -109,7 +109,7 @@ def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
     try:
         _half_imported.forget()
         _forget_children()
-        _tie_or_leave(parent)
+        tie_or_leave(parent)
         _neighbours.receive(parcel.fds, parcel)
         _become_worker(end, snapshot, parent, "inherited")
         _wait_for_own()
@@ -132,8 +132,8 @@ def _forget_children() -> None:
         process._children = set()  # noqa: SLF001 - as its own children do it
 
 
-def _tie_or_leave(parent: int) -> None:
-    """In a forked child: `tie`, or end with a line that says why that cannot be."""
+def tie_or_leave(parent: int) -> None:
+    """In a child: `tie`, or end with a line that says why that cannot be."""
     try:
         tie(parent)
     except OSError as error:
@@ -170,7 +170,7 @@ class ContextLauncher:
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
         name = process.name
         process.name = _TyingName(name)
-        with _Environment(self._environ), Asked():
+        with _Environment(self._environ), Worded():
             process.start()
         process.name = name
         return Started(process)
@@ -241,7 +241,7 @@ _TIE = """
 import sys
 sys.path[:] = path
 from manyhands import _start
-_start.tie(parent)
+_start.tie_or_leave(parent)
 """
 
 

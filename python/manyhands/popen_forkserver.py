@@ -15,9 +15,9 @@ from multiprocessing.popen_forkserver import _DupFd
 
 from . import _preparation
 from ._executable import interpreter
-from ._fork_server import Asked
 from ._popen import PIECE, UNKNOWN, close_all, feed
 from ._popen import Popen as _Popen
+from ._start_errors import Worded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Popen(_Popen):
         try:
             data = _preparation.pickled(self, process, lifeline, direct=False)
             self._until.begin()
-            with Asked():
+            with Worded():
                 self.sentinel, writer = forkserver.connect_to_new_process(self._fds)
         except BaseException:
             close_all(lifeline, held)
@@ -46,7 +46,7 @@ class Popen(_Popen):
         os.close(lifeline)
         self._hold(held, self.sentinel)
         try:
-            with Asked():
+            with Worded():
                 feed(writer, data, self._until)
                 while not self._is_dead(PIECE):  # until there is something to read
                     self._until.deliver()

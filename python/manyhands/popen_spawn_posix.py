@@ -16,6 +16,7 @@ from . import _native, _preparation
 from ._executable import interpreter
 from ._popen import Popen as _Popen
 from ._popen import close_all, feed
+from ._start_errors import Worded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Popen(_Popen):
 
     def _launch(self, process: Any) -> None:
         interpreter()  # the tracker needs one, too
-        tracker: Any = resource_tracker.getfd()
+        with Worded():
+            tracker: Any = resource_tracker.getfd()
         lifeline, held = os.pipe()
         reader, writer = os.pipe()
         try:
