@@ -49,6 +49,19 @@ def explain(
     return pickling_error(error)(text, path=path, type_name=type_name(culprit))
 
 
+def tell_apart(error: Exception) -> None:
+    """Of arguments and keywords that were pickled as a pair: name the half that could not be."""
+    from .errors import PicklingError
+
+    whole = error.path if isinstance(error, PicklingError) else None
+    for half, name in (("argument[0]", "argument"), ("argument[1]", "keywords")):
+        if whole is not None and whole.startswith(half):
+            path = name + whole.removeprefix(half)
+            error.args = (str(error).replace(whole, path, 1),)
+            error.path = path  # type: ignore[attr-defined]
+            return
+
+
 def cannot_load(data: bytes, error: BaseException, label: str) -> UnpicklingError:
     """The error to raise (`from error`) because `data`, called `label`, could not be loaded."""
     from .errors import UnpicklingError

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from stat import S_ISDIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def _flaw(path: str) -> int | None:
     """Why it can be run by nobody; None where only the kernel knows, which asks who runs it."""
     try:
         mode = os.stat(path).st_mode
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         return error.errno
     except OSError:
         return None
-    return None if mode & 0o111 else errno.EACCES
+    return None if mode & 0o111 and not S_ISDIR(mode) else errno.EACCES

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ._again import NO_LIMITS, limits
 from ._futures import Account
 from ._genuine import check_wakes
-from ._options import arguments, at_least_one, check_timeout, memory_limits
+from ._options import arguments, at_least_one, check_timeout, integer, memory_limits, seconds
 from ._plan import APPLY, ONE, STAR, Plan
 from ._seeds import root_of
 from ._setup import Crew, Options
@@ -87,7 +87,7 @@ class Executor(concurrent.futures.Executor):
         max_memory_per_child: MemoryLimit = None,
         initializer_timeout: float | None = None,
     ) -> None:
-        if max_workers is not None and max_workers <= 0:
+        if max_workers is not None and integer("max_workers", max_workers) <= 0:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
         if max_tasks_per_child is not None:
             at_least_one("max_tasks_per_child", max_tasks_per_child)
@@ -264,6 +264,10 @@ def _submit(
             return account.submit(task, (args, kwargs))
         return account.submit(account.crew.single(fn, limit), args)
     except PicklingError as error:
+        if kwargs:
+            from ._culprit import tell_apart
+
+            tell_apart(error)
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         future.set_exception(error)
         return future
@@ -277,7 +281,7 @@ def _map(
 ) -> Iterator[Any]:
     (fn, iterables), (timeout, chunksize, buffersize) = call, ahead
     limit, root = options
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else time.monotonic() + seconds("timeout", timeout)
     account.check_open()
     window: float = inf
     if buffersize is not None:

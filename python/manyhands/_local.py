@@ -17,16 +17,16 @@ from ._local_crew import CallbackThread, Crew, initializer_error
 from ._local_options import check_initializer
 from ._local_pool import LocalPool
 from ._local_report import make_reporter
-from ._options import arguments, at_least_one
+from ._options import arguments, at_least_one, check_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from ._local_calls import Task
     from ._local_options import StreamPlan
-    from ._options import Errors, Progress, Seed
+    from ._options import Errors, MemoryLimit, Progress, Seed
 
 __all__ = ["SerialPool", "ThreadPool"]
 
@@ -122,13 +122,7 @@ class SerialPool(LocalPool):
         plan.chunksize, plan.window, plan.prefill = 1, 1, False
 
     def _limit(self) -> None:
-        import warnings
-
-        warnings.warn(
-            "timeout= is not enforced by a pool without processes: what runs in the caller runs on",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+        _warn_of_limit("timeout")
 
     def _finish(self) -> None:
         pass
@@ -246,3 +240,36 @@ def keep(func: Callable[[Any], Any], item: Any) -> Any:
     """`func(item)`, or the exception that it raised."""
     outcome = attempt(func, item, _PASSING)
     return outcome.error if isinstance(outcome, Raised) else outcome
+
+
+def _warn_of_limit(option: str) -> None:
+    """Say, where the user calls, that nothing can be ended here."""
+    import warnings
+
+    warnings.warn(
+        f"{option}= is not enforced by a pool without processes: what runs in the caller runs on",
+        RuntimeWarning,
+        stacklevel=5 if option == "timeout" else 4,
+    )
+
+
+def serial_pool(
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
+    maxtasksperchild: int | None = None,  # noqa: ARG001 - nothing is ever replaced
+    context: Any = None,  # noqa: ARG001 - nothing is started
+    *,
+    processes: int = 0,  # noqa: ARG001 - that is what made it this one
+    env: Mapping[str, str] | None = None,  # noqa: ARG001 - there is no other process
+    preload: Sequence[str] = (),  # noqa: ARG001 - the same
+    exit: str = "wait",  # noqa: A002 - the option's name
+    threads_per_worker: int | None = None,  # noqa: ARG001 - the same
+    seed: Seed = None,
+    logs: bool = True,  # noqa: ARG001 - they are the caller's
+    max_memory_per_child: MemoryLimit = None,  # noqa: ARG001 - nothing is ever replaced
+    initializer_timeout: float | None = None,
+) -> SerialPool:
+    """What `Pool(processes=0)` is: the same methods, in the caller."""
+    if check_timeout(initializer_timeout, "initializer_timeout") is not None:
+        _warn_of_limit("initializer_timeout")
+    return SerialPool(initializer, initargs, exit=exit, seed=seed)

@@ -341,6 +341,9 @@ class Engine:
     def register(self, data: bytes, met: Collector) -> int:
         """The id of a blob of code: the same for the same bytes; it keeps what was met."""
 
+    def untold_fault(self) -> BaseException | None:
+        """Why items were lost of whose results nobody has asked for one; once."""
+
     def set_initializer(
         self, name: str, codes: list[int], arguments: bytes, met: Collector
     ) -> None:

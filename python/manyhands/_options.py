@@ -96,18 +96,25 @@ def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
     """The seconds that something may take, as the engine takes them: None is for ever."""
     if timeout is None:
         return None
-    try:
-        seconds = float(operator.pos(timeout))  # text is no number
-    except (TypeError, ValueError):
-        raise OptionError(f"{name} must be seconds or None, not {timeout!r}") from None
-    if not seconds > 0:
+    number = seconds(name, timeout)
+    if not number > 0:
         raise ValueError(f"{name} must be more than 0 seconds, not {timeout!r}")
-    return None if seconds == _ENDLESS else seconds
+    return None if number == _ENDLESS else number
+
+
+def seconds(name: str, value: Any) -> float:
+    """The option called `name`, a number of seconds."""
+    try:
+        return float(operator.pos(value))  # text is no number
+    except (TypeError, ValueError):
+        raise OptionError(f"{name} must be seconds or None, not {value!r}") from None
+    except OverflowError:
+        return _ENDLESS  # longer than a float can say
 
 
 def at_least_one(name: str, value: Any, *, optional: bool = True) -> int:
     """The option called `name` as an integer of at least 1; the text allows None if `optional`."""
-    number = _integer(name, value, "an integer or None" if optional else "an integer")
+    number = integer(name, value, "an integer or None" if optional else "an integer")
     if number < 1:
         raise ValueError(f"{name} must be at least 1, not {number}")
     return number
@@ -115,11 +122,12 @@ def at_least_one(name: str, value: Any, *, optional: bool = True) -> int:
 
 def check_total(total: int | None) -> None:
     """Raise unless it is None or a number of items."""
-    if total is not None and _integer("total", total, "an integer or None") < 0:
+    if total is not None and integer("total", total) < 0:
         raise ValueError(f"total must be at least 0, not {total}")
 
 
-def _integer(name: str, value: Any, kind: str) -> int:
+def integer(name: str, value: Any, kind: str = "an integer or None") -> int:
+    """The option called `name` as an integer; the text says which `kind` is allowed."""
     try:
         return operator.index(value)
     except TypeError:

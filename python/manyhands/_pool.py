@@ -61,7 +61,8 @@ class Pool(LazyCalls):
             it is replaced, after the item that it runs. A pair of two numbers, or None: with more
             than the second one the item fails with `MemoryLimitExceeded`, at once.
         initializer_timeout: seconds that a worker may take, from its start until `initializer` has
-            returned; with more the pool fails with `InitializerError`. None: as long as it takes.
+            returned; with a tenth of a second more the pool fails with `InitializerError`. None: as
+            long as it takes. Without an initializer it does nothing.
 
     Raises:
         ValueError: for a number or a word that means nothing; the text says what is allowed.
@@ -77,7 +78,9 @@ class Pool(LazyCalls):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # By its name only: `Pool(0)` is an error in `multiprocessing`, and mostly a mistake.
         if kwargs.get("processes") == 0 and cls is Pool:
-            serial: Any = _setup.serial_pool(*args, **kwargs)
+            from ._local import serial_pool
+
+            serial: Any = serial_pool(*args, **kwargs)
             return serial  # type: ignore[no-any-return]
         return super().__new__(cls)
 
@@ -405,7 +408,14 @@ class Pool(LazyCalls):
         root = self._roots() if self._seeded else None
         if kwds:
             task = crew.task(func, Plan(APPLY, limits=limits, root=root))
-            return crew.engine.submit(task, (arguments("args", args), keywords(kwds)))
+            pair = (arguments("args", args), keywords(kwds))
+            try:
+                return crew.engine.submit(task, pair)
+            except Exception as error:
+                from ._culprit import tell_apart
+
+                tell_apart(error)
+                raise
         task = crew.single(func, limits, root)
         # Told apart here: a call costs as much as the check.
         words = args if type(args) is tuple else arguments("args", args)

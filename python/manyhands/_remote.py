@@ -278,7 +278,8 @@ def loads_exception(data: bytes) -> BaseException:
     if not isinstance(exc, BaseException):
         exc = _stand_in(facts, known=body is not None)
     _attach(exc, facts["traceback"], links)
-    if not isinstance(exc, Exception) or isinstance(exc, (StopIteration, StopAsyncIteration)):
+    kind = type(exc)  # what `isinstance` asks for may be code of its own
+    if not issubclass(kind, Exception) or issubclass(kind, (StopIteration, StopAsyncIteration)):
         exc = _exit(exc, facts)
     if note is not None:
         _add_note(exc, note)
@@ -292,7 +293,7 @@ def _of_text(text: str) -> BaseException:
         return MemoryError(message or "the task needed more memory than its worker may have")
     from .errors import RemoteError
 
-    reason = "its worker had no memory left to pickle it"
+    reason = "its worker could not pickle it, for want of memory or because its own code raises"
     return RemoteError(type_name=kind or "an exception", message=message, reason=reason)
 
 

@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from ._again import Limits
     from ._codebook import Plan as Watch
     from ._doctor import Diagnosis
-    from ._local import SerialPool
     from ._native import Stream
-    from ._options import MemoryLimit, Progress, Seed
+    from ._options import Progress
 
 
 _MOST_WORKERS = 4096
@@ -190,7 +189,7 @@ class Crew:
         self._options = options
         self._homes: set[Any] = set()
         self._imported: set[str] = set()
-        self._released = False
+        self._released = self._terminated = False
         self._parcel = _neighbours.Parcel(inherited=options.inherits())
         self._singles: dict[Any, tuple[Any, Task, Watch | None]] = {}
         self._streams: dict[int, Stream] = {}
@@ -369,6 +368,7 @@ class Crew:
                 stacklevel=3,
             )
         self.engine.wait_drained(None)
+        self._warn_of_fault()
 
     def join(self) -> None:
         """Feed every live iteration to its end, and wait until all workers have ended."""
@@ -377,9 +377,28 @@ class Crew:
         for stream in list(streams.values()):
             stream.run_all()
         self.wait_gone()
+        if not self._terminated:
+            self._warn_of_fault()
+
+    def _warn_of_fault(self) -> None:
+        """Tell why nothing has run, if no result was asked for that would have told."""
+        if self.engine.is_foreign():
+            return
+        fault = self.engine.untold_fault()
+        if fault is not None:
+            import warnings
+
+            text, cause = (
+                f"items that nobody asked the results of have not run: {fault}",
+                fault.__cause__,
+            )
+            if cause is not None:
+                text += f" It raised {type(cause).__name__}: {cause}"
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     def terminate(self) -> None:
         """End everything now."""
+        self._terminated = True
         with self._lock:
             streams, self._streams = self._streams, {}
         self.engine.terminate()
@@ -452,28 +471,6 @@ def display(iterable: Iterable[Any], progress: Progress, total: int | None) -> A
     if total is None and hasattr(sized, "__len__"):
         total = len(sized)
     return make(progress, total)
-
-
-def serial_pool(
-    initializer: Callable[..., object] | None = None,
-    initargs: Iterable[Any] = (),
-    maxtasksperchild: int | None = None,  # noqa: ARG001 - nothing is ever replaced
-    context: Any = None,  # noqa: ARG001 - nothing is started
-    *,
-    processes: int = 0,  # noqa: ARG001 - that is what made it this one
-    env: Mapping[str, str] | None = None,  # noqa: ARG001 - there is no other process
-    preload: Sequence[str] = (),  # noqa: ARG001 - the same
-    exit: str = "wait",  # noqa: A002 - the option's name
-    threads_per_worker: int | None = None,  # noqa: ARG001 - the same
-    seed: Seed = None,
-    logs: bool = True,  # noqa: ARG001 - they are the caller's
-    max_memory_per_child: MemoryLimit = None,  # noqa: ARG001 - nothing is ever replaced
-    initializer_timeout: float | None = None,  # noqa: ARG001 - nothing can be ended here
-) -> SerialPool:
-    """What `Pool(processes=0)` is: the same methods, in the caller."""
-    from ._local import SerialPool
-
-    return SerialPool(initializer, initargs, exit=exit, seed=seed)
 
 
 def _remember(crew: Crew) -> None:

@@ -38,17 +38,21 @@ class Popen(_Popen):
 
     def _launch(self, process: Any) -> None:
         interpreter()  # the tracker needs one, too
-        with Worded():
-            tracker: Any = resource_tracker.getfd()
-        lifeline, held = os.pipe()
-        reader, writer = os.pipe()
+        pipes: list[int] = []
         try:
+            with Worded():
+                tracker: Any = resource_tracker.getfd()
+                pipes += os.pipe()
+                pipes += os.pipe()
+            lifeline, held, reader, writer = pipes
             data = _preparation.pickled(self, process, lifeline, direct=True)
             self._fds += [tracker, reader]
+            environment = _preparation.environment(process)
             self._until.begin()
-            self._execute(_preparation.environment(process), tracker, reader)
+            with Worded():
+                self._execute(environment, tracker, reader)
         except BaseException:
-            close_all(lifeline, held, reader, writer)
+            close_all(*pipes)
             raise
         close_all(lifeline, reader)
         self._hold(held, self.sentinel)

@@ -64,6 +64,26 @@ def test_huge_numbers_mean_never(kind, option):
         assert pool.map(tasks.square, [3]) == [9]
 
 
+@pytest.mark.parametrize("workers", ["2", 1.5, [1]])
+def test_a_number_of_executors_workers_is_a_number(workers):
+    with pytest.raises(TypeError, match="max_workers must be an integer or None"):
+        manyhands.Executor(workers)
+
+
+def test_the_time_of_an_executors_map_is_seconds():
+    wrong = pytest.raises(TypeError, match="timeout must be seconds or None, not '3'")
+    with manyhands.Executor(1) as executor, wrong:
+        executor.map(abs, [1], timeout="3")
+
+
+def test_the_serial_pool_says_that_it_ends_nothing():
+    with pytest.warns(RuntimeWarning, match="initializer_timeout= is not enforced"):
+        pool = manyhands.Pool(processes=0, initializer_timeout=1)
+    assert pool.map(abs, [-1]) == [1]
+    with pytest.raises(ValueError, match="initializer_timeout must be"):
+        manyhands.Pool(processes=0, initializer_timeout=-1)
+
+
 @processes
 @pytest.mark.parametrize("seconds", [0, -1, "3", float("nan")])
 def test_the_time_of_an_initializer_is_seconds(kind, seconds):
@@ -72,7 +92,7 @@ def test_the_time_of_an_initializer_is_seconds(kind, seconds):
 
 
 @processes
-@pytest.mark.parametrize("seconds", [1e19, 1e30, float("inf"), None])
+@pytest.mark.parametrize("seconds", [1e19, 1e30, 10**400, float("inf"), None])
 def test_an_initializer_may_have_all_the_time(kind, seconds):
     with kind.make(1, initializer=int, initializer_timeout=seconds) as pool:
         assert pool.map(tasks.square, [3]) == [9]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import threading
 
 import pytest
 import tasks
-from support import LIMIT, journal, parallel, processes
+from support import LIMIT, journal, parallel, processes, wait_until
 
 import manyhands
 
@@ -144,3 +145,69 @@ def test_grown_workers_are_initialized_too(make_pool, tmp_path):
     pool = make_pool(1, initializer=tasks.set_state, initargs=("ready",))
     pool.grow(2)
     assert set(pool.map(tasks.get_state, range(100), 1)) == {"ready"}
+
+
+@processes
+def test_a_pool_that_failed_pulls_nothing_more(make_pool):
+    pulled = []
+
+    def source():
+        for x in itertools.count():
+            pulled.append(x)
+            yield x
+
+    pool = make_pool(2, initializer=tasks.boom, initargs=(1,))
+    results = pool.imap(tasks.square, source())
+    with pytest.raises(manyhands.InitializerError):
+        next(results)
+    pool.close()
+    before = len(pulled)
+    pool.join()
+    assert len(pulled) == before
+
+
+def use_and_forget(pool, end, call):
+    if end == "with":
+        with pool:
+            getattr(pool, call)(tasks.square, range(10))
+    else:
+        getattr(pool, call)(tasks.square, range(10))
+        pool.close()
+        pool.join()
+
+
+@processes
+@pytest.mark.parametrize("end", ["with", "join"])
+@pytest.mark.parametrize("call", ["imap_unordered", "map_async"])
+def test_what_nobody_asks_for_is_not_lost_in_silence(make_pool, end, call):
+    pool = make_pool(2, initializer=tasks.boom, initargs=(1,))
+    with pytest.warns(RuntimeWarning, match="have not run: the initializer boom failed.*item 1"):
+        use_and_forget(pool, end, call)
+
+
+@processes
+def test_who_was_told_is_not_told_again(make_pool):
+    pool = make_pool(2, initializer=tasks.boom, initargs=(1,))
+    with pytest.raises(manyhands.InitializerError):
+        pool.map(tasks.square, range(10))
+    pool.close()
+    pool.join()  # a warning would be an error
+
+
+@processes
+def test_items_of_other_workers_fail_for_the_same_reason(make_pool, tmp_path):
+    log = tmp_path / "log"
+    pool = make_pool(2, initializer=boom_later, initargs=(log,), maxtasksperchild=2)
+    running = pool.apply_async(tasks.hold, (tmp_path / "begun", tmp_path / "never"))
+    wait_until((tmp_path / "begun").exists, "it does not run")
+    for _ in range(4):
+        pool.apply_async(tasks.square, (1,))
+    with pytest.raises(manyhands.InitializerError):
+        running.get(LIMIT)
+
+
+def boom_later(log):
+    """Fails in the third worker that starts."""
+    tasks.note(log, "start")
+    if len(journal(log)) > 2:
+        raise ValueError("too many")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import operator
 
@@ -217,6 +218,22 @@ def test_the_first_failure_stops_the_rest(pool, tmp_path):
     assert len(journal(path)) < n
     assert pool.map(tasks.identity, range(50)) == list(range(50))
     assert len(journal(path)) < n
+
+
+@pytest.mark.parametrize("kind", ["process", "serial"], indirect=True)
+def test_the_first_failure_stops_an_endless_source(pool):
+    closed = []
+
+    def source():
+        try:
+            for x in itertools.count():
+                yield x, 7
+        finally:
+            closed.append(x)
+
+    with pytest.raises(ValueError, match=r"^item 7\b"):
+        pool.starmap(tasks.boom_on, source(), 1)
+    assert len(closed) == 1
 
 
 def test_the_failure_of_the_source_is_raised(pool):

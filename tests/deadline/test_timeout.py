@@ -18,7 +18,7 @@ from support import LIMIT, gone, journal, local, processes, run_script, wait_unt
 
 import manyhands
 
-SHORT = 0.3
+SHORT = 0.5
 
 CALLS = {
     "map": lambda pool, *a, **k: pool.map(*a, **k),
@@ -276,7 +276,7 @@ def test_every_start_method(tmp_path, method):
 
         if __name__ == "__main__":
             with mp.Pool(2, context={method!r}) as pool:
-                got = pool.map(hang_tasks.mixed, range(100), timeout={SHORT}, errors="return")
+                got = pool.map(hang_tasks.mixed, range(100), timeout=1, errors="return")
                 for x, value in enumerate(got):
                     if x in (7, 37, 67):
                         assert type(value) is mp.TaskTimeout, repr(value)

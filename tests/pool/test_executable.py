@@ -57,13 +57,17 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("choose", ["sys.executable = {!r}", "mp.set_executable({!r})"])
-@pytest.mark.parametrize("mode", [None, 0o644])
-def test_an_interpreter_that_cannot_be_run_is_named(tmp_path, method, choose, mode):
-    path, kind = tmp_path / "python", "FileNotFoundError"
-    if mode is not None:
+@pytest.mark.parametrize("what", ["nothing", "file", "folder", "below a file"])
+def test_an_interpreter_that_cannot_be_run_is_named(tmp_path, method, choose, what):
+    path, kind = tmp_path / "python", "PermissionError"
+    if what == "nothing":
+        kind = "FileNotFoundError"
+    elif what == "folder":
+        path.mkdir()
+    else:
         path.write_text("no program")
-        path.chmod(mode)
-        kind = "PermissionError"
+        if what == "below a file":
+            path, kind = path / "python", "NotADirectoryError"
     source = MISSING.format(choose=choose.format(str(path)), method=method)
     outcome = run_script(tmp_path, source)
     assert outcome.lines == [f"{kind} {path} True"] * 2, outcome.err

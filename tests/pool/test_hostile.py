@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import hostile
 import hostile_tasks
 import pytest
@@ -56,6 +58,32 @@ def test_as_an_argument(shared_pool, case):
         shared_pool.map(hostile_tasks.nothing, [value])
     with pytest.raises(expected):
         list(shared_pool.imap(hostile_tasks.nothing, [value]))
+
+
+def test_a_result_that_cannot_be_had_names_its_item(shared_pool):
+    name = next(case.name for case in hostile.VALUES if case.fate == "unpickle")
+    got = shared_pool.map(hostile_tasks.make_value, [name] * 2, errors="return")
+    assert [error.__notes__[-1] for error in got] == [
+        f"(the result of item {x} of make_value)" for x in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "words", "path"),
+    [
+        ((1, [threading.Lock()]), {}, "argument[1][0]"),
+        ((1, [threading.Lock()]), {"word": 2}, "argument[1][0]"),
+        ((1,), {"word": [threading.Lock()]}, "keywords['word'][0]"),
+    ],
+)
+def test_the_path_is_that_of_the_call(shared_pool, args, words, path):
+    with pytest.raises(manyhands.PicklingError) as caught:
+        shared_pool.apply(hostile_tasks.nothing, args, words)
+    assert caught.value.path == path
+    assert str(caught.value).startswith(f"{path}: ")
+    with manyhands.Executor(1) as executor:
+        error = executor.submit(hostile_tasks.nothing, *args, **words).exception(LIMIT)
+    assert error.path == path
 
 
 @values

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use manyhands_os::process::ExitStatus;
 
+use manyhands_shm::atomic::{AtomicU32, Ordering};
+
 use crate::luggage::{self, Luggage};
 use crate::retry::{Retries, Retry};
 use crate::span::Span;
@@ -122,12 +124,25 @@ pub enum Failure {
 }
 
 /// Why no worker of a pool can work.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Fault {
     /// The initializer's name, if the pool has one.
     pub initializer: Option<String>,
     /// What happened.
     pub failure: InitFailure,
+    /// 1 once the user has been told.
+    told: AtomicU32,
+}
+
+impl Fault {
+    pub(crate) fn new(initializer: Option<String>, failure: InitFailure) -> Self {
+        Self { initializer, failure, told: AtomicU32::new(0) }
+    }
+
+    /// Notes that the user is told of it; whether that is the first time.
+    pub fn tell(&self) -> bool {
+        self.told.swap(1, Ordering::Relaxed) == 0
+    }
 }
 
 /// How an initializer failed.

@@ -61,12 +61,11 @@ impl State {
             // Its last words were the failure of the initializer, at which seats go.
             return;
         };
-        self.condemn_late_start(at);
         let death = Arc::new(self.cause_of_death(at));
+        let mut verdict = self.verdict_on_the_dead(at);
         let seat = &mut self.seats[at];
         let had_started = seat.worker.has_started();
         let parcels = seat.worker.salvage();
-        let mut verdict = seat.worker.last_verdict();
         let lost: Vec<_> = seat.worker.frames.drain(..).collect();
         self.hub.set_awake(self.seats[at].id, false);
         for frame in &lost {
@@ -108,8 +107,14 @@ impl State {
                 self.fail_run(call, (first, frame.count), frame.bytes, &failure);
             }
             What::Initializer if self.phase == Phase::Terminated => {}
-            What::Initializer => self.fail_pool(InitFailure::Died(Arc::clone(death))),
-            What::Code(id) => self.blame(id, death),
+            What::Initializer => self.fail_pool(match verdict {
+                Some(Failure::TimedOut(overrun)) => InitFailure::TimedOut(overrun),
+                _ => InitFailure::Died(Arc::clone(death)),
+            }),
+            What::Code(id) => match verdict {
+                Some(Failure::TimedOut(overrun)) => self.fail_pool(InitFailure::TimedOut(overrun)),
+                _ => self.blame(id, death),
+            },
             What::Stop | What::Forget(_) => {}
         }
     }
@@ -236,7 +241,7 @@ impl State {
     pub(crate) fn fail_pool(&mut self, failure: InitFailure) {
         if self.fault.is_none() {
             let initializer = self.initializer.as_ref().map(|initializer| initializer.name.clone());
-            self.fault = Some(Arc::new(Fault { initializer, failure }));
+            self.fault = Some(Arc::new(Fault::new(initializer, failure)));
         }
         self.end_workers();
     }

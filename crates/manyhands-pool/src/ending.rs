@@ -87,7 +87,7 @@ impl Worker {
     }
 
     /// How the first item that the dead worker had begun ends, if it was sentenced.
-    pub(crate) fn last_verdict(&mut self) -> Option<Failure> {
+    fn last_verdict(&mut self) -> Option<Failure> {
         let sentence = self.sentence.take()?;
         let ran = sentence.number == self.feeder.answered();
         ran.then(|| self.verdict(&sentence, None, true))
@@ -110,6 +110,19 @@ impl Worker {
 }
 
 impl State {
+    /// How what the dead worker of that seat had begun ends, where that was decided before its death.
+    pub(crate) fn verdict_on_the_dead(&mut self, at: usize) -> Option<Failure> {
+        if let Some(verdict) = self.seats[at].worker.last_verdict() {
+            return Some(verdict);
+        }
+        if let Some(overrun) = self.late_start(at) {
+            return Some(Failure::TimedOut(overrun));
+        }
+        // Killed because the pool had failed: its item fails as all others do.
+        let fault = self.fault.clone().filter(|_| self.seats[at].worker.killed_by_us);
+        fault.map(Failure::Initializer)
+    }
+
     /// Ends the item of that number, which the worker of a seat runs; false if it is answered.
     pub(crate) fn sentence(&mut self, at: usize, number: u64, reason: Reason) -> bool {
         let worker = &mut self.seats[at].worker;

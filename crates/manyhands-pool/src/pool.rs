@@ -355,6 +355,14 @@ impl Pool {
         self.0.lock().fault.clone()
     }
 
+    /// Why items were lost whose results nobody has asked for: the fault, if there were calls, and the user has not
+    /// been told; once.
+    #[must_use]
+    pub fn untold_fault(&self) -> Option<Arc<Fault>> {
+        let state = self.0.lock();
+        state.fault.clone().filter(|fault| state.has_had_calls() && fault.tell())
+    }
+
     /// Replaces what a new worker is started with (the template's requests carry it).
     pub fn set_start(&self, start: Start) {
         *self.0.start.lock().unwrap_or_else(PoisonError::into_inner) = start;

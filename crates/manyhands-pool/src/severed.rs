@@ -1,5 +1,5 @@
 //! Calling the supervisor; and what is done where nobody can, because the program has closed our
-//! descriptors.
+//! descriptors, or the supervisor is broken.
 //!
 //! A program may close whatever is open (`os.closerange`, as daemons do) while pools are in use. The
 //! supervisor sleeps on files that nobody can name any more, and what was ours means other files, or
@@ -15,8 +15,11 @@
 //! 5. nothing of such a pool is dropped: numbers would be closed that are others' now
 //! ```
 //!
+//! A supervisor that panics would leave everybody waiting for ever: it is caught, and severs in the same way.
+//!
 //! It refuses to go on with what is left, such as workers whose lanes can still be reached.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use manyhands_os::ending::{end_group_by_number, reap_number};
@@ -29,8 +32,13 @@ use crate::shared::Shared;
 use crate::state::State;
 use crate::wait::unload;
 
-const LOST: &str = "this program has closed descriptors of manyhands while the pool was in use (os.closerange, or a \
+/// Why pools are severed whose descriptors are gone.
+pub(crate) const CLOSED: &str = "this program has closed descriptors of manyhands while the pool was in use (os.closerange, or a \
                     daemon that closes all files): end pools before, or fork before";
+
+/// Why pools are severed whose supervisor has panicked.
+pub(crate) const BROKEN: &str = "manyhands itself is at fault: the thread that looks after its workers has panicked, and \
+                      standard error says where; please report it";
 
 impl Shared {
     /// Makes the supervisor look at this pool.
@@ -50,9 +58,9 @@ impl Shared {
     }
 
     /// Fails this pool, and ends its processes.
-    fn sever(&self) {
+    fn sever(&self, why: &str) {
         let mut state = self.lock();
-        state.sever();
+        state.sever(why);
         self.hub.leader().rouse();
         self.announce(&state);
         unload(state);
@@ -71,22 +79,28 @@ fn sever_the_reported() {
     let _blocked = signals::block_all();
     let mut registry = registry();
     if registry.pools.iter().any(|pool| pool.severed.load(Ordering::Relaxed) == 1) {
-        sever(&mut registry);
+        sever(&mut registry, CLOSED);
     }
 }
 
-/// Fails all pools, whose descriptors are gone.
-pub(crate) fn sever(registry: &mut Registry) {
+/// Whether a round for each of those pools went well; false where one panicked.
+pub(crate) fn all_well(pools: &[Arc<Shared>], round: impl Fn(&Shared)) -> bool {
+    pools.iter().all(|pool| catch_unwind(AssertUnwindSafe(|| round(pool))).is_ok())
+}
+
+/// Fails all pools, for that reason: nobody looks after them any more.
+pub(crate) fn sever(registry: &mut Registry, why: &str) {
     // What is forgotten here is never dropped.
     std::mem::forget(registry.supervisor.take());
     for pool in registry.pools.drain(..) {
-        pool.sever();
+        // Where a panic has left a ledger that makes this panic, too, the other pools are severed all the same.
+        let _broken = catch_unwind(AssertUnwindSafe(|| pool.sever(why)));
         std::mem::forget(pool);
     }
 }
 
 impl State {
-    fn sever(&mut self) {
+    fn sever(&mut self, why: &str) {
         self.collect_all();
         let processes = self.workers().filter_map(|worker| {
             worker
@@ -106,11 +120,40 @@ impl State {
         for pid in &self.templates {
             end_group_by_number(*pid);
         }
-        self.fail_pool(InitFailure::Launch(LOST.into()));
+        self.fail_pool(InitFailure::Launch(why.into()));
         let keys: Vec<_> = self.workers().map(|worker| worker.key).collect();
         for key in keys {
-            self.note_death(key, None, Some(LOST.into()), true);
+            self.note_death(key, None, Some(why.into()), true);
             self.bury(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::launch::{Launcher, Start};
+    use crate::pool::Pool;
+    use crate::state::Config;
+
+    #[test]
+    fn pools_of_a_supervisor_that_panics_fail_and_nobody_waits() {
+        let make = || Pool::new(Config::plain(2), Launcher::Host, Start::default()).unwrap();
+        let pools = [make(), make()];
+        let shared: Vec<_> = pools.iter().map(|pool| Arc::clone(&pool.0)).collect();
+        assert!(all_well(&shared, |_| ()));
+        let broken = Arc::as_ptr(&shared[0]);
+        assert!(!all_well(&shared, |pool| assert!(!std::ptr::eq(pool, broken), "on purpose")));
+        // Those of this test alone: others have theirs in the registry.
+        let mut own = Registry { pools: shared, ..Registry::default() };
+        sever(&mut own, BROKEN);
+        for pool in &pools {
+            let fault = pool.fault().unwrap();
+            assert!(
+                matches!(&fault.failure, InitFailure::Launch(text) if text.contains("report it"))
+            );
+            assert!(pool.0.lock().is_empty());
         }
     }
 }

@@ -269,6 +269,11 @@ impl State {
         id
     }
 
+    /// Whether there ever was a call.
+    pub(crate) fn has_had_calls(&self) -> bool {
+        self.next_call > 0
+    }
+
     /// Adds code that a worker must have before the call's next items.
     pub(crate) fn require(&mut self, id: CallId, code: u64) {
         let Some(call) = self.calls.get_mut(&id.0) else { return };
@@ -425,7 +430,9 @@ impl State {
 
     /// The moment at which something must be done even if nothing happens.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let kills = self.workers().filter_map(|worker| worker.kill_at).min();
+        // One that has no process yet is killed when it has: whoever brings it calls.
+        let there = self.workers().filter(|worker| worker.process.is_some());
+        let kills = there.filter_map(|worker| worker.kill_at).min();
         let looks = self.seats.iter().filter_map(|seat| seat.worker.look_at()).min();
         let reports = self.workers().filter_map(|worker| worker.notice.as_ref());
         let reports = reports.map(|notice| notice.since + REPORT_WAIT).min();

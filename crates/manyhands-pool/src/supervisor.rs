@@ -21,7 +21,7 @@ use manyhands_os::{jobcontrol, poll, signals};
 use crate::airing::air;
 use crate::launch::Doors;
 use crate::registry::registry;
-use crate::severed::sever;
+use crate::severed::{BROKEN, CLOSED, all_well, sever};
 use crate::shared::Shared;
 use crate::state::{Phase, State};
 use crate::template::{Event, Role, Template};
@@ -35,7 +35,7 @@ const ASKED_MAX: usize = 8;
 pub(crate) fn serve(shared: &Arc<Shared>) -> io::Result<()> {
     let mut registry = registry();
     if registry.supervisor.as_ref().is_some_and(|own| own.identity() != registry.known_as) {
-        sever(&mut registry);
+        sever(&mut registry, CLOSED);
     }
     if let Some(supervisor) = &registry.supervisor {
         supervisor.notify();
@@ -57,7 +57,7 @@ fn run(event: &Arc<EventFd>) {
     // Without job control Ctrl-Z stops the parent alone: a loss of comfort, not of items.
     let _comfort = jobcontrol::install();
     let mut pools: Vec<Arc<Shared>> = Vec::new();
-    let mut is_whole = true;
+    let (mut is_whole, mut is_well) = (true, true);
     loop {
         {
             let mut registry = registry();
@@ -66,7 +66,11 @@ fn run(event: &Arc<EventFd>) {
                 break;
             }
             if !is_whole || !event.is_own() {
-                sever(&mut registry);
+                sever(&mut registry, CLOSED);
+                break;
+            }
+            if !is_well {
+                sever(&mut registry, BROKEN);
                 break;
             }
             registry.pools.retain(|pool| !pool.is_finished());
@@ -79,9 +83,7 @@ fn run(event: &Arc<EventFd>) {
         is_whole = sleep(event, &pools);
         event.drain();
         if is_whole && event.is_own() {
-            for pool in &pools {
-                pool.serve_round();
-            }
+            is_well = all_well(&pools, Shared::serve_round);
         }
     }
     // Severed, by whomever.

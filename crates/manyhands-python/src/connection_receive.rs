@@ -46,6 +46,8 @@ impl<'py> Message<'py> {
 impl State {
     /// Receives a picklable object.
     pub(crate) fn take_value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // In a loop of C code (`iter(connection.recv, None)`) nobody else looks while something has always come.
+        py.check_signals()?;
         let end = self.end()?;
         self.check_readable()?;
         let message = self.fetch(py, &end, None)?;
@@ -58,6 +60,7 @@ impl State {
         py: Python<'py>,
         maxlength: Option<isize>,
     ) -> PyResult<Bound<'py, PyBytes>> {
+        py.check_signals()?;
         let end = self.end()?;
         self.check_readable()?;
         let most = maxlength.map(usize::try_from).transpose();

@@ -31,6 +31,7 @@ const SHORT: usize = 64;
 impl State {
     /// Sends a picklable object.
     pub(crate) fn put_value(&self, obj: &Bound<'_, PyAny>) -> PyResult<()> {
+        obj.py().check_signals()?;
         let end = self.end()?;
         self.check_writable()?;
         let py = obj.py();
@@ -61,6 +62,7 @@ impl State {
         offset: isize,
         size: Option<isize>,
     ) -> PyResult<()> {
+        buf.py().check_signals()?;
         let end = self.end()?;
         self.check_writable()?;
         let send = |bytes: &[u8]| {

@@ -122,6 +122,12 @@ impl Engine {
         })
     }
 
+    /// Why items were lost of whose results nobody has asked for one; once.
+    fn untold_fault(&self, py: Python<'_>) -> PyResult<Option<PyErr>> {
+        let fault = self.pool.untold_fault();
+        fault.map(|fault| initializer_failed(py, &fault)).transpose()
+    }
+
     /// Lets workers be launched.
     fn release(&self) -> PyResult<()> {
         self.usable()?.release();

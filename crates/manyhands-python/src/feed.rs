@@ -29,6 +29,8 @@ const PIECE_ITEMS: u32 = 256;
 const PIECE_BYTES: usize = 64 << 10;
 /// A source that takes longer than this is left alone for a moment, to look at results.
 const SLOW: Duration = Duration::from_millis(2);
+/// Items between two looks for signals: a source in C lets no handler run.
+const LOOK_EVERY: u64 = 128;
 
 /// How values of a call become bytes.
 #[derive(Debug)]
@@ -260,6 +262,11 @@ impl Feed {
             bytes = bytes.saturating_sub(grown);
             if self.piece_is_full() {
                 self.flush();
+            }
+            if self.fed.is_multiple_of(LOOK_EVERY)
+                && let Err(error) = py.check_signals()
+            {
+                return self.interrupted(error, None);
             }
             if !self.patient && !self.ready_made && !self.has_begun_chunk() {
                 let spent = began.elapsed();

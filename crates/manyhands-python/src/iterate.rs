@@ -146,7 +146,11 @@ impl Stream {
 
 impl Flow {
     /// Feeds what the window has room for.
+    ///
+    /// Signals are looked at here: where all is quick, nothing is waited for, and no Python code may run between
+    /// two steps (`sum(pool.imap(..))`).
     fn refill(&mut self, py: Python<'_>) -> PyResult<()> {
+        py.check_signals()?;
         self.since_look = 0;
         while !self.feed.exhausted() {
             let Some(status) = self.feed.pool.status(self.feed.call) else { return Ok(()) };
@@ -285,7 +289,13 @@ impl Flow {
     /// Feeds and runs everything; results wait to be taken.
     fn run_all(&mut self, py: Python<'_>) -> PyResult<()> {
         while !self.feed.exhausted() {
+            py.check_signals()?;
             let (pool, call) = (std::sync::Arc::clone(&self.feed.pool), self.feed.call);
+            if pool.fault().is_some() {
+                // Nothing of the source would run.
+                self.cut = true;
+                return self.feed.finish(py);
+            }
             let Some(status) = pool.status(call) else { return Ok(()) };
             let ahead = items_ahead(&pool);
             let in_flight = status.fed - status.settled;

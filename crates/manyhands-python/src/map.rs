@@ -78,6 +78,8 @@ fn drive(
     let (pool, call) = (std::sync::Arc::clone(&feed.pool), feed.call);
     let described = task.describe(false);
     loop {
+        // Where all is quick, nothing is waited for.
+        py.check_signals()?;
         while let Some(run) = pool.take(call) {
             let mut cursor = Cursor::new(run);
             while let Some(outcome) = cursor.next(py, &described, &feed.unsent) {

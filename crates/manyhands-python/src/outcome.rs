@@ -8,7 +8,7 @@ use manyhands_pool::call::{Fault, InitFailure};
 use manyhands_pool::luggage::reply_of;
 use manyhands_pool::{Body, Death, Failure, Overrun, Run, wire};
 use manyhands_shm::record::{self, Next};
-use pyo3::exceptions::PyMemoryError;
+use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
@@ -103,8 +103,20 @@ fn value_or_exception<'py>(
     let payload = reply_of(payload);
     match payload.split_first() {
         Some((&tag, rest)) if wire::is_raised(tag) => Err(raised(py, rest, index, described)),
-        _ => decode(py, payload),
+        _ => decode(py, payload).inspect_err(|error| {
+            if error.is_instance_of::<PyException>(py) {
+                note(error, py, "the result of", index, described);
+            }
+        }),
     }
+}
+
+/// Adds to an exception which item it is about.
+fn note(error: &PyErr, py: Python<'_>, what: &str, index: u64, described: &Described) {
+    let item = if described.single { String::new() } else { format!("item {index} of ") };
+    let note = format!("({what} {item}{})", described.function);
+    // A note is a comfort: an exception that refuses it is passed on without.
+    let _refused = error.value(py).call_method1("add_note", (note,));
 }
 
 /// The exception that a task has raised.
@@ -116,10 +128,7 @@ fn raised(py: Python<'_>, bytes: &[u8], index: u64, described: &Described) -> Py
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,
     };
-    let item = if described.single { String::new() } else { format!("item {index} of ") };
-    let note = format!("(raised in a worker of manyhands by {item}{})", described.function);
-    // A note is a comfort: an exception that refuses it is passed on without.
-    let _refused = exception.value(py).call_method1("add_note", (note,));
+    note(&exception, py, "raised in a worker of manyhands by", index, described);
     exception
 }
 
@@ -191,6 +200,7 @@ fn task_timeout(
 
 /// Why no worker of a pool can work.
 pub(crate) fn initializer_failed(py: Python<'_>, fault: &Fault) -> PyResult<PyErr> {
+    fault.tell();
     let facts = match &fault.failure {
         InitFailure::Died(death) => death_facts(py, death)?,
         InitFailure::TimedOut(overrun) => {

@@ -150,7 +150,7 @@ pub(crate) fn spawn_member_of_group(
     let program =
         Program { path: program.into(), args: arguments, env: Some(environment), cwd: None };
     let fds: Vec<_> = fds.into_iter().map(|number| (ffi::borrowed(number), number)).collect();
-    let child = spawn_member(&program, &fds)?;
+    let child = spawn_member(&program, &fds).map_err(|error| numbered(&error))?;
     let pidfd: std::os::fd::OwnedFd = child.pidfd.into();
     Ok((child.pid, pidfd.into_raw_fd()))
 }

@@ -56,6 +56,8 @@ pub(crate) fn get<'py>(
     channel: &Channel,
     patience: Patience,
 ) -> PyResult<Bound<'py, PyAny>> {
+    // In a loop of C code (`sum(iter(queue.get, None))`) nobody else looks while there is always an item.
+    py.check_signals()?;
     loop {
         // Before the look: what is put before it is shut is found by the look.
         let shut = channel.words().is_shut();

@@ -29,10 +29,14 @@ const PIECE_ITEMS: usize = 256;
 const PIECE_BYTES: usize = 32 << 10;
 /// Items are held back for others of their piece no longer than this, while those are pickled.
 const SLOW: Duration = Duration::from_millis(1);
+/// Items between two looks for signals: an iterable in C lets no handler run.
+const LOOK_EVERY: usize = 128;
 
 /// Puts one value.
 #[inline]
 pub(crate) fn put(channel: &Channel, value: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
+    // In a loop of C code nobody else looks while there is always room.
+    value.py().check_signals()?;
     let outgoing = loop {
         match Outgoing::new(channel, value) {
             Ok(outgoing) => break outgoing,
@@ -173,8 +177,11 @@ pub(crate) fn put_many(
 
 fn fill(piece: &mut Piece<'_>, values: &Bound<'_, PyAny>) -> PyResult<()> {
     let ready_made = is_ready_made(values);
-    for value in values.try_iter()? {
+    for (count, value) in values.try_iter()?.enumerate() {
         piece.add(&value?, ready_made)?;
+        if count.is_multiple_of(LOOK_EVERY) {
+            values.py().check_signals()?;
+        }
     }
     Ok(())
 }

@@ -232,8 +232,8 @@ impl PoolBuilder {
     }
 
     /// How long a worker may take, from when its process is there until its [initializer](PoolBuilder::initializer) has
-    /// returned. One that takes longer ends the pool: everything fails as
-    /// [`PoolFault::InitializerTimedOut`](crate::PoolFault::InitializerTimedOut).
+    /// returned. One that takes longer, by a tenth of a second, ends the pool: everything fails as
+    /// [`PoolFault::InitializerTimedOut`](crate::PoolFault::InitializerTimedOut). Without an initializer it does nothing.
     ///
     /// ```
     /// # use manyhands::{Pool, PoolFault, TaskError};
