@@ -57,6 +57,8 @@ class Subject:
     measure: Measure
     rivals: Sequence[str] = rivals.USUAL
     goals: Mapping[str, float] = field(default_factory=dict)
+    # What `multiprocessing` (fork) did in the hour in which the goals were set: machines differ.
+    then: float | None = None
     more_is_better: bool = False
     section: str = "Beside the rivals"
     limit_seconds: float = 60.0

@@ -33,6 +33,7 @@ SUBJECTS = (
         unit="µs",
         measure=measure,
         goals={"manyhands": 8},
+        then=175,
     ),
 )
 

@@ -48,6 +48,7 @@ SUBJECTS = (
         measure=functools.partial(measure, 0),
         rivals=rivals.STARTERS,
         goals={"manyhands": 40, "manyhands-fork": 20},
+        then=22,
     ),
     Subject(
         name="startup_process",

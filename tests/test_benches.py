@@ -205,6 +205,18 @@ def test_goal_and_ratio_follow_the_direction(bench, more, figure, goal, to_best)
     assert line[-2:] == [to_best, goal]
 
 
+@pytest.mark.parametrize(
+    ("figure", "today", "goal"),
+    [(5.0, 200.0, "≤ 8 met"),
+     (9.0, 200.0, "≤ 8 missed; beside mp, 100 then: ≤ 16 met"),
+     (9.0, 50.0, "≤ 8 missed; beside mp, 100 then: ≤ 4 missed")],
+)  # fmt: skip
+def test_a_goal_that_was_missed_is_told_in_the_measure_of_the_run(bench, figure, today, goal):
+    samples = {"multiprocessing": [today], "manyhands": [figure]}
+    result = row(bench, samples, goals={"manyhands": 8}, then=100)
+    assert bench("report").make_table([result]).sections[0][1][0][-1] == goal
+
+
 def test_failures_are_words_in_the_cell_and_reasons_beneath(bench):
     result = row(
         bench,
