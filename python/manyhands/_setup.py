@@ -388,12 +388,9 @@ class Crew:
         if fault is not None:
             import warnings
 
-            text, cause = (
-                f"items that nobody asked the results of have not run: {fault}",
-                fault.__cause__,
-            )
-            if cause is not None:
-                text += f" It raised {type(cause).__name__}: {cause}"
+            text = f"items whose results nobody asked for have not run: {fault}"
+            if fault.__cause__ is not None:
+                text += f" It raised {type(fault.__cause__).__name__}: {fault.__cause__}"
             warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     def terminate(self) -> None:

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_os::process::ExitStatus;
-
 use manyhands_shm::atomic::{AtomicU32, Ordering};
 
 use crate::luggage::{self, Luggage};
