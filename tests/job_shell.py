@@ -37,7 +37,8 @@ def main():
         os.set_inheritable(fd, False)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     attributes = termios.tcgetattr(0)
-    attributes[3] &= ~termios.ECHO
+    # The kernel takes in a key a moment later, and would throw away what was printed until then.
+    attributes[3] = attributes[3] & ~termios.ECHO | termios.NOFLSH
     termios.tcsetattr(0, termios.TCSANOW, attributes)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Whoever runs the tests by `nohup` has it ignored, and so would everybody here.
