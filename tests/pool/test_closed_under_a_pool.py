@@ -106,6 +106,51 @@ def test_a_new_pool_beside_one_that_is_lost(tmp_path, method, opens):
     assert told == ["new [0, 0, 0] True", "kept lost True True", *END]
 
 
+BY_A_TASK = """
+import os, sys
+import manyhands as mp
+
+def close_all(_):
+    os.closerange(3, 1000)
+
+def large(x):
+    return b"x" * 200_000
+
+def count(value, queue):
+    with value.get_lock():
+        value.value += 1
+    queue.put(value.value)
+    return value.value
+
+def main():
+    context = mp.get_context(METHOD)
+    # Blocks whose numbers are those of the blocks that a world made by the worker has, too.
+    values, queues = [mp.Value("i", n) for n in range(30)], [mp.Queue() for _ in range(30)]
+    for n, queue in enumerate(queues):
+        queue.put(n)
+    for _ in range(6):
+        with context.Pool(1) as pool:
+            pool.apply(close_all, (1,))
+            told = pool.map(large, range(6), errors="return")
+            print(all(isinstance(e, RuntimeError) and "closed the file" in str(e) for e in told))
+            print(pool.apply(abs, (-3,)))
+    print([value.value for value in values] == list(range(30)))
+    print([queue.get(timeout=60) for queue in queues] == list(range(30)))
+    with context.Pool(1) as pool:
+        print(pool.apply(count, (values[0], queues[0])), queues[0].get(timeout=60))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("method", ["template", "fork", "spawn", "forkserver"])
+def test_a_task_closes_all_descriptors_of_its_worker(tmp_path, method):
+    # What its worker makes then lies in a world that the program lacks, under numbers that it has.
+    outcome = run_script(tmp_path, BY_A_TASK.replace("METHOD", repr(method)))
+    assert outcome.lines == ["True", "3"] * 6 + ["True", "True", "1 1"], outcome.err
+
+
 PROCESSES = """
 import os, time
 import manyhands as mp

@@ -101,6 +101,7 @@ static PRINTED: Mutex<Vec<(u8, String)>> = Mutex::new(Vec::new());
 /// the second it ends.
 #[pyfunction]
 pub(crate) fn run_worker(end: &PyWorkerEnd, soft: Option<u64>, hard: Option<u64>) {
+    world::join_parent();
     *LANE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&end.end.lane));
     let mut tasks = PyTasks::new();
     serve_within(end.end.clone(), MemoryLimits { soft, hard }, &mut tasks);

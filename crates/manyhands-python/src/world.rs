@@ -21,6 +21,7 @@
 
 use std::cell::RefCell;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use manyhands_os::budget;
@@ -47,6 +48,9 @@ struct Worlds {
 }
 
 static WORLDS: Mutex<Worlds> = Mutex::new(Worlds { all: Vec::new(), watched: false });
+
+/// The world of the pool that this process is a worker of, which its parent has, too; zero in all others.
+static JOINED: AtomicU64 = AtomicU64::new(0);
 
 /// What the handlers of a fork hand to each other, in the thread that forks.
 type Between = (MutexGuard<'static, Worlds>, Vec<Fork>, Still);
@@ -149,15 +153,26 @@ pub(crate) fn name(block: &Block) -> (u64, u64) {
     (block.world().id(), block.handle().0)
 }
 
+/// Remembers that the home world of now is the one that this worker and its parent share: the program that runs here
+/// may close its descriptor, and then gets another home.
+pub(crate) fn join_parent() {
+    JOINED.store(known_home().map_or(0, |home| home.id()), Ordering::Relaxed);
+}
+
 /// The error for blocks that the parent of this worker cannot have, if there is one among them.
 pub(crate) fn strangers(blocks: &[Block]) -> Option<PyErr> {
-    let home = worlds().all.first().map(|home| home.id());
-    blocks.iter().any(|block| Some(block.world().id()) != home).then(|| {
-        PyRuntimeError::new_err(
-            "the result holds an object of another family of processes than the pool's: only what \
-             was made after this worker joined its parent can be sent to it",
-        )
-    })
+    let joined = JOINED.load(Ordering::Relaxed);
+    if blocks.iter().all(|block| block.world().id() == joined) {
+        return None;
+    }
+    let text = if named(joined).is_some_and(|world| world.is_open()) {
+        "the result holds an object of another family of processes than the pool's: only what was made after this \
+         worker joined its parent can be sent to it"
+    } else {
+        "a task has closed the file descriptors of this worker, as daemons do (os.closerange): results that are \
+         large, or hold locks and queues, cannot be sent from it any more; leave open what the task did not open"
+    };
+    Some(PyRuntimeError::new_err(text))
 }
 
 /// The exception for a world that is full.
