@@ -113,6 +113,7 @@ impl State {
             }),
             What::Code(id) => match verdict {
                 Some(Failure::TimedOut(overrun)) => self.fail_pool(InitFailure::TimedOut(overrun)),
+                Some(Failure::Cancelled) => {}
                 _ => self.blame(id, death),
             },
             What::Stop | What::Forget(_) => {}

@@ -340,6 +340,7 @@ impl State {
                 self.requeue(parcels);
             }
         }
+        self.end_loads(id);
         self.after_settling(id);
         self.pump();
     }

@@ -118,6 +118,9 @@ impl State {
         if let Some(overrun) = self.late_start(at) {
             return Some(Failure::TimedOut(overrun));
         }
+        if self.seats[at].worker.died_loading() {
+            return Some(Failure::Cancelled);
+        }
         // Killed because the pool had failed: its item fails as all others do.
         let fault = self.fault.clone().filter(|_| self.seats[at].worker.killed_by_us);
         fault.map(Failure::Initializer)
@@ -158,6 +161,9 @@ impl State {
     pub(crate) fn enforce(&mut self, now: Instant) {
         for worker in self.workers_mut() {
             if worker.kill_at.is_none_or(|at| at > now) || worker.process.is_none() {
+                continue;
+            }
+            if worker.ends_load() {
                 continue;
             }
             let replied = worker.lane.replied();

@@ -21,6 +21,7 @@
 //! | `deadline`, `watch` | which item has run for how long, without polling |
 //! | `readiness` | how long workers may take to be ready |
 //! | `ending`, `sentence` | an item that must not run on: a signal, some grace, the end |
+//! | `loads` | workers that load the code of a call that was cancelled |
 //! | [`retry`], `again` | items that may run again |
 //! | `supervisor` | the one helper thread of the process |
 //! | `report` | what workers do at this moment |
@@ -44,6 +45,7 @@ mod dispatch;
 mod ending;
 mod enqueue;
 mod launch;
+mod loads;
 pub mod luggage;
 pub mod memory;
 mod need;

@@ -218,6 +218,9 @@ impl Pool {
         let mut state = self.0.lock();
         self.0.refresh(&mut state);
         let cancelled = state.cancel_unstarted(call);
+        if state.is_ending_loads() {
+            self.0.call_supervisor();
+        }
         self.0.announce(&state);
         cancelled
     }
@@ -295,6 +298,8 @@ impl Pool {
         state.cancel(call);
         if state.phase != Phase::Open {
             state.wind_down();
+            self.0.call_supervisor();
+        } else if state.is_ending_loads() {
             self.0.call_supervisor();
         }
         self.0.announce(&state);

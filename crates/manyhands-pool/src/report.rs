@@ -120,7 +120,7 @@ impl Worker {
     }
 
     /// What it has begun and not answered; of a frame of items, the item.
-    fn running(&self) -> Option<What> {
+    pub(crate) fn running(&self) -> Option<What> {
         let begun = self.lane.begun();
         if begun <= self.lane.replied() {
             return None;

@@ -93,6 +93,8 @@ pub(crate) struct Worker {
     /// Its lane is kept short while it has answered just so many: items are being cancelled one by one, and
     /// those in the queue cost less.
     pub(crate) short_at: Option<u64>,
+    /// Code that it loads and nobody needs, while its grace for that is counted.
+    pub(crate) unneeded: Vec<u64>,
     /// The item that must not run on.
     pub(crate) sentence: Option<Sentence>,
     pub(crate) watch: Watch,
@@ -157,6 +159,7 @@ impl Worker {
             full: false,
             notice: None,
             kill_at: None,
+            unneeded: Vec::new(),
             short_at: None,
             sentence: None,
             watch: Watch::new(),

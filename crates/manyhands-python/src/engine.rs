@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_pool::template::TemplateConfig;
+use manyhands_pool::template::{IMPORT_LIMIT, TemplateConfig};
 use manyhands_pool::{CallId, Config, Launcher, MemoryLimits, Need, Pool, Report, Running, Start};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -85,6 +85,7 @@ impl Engine {
                 args,
                 env: Some(env.into_iter().collect()),
                 cwd: None,
+                import_limit: IMPORT_LIMIT,
             }),
             None => Launcher::Host,
         };

@@ -12,7 +12,7 @@ use manyhands_os::launch::{Program, spawn_member};
 use manyhands_os::lifeline;
 use manyhands_os::process::{self, ExitStatus, Signal};
 use manyhands_pool::template::processes::Ending;
-use manyhands_pool::template::{Processes, Role, Started, TemplateConfig};
+use manyhands_pool::template::{IMPORT_LIMIT, Processes, Role, Started, TemplateConfig};
 use manyhands_shm::sync::SLICE;
 use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
@@ -34,7 +34,14 @@ impl ProcessTemplate {
     #[new]
     fn new(program: OsString, arguments: Vec<OsString>, environment: Environment) -> Self {
         let env = Some(environment);
-        let config = TemplateConfig { program: program.into(), args: arguments, env, cwd: None };
+        let import_limit = IMPORT_LIMIT;
+        let config = TemplateConfig {
+            program: program.into(),
+            args: arguments,
+            env,
+            cwd: None,
+            import_limit,
+        };
         Self { processes: Arc::new(Processes::new(config)) }
     }
 

@@ -21,11 +21,11 @@
 
 use std::cell::RefCell;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use manyhands_os::budget;
 use manyhands_os::fork::{at_fork, expect_fork, fork_failed};
+use manyhands_shm::atomic::{AtomicU64, Ordering};
 use manyhands_shm::world::{Block, Fill, Fork, Handle, NoMemory, World};
 use pyo3::exceptions::{PyMemoryError, PyReferenceError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;

@@ -11,6 +11,7 @@
 //! | a module makes it unfit to fork | watches its workers until they are gone | asked of a new process | imported anew without that module |
 //! | it is unfit, no module is to blame | the same | the same | imported anew |
 //! | it dies while it imports | its workers are dead | asked of a new process | imported anew without that module |
+//! | it imports for longer than [`TemplateConfig::import_limit`], and no child of it lives | killed | asked of a new process | imported anew without that module |
 //! | it dies otherwise | its workers are dead | asked of a new process | imported anew |
 //!
 //! Asking again is sound: a child that was not reported has not run anything and is dead (see
@@ -35,6 +36,8 @@ use super::protocol::{FDS_MAX, INLINE_MAX, TEXT_MAX};
 
 /// How many processes in a row may be of no use.
 pub const FAILURES_MAX: u32 = 3;
+/// How long a module may usually take to be imported.
+pub const IMPORT_LIMIT: Duration = Duration::from_secs(60);
 /// How long a process that was asked to end may take.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,8 @@ pub struct TemplateConfig {
     pub env: Option<Vec<(OsString, OsString)>>,
     /// The directory to start in. `None`: that of this process at the start.
     pub cwd: Option<PathBuf>,
+    /// After so long an import is given up and left to the children, where none lives yet: usually [`IMPORT_LIMIT`].
+    pub import_limit: Duration,
 }
 
 /// What a template has to tell.
@@ -132,6 +137,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub struct Template {
     pub(super) program: Program,
+    pub(super) import_limit: Duration,
     /// What every process imports first, in order.
     pub(super) modules: Vec<String>,
     /// What no process imports again.
@@ -159,18 +165,20 @@ impl Template {
     /// # Examples
     ///
     /// ```
-    /// use manyhands_pool::template::{Template, TemplateConfig};
+    /// use manyhands_pool::template::{IMPORT_LIMIT, Template, TemplateConfig};
     ///
     /// let program = "/usr/bin/python3".into();
-    /// let config = TemplateConfig { program, args: vec![], env: None, cwd: None };
+    /// let import_limit = IMPORT_LIMIT;
+    /// let config = TemplateConfig { program, args: vec![], env: None, cwd: None, import_limit };
     /// assert_eq!(Template::new(config).poll_fds().count(), 0);
     /// ```
     pub fn new(config: TemplateConfig) -> Self {
-        let TemplateConfig { program: path, args, env, cwd } = config;
+        let TemplateConfig { program: path, args, env, cwd, import_limit } = config;
         // Read once and here: later starts happen in a thread that holds no lock of the language.
         let env = Some(env.unwrap_or_else(|| std::env::vars_os().collect()));
         Self {
             program: Program { path, args, env, cwd },
+            import_limit,
             modules: Vec::new(),
             refused: BTreeSet::new(),
             waiting: VecDeque::new(),
@@ -261,7 +269,9 @@ impl Template {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving => {
-                self.retry_at.filter(|_| self.current.is_none() && !self.waiting.is_empty())
+                let retry =
+                    self.retry_at.filter(|_| self.current.is_none() && !self.waiting.is_empty());
+                retry.or_else(|| self.import_look())
             }
             Phase::Ending(until) => self.is_running().then_some(until),
             Phase::Failed => None,
@@ -280,6 +290,7 @@ impl Template {
         }
         self.enforce_grace();
         self.pump();
+        self.watch_import();
         std::mem::take(&mut self.events)
     }
 

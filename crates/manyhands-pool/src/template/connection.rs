@@ -18,7 +18,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::host::Role;
 use super::outbox::is_hangup;
@@ -110,6 +110,10 @@ pub(super) struct Connection {
     pub(super) useful: bool,
     /// Sent and not answered, in order.
     pub(super) in_flight: VecDeque<Pending>,
+    /// Since when, at the latest, it imports what is first in flight.
+    pub(super) importing: Option<Instant>,
+    /// Why we have killed it, as the end of a sentence.
+    pub(super) sentence: Option<String>,
     /// Its workers: number and handle by name.
     pub(super) workers: BTreeMap<u64, Worker>,
     /// Children that were told of, but could not be taken, and were killed.
@@ -132,8 +136,21 @@ impl Connection {
         jobcontrol::register_group(child.pid);
         let (in_flight, workers, refused) = (VecDeque::new(), BTreeMap::new(), BTreeSet::new());
         let (talk, ready, useful) = (Talk::Open, false, false);
+        let (importing, sentence) = (None, None);
         let (control, log) = (Own::new(control), Own::new(log));
-        Ok(Self { control, child, log, talk, ready, useful, in_flight, workers, refused })
+        Ok(Self {
+            control,
+            child,
+            log,
+            talk,
+            ready,
+            useful,
+            in_flight,
+            importing,
+            sentence,
+            workers,
+            refused,
+        })
     }
 
     /// What to watch: it is ready when there is something to read, or when the process has ended.
@@ -254,6 +271,16 @@ impl Connection {
     pub(super) fn kill(&mut self) {
         // One that is dead needs no signal.
         let _ = self.child.pidfd.signal(Signal::KILL);
+    }
+
+    /// Whether it imports, as far as we know.
+    pub(super) fn is_importing(&self) -> bool {
+        self.ready && matches!(self.in_flight.front(), Some(Pending::Import { .. }))
+    }
+
+    /// Whether none of its children lives; it may not have told of their ends.
+    pub(super) fn is_childless(&self) -> bool {
+        self.workers.values().all(|worker| worker.pidfd.is_dead())
     }
 
     /// Ends the workers that are left and what they started, when the template can no longer.

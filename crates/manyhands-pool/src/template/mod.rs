@@ -54,7 +54,7 @@ pub fn try_messages(message: &[u8]) {
     protocol::try_decode(message);
 }
 
-pub use client::{Event, Template, TemplateConfig};
+pub use client::{Event, IMPORT_LIMIT, Template, TemplateConfig};
 pub use host::{Fork, Host, Role, Step, WorkerStart};
 pub use processes::{Processes, Started};
 pub use server::{Outcome, inherited, run};

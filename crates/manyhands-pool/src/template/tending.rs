@@ -10,6 +10,7 @@
 //!    was given up with messages unread are its forks in flight told as lost: they may have run.
 //! 4. A death while an import was the first in flight is that module's fault, and it is refused
 //!    from then on. So the list shrinks with every such death, and this ends.
+//!    One that imports for too long, and has no child that lives, is killed, so that this is its end.
 //! 5. Any other end of a process that was of no use counts as a failure. It was of use when it
 //!    forked, or when it had done all that was asked. [`FAILURES_MAX`] failures in a row are the end.
 
@@ -26,6 +27,8 @@ use super::connection::{Connection, Handle, Pending, Worker};
 use super::host::Role;
 use super::protocol::{Report, VERSION, malformed};
 
+/// How often who imports for too long is looked at while a child of it lives.
+const LOOK: Duration = Duration::from_secs(1);
 /// The wait before a start after a failure; twice as long after each further one.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -79,6 +82,31 @@ impl Template {
         // When it cannot be asked, looking costs little.
         !fds.is_empty()
             && poll(&fds, Some(Duration::ZERO)).map_or(true, |ready| ready.contains(&true))
+    }
+
+    /// When an import has to be looked at.
+    pub(super) fn import_look(&self) -> Option<Instant> {
+        let connection = self.current.as_ref().filter(|own| own.sentence.is_none())?;
+        let due = connection.importing?.checked_add(self.import_limit)?;
+        Some(if connection.is_childless() { due } else { due.max(Instant::now() + LOOK) })
+    }
+
+    /// Ends who imports for too long, if that costs nobody: the next process leaves that module to its children.
+    pub(super) fn watch_import(&mut self) {
+        let Some(connection) = &mut self.current else { return };
+        if !connection.is_importing() {
+            connection.importing = None;
+            return;
+        }
+        let since = *connection.importing.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.import_limit
+            && connection.sentence.is_none()
+            && connection.is_childless()
+        {
+            let limit = self.import_limit.as_secs_f64();
+            connection.sentence = Some(format!("its import had not ended after {limit} seconds"));
+            connection.kill();
+        }
     }
 
     /// Kills who was asked to end and has not.
@@ -211,6 +239,7 @@ impl Template {
             Some(Pending::Import { module }) if connection.ready => Some(module.clone()),
             _ => None,
         };
+        let late = connection.sentence.take();
         let mut lost: Vec<u64> = connection.workers.keys().copied().collect();
         if connection.is_broken() && connection.ready {
             // They may have been forked, and may have run.
@@ -221,7 +250,7 @@ impl Template {
         }
         self.ask_again(&mut connection);
         if self.phase == Phase::Serving && !retired {
-            self.blame(culprit, connection.useful, &message);
+            self.blame((culprit, late), connection.useful, &message);
         }
         if matches!(self.phase, Phase::Ending(_)) {
             self.waiting.clear();
@@ -232,10 +261,16 @@ impl Template {
         self.events.extend(lost.into_iter().map(|id| Event::Lost { id, reason: reason.clone() }));
     }
 
-    fn blame(&mut self, culprit: Option<String>, useful: bool, message: &str) {
+    fn blame(
+        &mut self,
+        (culprit, late): (Option<String>, Option<String>),
+        useful: bool,
+        message: &str,
+    ) {
         if let Some(module) = culprit {
             self.refuse(&module);
-            let reason = format!("{message} (while it imported the module)");
+            let reason =
+                late.unwrap_or_else(|| format!("{message} (while it imported the module)"));
             self.events.push(Event::Dropped { module, reason });
         } else if !useful {
             self.note_failure(message);
@@ -275,6 +310,7 @@ fn handle_of(pid: i32, handle: Handle) -> io::Result<Option<PidFd>> {
 
 /// The module of the request that is answered.
 fn answered_import(connection: &mut Connection) -> io::Result<String> {
+    connection.importing = None;
     match connection.in_flight.pop_front() {
         Some(Pending::Import { module }) => Ok(module),
         _ => Err(malformed()),
@@ -283,6 +319,7 @@ fn answered_import(connection: &mut Connection) -> io::Result<String> {
 
 /// Checks that the request that is answered was the fork of this one; what it was to be.
 fn answered_fork(connection: &mut Connection, id: u64) -> io::Result<Role> {
+    connection.importing = None;
     match connection.in_flight.pop_front() {
         Some(Pending::Fork { id: asked, role, .. }) if asked == id => Ok(role),
         _ => Err(malformed()),

@@ -14,7 +14,8 @@ use manyhands_os::poll::poll;
 use manyhands_os::process::{PidFd, Signal, exit_now, own_group, own_pid, parent_pid, reap};
 use manyhands_os::signals::ignore;
 use manyhands_pool::template::{
-    Event, Fork, Host, Outcome, Role, Step, Template, TemplateConfig, WorkerStart, inherited, run,
+    Event, Fork, Host, IMPORT_LIMIT, Outcome, Role, Step, Template, TemplateConfig, WorkerStart,
+    inherited, run,
 };
 use std::error::Error;
 use std::fmt::Write as _;
@@ -195,7 +196,13 @@ fn act_as_pool(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let victim = (!end_well).then(|| ("ACT_VICTIM".into(), own_pid().to_string().into()));
     let env = env::vars_os().chain(victim).collect();
     let program = env::current_exe()?;
-    let config = TemplateConfig { program, args: vec![], env: Some(env), cwd: None };
+    let config = TemplateConfig {
+        program,
+        args: vec![],
+        env: Some(env),
+        cwd: None,
+        import_limit: IMPORT_LIMIT,
+    };
     let mut template = Template::new(config);
     let mut held = Vec::new();
     let runs: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;

@@ -4,9 +4,10 @@
 use crate::harness::{ActingPool, Harness, Mark, PATIENCE, config};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{ExitStatus, Signal};
-use manyhands_pool::template::{Role, TemplateConfig};
+use manyhands_pool::template::{IMPORT_LIMIT, Role, TemplateConfig};
 use std::fs::read_link;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 const KILLED: ExitStatus = ExitStatus::Signaled { signal: 9, core: false };
 
@@ -151,6 +152,38 @@ fn modules_that_make_it_unfit_are_dropped_one_by_one() {
 }
 
 #[test]
+fn an_import_without_end_is_left_to_the_workers() {
+    let import_limit = Duration::from_millis(100);
+    let mut harness = Harness::new(TemplateConfig { import_limit, ..config(&[]) });
+    for module in ["fine", "slow", "missing"] {
+        harness.template.import(module);
+    }
+    harness.fork(1, "exit 0");
+    harness.wait_exited(1);
+    harness.wait_note("import of missing failed");
+    assert_eq!(harness.notes_with("slow dropped: its import had not ended after 0.1 seconds"), 1);
+    assert_eq!(harness.notes_with("ready"), 2, "{:?}", harness.notes);
+    assert_eq!(harness.template.deadline(), None);
+}
+
+#[test]
+fn no_worker_is_ended_because_of_an_import_without_end() {
+    let import_limit = Duration::from_millis(100);
+    let mut harness = Harness::new(TemplateConfig { import_limit, ..config(&[]) });
+    harness.fork(1, "wait");
+    let first = harness.wait_forked(1);
+    harness.template.import("slow");
+    harness.fork(2, "exit 0");
+    let until = Instant::now() + 5 * import_limit;
+    harness.wait("the limit", |_| Instant::now() > until);
+    assert!(!first.pidfd.is_dead());
+    first.pidfd.signal(Signal::KILL).unwrap();
+    harness.wait_exited(2);
+    assert_eq!(harness.lost, [1], "nobody could tell how the first one ended");
+    assert_eq!(harness.notes_with("slow dropped: its import had not ended"), 1);
+}
+
+#[test]
 fn threads_that_are_stopped_before_a_fork_make_nobody_unfit() {
     let mut harness = harness();
     harness.template.import("resting");
@@ -256,7 +289,13 @@ fn too_many_descriptors_are_refused() {
 /// A program that cannot be a template, and what its failure must tell.
 fn fails_with(program: &str, args: &[&str], told: &str) {
     let args = args.iter().map(Into::into).collect();
-    let config = TemplateConfig { program: program.into(), args, env: None, cwd: None };
+    let config = TemplateConfig {
+        program: program.into(),
+        args,
+        env: None,
+        cwd: None,
+        import_limit: IMPORT_LIMIT,
+    };
     let mut harness = Harness::new(config);
     harness.fork(1, "wait");
     let note = harness.wait_note("failed: no worker could be started: 3 times in a row ");

@@ -4,7 +4,7 @@
 use manyhands_os::launch::{Child, Program, spawn_exec};
 use manyhands_os::poll::poll;
 use manyhands_os::process::{ExitStatus, PidFd, reap};
-use manyhands_pool::template::{Event, Role, Template, TemplateConfig};
+use manyhands_pool::template::{Event, IMPORT_LIMIT, Role, Template, TemplateConfig};
 use std::io::{PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -23,7 +23,8 @@ pub(crate) fn actor() -> PathBuf {
 pub(crate) fn config(variables: &[(&str, &str)]) -> TemplateConfig {
     let more = variables.iter().map(|(name, value)| (name.into(), value.into()));
     let env = std::env::vars_os().chain(more).collect();
-    TemplateConfig { program: actor(), args: vec![], env: Some(env), cwd: None }
+    let import_limit = IMPORT_LIMIT;
+    TemplateConfig { program: actor(), args: vec![], env: Some(env), cwd: None, import_limit }
 }
 
 /// A file that is not there yet, and goes with this.
