@@ -17,7 +17,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::connection_state::{State, bad_descriptor, locked};
+use crate::connection_state::{Going, State, bad_descriptor, locked};
 use crate::waiting::{Pieces, after, left_until, seconds};
 use crate::{ffi, world};
 
@@ -143,6 +143,12 @@ impl PipeEnd {
     fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let end = self.0.end()?;
         self.0.check_readable()?;
+        if self.0.is_amid(Going::In) {
+            // Nothing comes to whoever asks in the middle of a `recv`, however long he waits.
+            return timeout
+                .map_or_else(|| self.0.refuse_amid(Going::In), |_| Ok(()))
+                .map(|()| false);
+        }
         if end.has_message() || locked(&self.0.kept).is_some() {
             return Ok(true);
         }

@@ -20,7 +20,9 @@ use pyo3::types::{PyBytes, PyString};
 use crate::cargo::{CARGO, STOWED, decode};
 use crate::codec::own;
 use crate::connection_content::{BYTES, Content, Kept, PICKLE, PINNED, Payload, RAW, TEXT, VALUE};
-use crate::connection_state::{NOW, SMALL, State, bad_descriptor, damaged, detached, locked};
+use crate::connection_state::{
+    Going, NOW, SMALL, State, bad_descriptor, damaged, detached, locked,
+};
 use crate::ffi;
 use crate::interrupt::is_interrupt;
 use crate::waiting::Pieces;
@@ -105,14 +107,29 @@ impl State {
         end: &Arc<End>,
         most: Option<usize>,
     ) -> PyResult<Message<'py>> {
-        let (mut receiving, mut part) = match self.begin(py, end)? {
-            Begun::Whole(label, bytes) => {
-                return Ok(Message::new(py, label, Content::Long(bytes)));
-            }
-            Begun::Reception(receiving, part) => (receiving, part),
-        };
         loop {
-            let arrival = self.arrive(py, end, &mut receiving)?;
+            let (receiving, part) = match self.begin(py, end)? {
+                Begun::Whole(label, bytes) => {
+                    return Ok(Message::new(py, label, Content::Long(bytes)));
+                }
+                Begun::Reception(receiving, part) => (receiving, part),
+            };
+            if let Some(message) = self.finish(py, end, (receiving, part), most)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// The rest of [`State::fetch`]. `None`: while it waited, something was kept that goes first.
+    fn finish<'py>(
+        &self,
+        py: Python<'py>,
+        end: &Arc<End>,
+        (mut receiving, mut part): (Receiving<'_>, Option<ffi::NewBytes>),
+        most: Option<usize>,
+    ) -> PyResult<Option<Message<'py>>> {
+        loop {
+            let Some(arrival) = self.arrive(py, end, &mut receiving)? else { return Ok(None) };
             if arrival.label == RAW && most.is_some_and(|most| arrival.len > most) {
                 leave(py, end, receiving);
                 return Err(self.refuse_length());
@@ -124,7 +141,7 @@ impl State {
             match self.read(py, end, &mut receiving, &mut content) {
                 Ok(Read::Done(())) => {
                     leave(py, end, receiving);
-                    return self.complete(py, arrival, content);
+                    return self.complete(py, arrival, content).map(Some);
                 }
                 Ok(Read::Lost) => {}
                 Ok(ended) => return Err(failure(&ended)),
@@ -165,6 +182,10 @@ impl State {
                 Some(Kept::Whole(label, bytes)) => return Ok(Begun::Whole(label, bytes)),
                 Some(Kept::Part(at, bytes)) => (at, bytes),
             };
+            if let Err(error) = self.refuse_amid(Going::In) {
+                *locked(&self.kept) = Some(Kept::Part(at, bytes));
+                return Err(error);
+            }
             let limit = pieces.limit(None);
             match pieces.run(py, || end.resume(&at, limit)) {
                 Wait::Ready(Some(receiving)) => {
@@ -183,23 +204,31 @@ impl State {
             .ok_or_else(|| PyOSError::new_err("connection is write-only"))
     }
 
+    /// Waits for a message. `None`: code that ran meanwhile has kept one.
     fn arrive(
         &self,
         py: Python<'_>,
         end: &Arc<End>,
         receiving: &mut Receiving<'_>,
-    ) -> PyResult<Arrival> {
+    ) -> PyResult<Option<Arrival>> {
         if end.has_message()
             && let Read::Done(arrival) = receiving.arrive(NOW)
         {
-            return Ok(arrival);
+            return Ok(Some(arrival));
         }
+        self.refuse_amid(Going::In)?;
         let mut pieces = Pieces::new();
         loop {
             let limit = pieces.limit(None);
             match pieces.run(py, || receiving.arrive(limit)) {
-                Read::Done(arrival) => return Ok(arrival),
-                Read::TimedOut | Read::Interrupted => self.pause(py)?,
+                Read::Done(arrival) => return Ok(Some(arrival)),
+                Read::TimedOut | Read::Interrupted => {
+                    step_aside(py, end, receiving);
+                    self.pause(py)?;
+                    if locked(&self.kept).is_some() {
+                        return Ok(None);
+                    }
+                }
                 ended => return Err(failure(&ended)),
             }
         }
@@ -222,7 +251,7 @@ impl State {
         loop {
             let limit = pieces.limit(None);
             match pieces.run(py, || content.fill(|room| receiving.read(room, limit))) {
-                Read::TimedOut | Read::Interrupted => self.pause(py)?,
+                Read::TimedOut | Read::Interrupted => self.pause_amid(py, Going::In)?,
                 ended => return Ok(ended),
             }
         }
@@ -232,6 +261,15 @@ impl State {
         if let (Some(at), Content::Long(bytes)) = (receiving.suspend(), content) {
             *locked(&self.kept) = Some(Kept::Part(at, bytes));
         }
+    }
+}
+
+/// Lets others receive while it waits, among them the handlers of signals in this thread.
+fn step_aside(py: Python<'_>, end: &End, receiving: &mut Receiving<'_>) {
+    if end.is_exact() {
+        detached(py, || receiving.step_aside());
+    } else {
+        receiving.step_aside();
     }
 }
 

@@ -18,7 +18,7 @@ use pyo3::types::PyBytes;
 use crate::cargo;
 use crate::codec::{Encoded, own};
 use crate::connection_content::{BYTES, PICKLE, PINNED, RAW, TEXT, VALUE};
-use crate::connection_state::{NOW, SMALL, State, damaged};
+use crate::connection_state::{Going, NOW, SMALL, State, damaged};
 use crate::ffi;
 use crate::pickling::pickle;
 use crate::travel::Collecting;
@@ -176,12 +176,14 @@ impl State {
         sending: &mut Sending<'a>,
         step: Step<'a>,
     ) -> PyResult<()> {
+        self.refuse_amid(Going::Out)?;
         let mut pieces = Pieces::new();
         loop {
             let limit = pieces.limit(None);
             match pieces.run(py, || step(sending, limit)) {
                 Sent::Done => return Ok(()),
-                Sent::TimedOut | Sent::Interrupted => self.pause(py)?,
+                Sent::TimedOut | Sent::Interrupted if sending.step_aside() => self.pause(py)?,
+                Sent::TimedOut | Sent::Interrupted => self.pause_amid(py, Going::Out)?,
                 failed => return Err(failure(failed)),
             }
         }

@@ -1,19 +1,55 @@
 //! What an end is to its Python object: open or closed, which way it goes, and what an interrupted call left.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use manyhands_shm::atomic::{AtomicU32, Ordering};
 use manyhands_shm::pipe::{End, Half};
 use manyhands_shm::world::Block;
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
 use crate::connection_content::Kept;
-use crate::exit;
+use crate::{exit, world};
 
 /// Up to this a message is copied while attached.
 pub(crate) const SMALL: usize = 8 << 10;
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Going {
+    Out,
+    In,
+}
+
+/// One lock of a pipe: all objects of an end share it.
+type Key = ((u64, u64), Half, Going);
+
+thread_local! {
+    /// The locks that this thread holds in the middle of messages while other code runs.
+    static AMID: RefCell<Vec<Key>> = const { RefCell::new(Vec::new()) };
+}
+
+/// While it lives, this thread is in the middle of a message, and runs other code.
+struct Amid(Key);
+
+impl Amid {
+    fn enter(key: Key) -> Self {
+        AMID.with_borrow_mut(|keys| keys.push(key));
+        Self(key)
+    }
+}
+
+impl Drop for Amid {
+    fn drop(&mut self) {
+        AMID.with_borrow_mut(|keys| {
+            if let Some(at) = keys.iter().rposition(|key| *key == self.0) {
+                keys.remove(at);
+            }
+        });
+    }
+}
 
 /// One end, and what its object knows of it.
 #[derive(Debug)]
@@ -77,10 +113,42 @@ impl State {
         Err(PyOSError::new_err("connection is read-only"))
     }
 
-    /// Between two slices of a wait: signal handlers run, and a `close` by another thread ends it.
+    /// Between two slices of a wait: signal handlers run, and a `close` by another thread ends it. The caller
+    /// holds no lock of the pipe.
     pub(crate) fn pause(&self, py: Python<'_>) -> PyResult<()> {
         py.check_signals()?;
         self.end().map(drop)
+    }
+
+    /// The same in the middle of a message, where the caller holds the lock: handlers cannot use it.
+    pub(crate) fn pause_amid(&self, py: Python<'_>, going: Going) -> PyResult<()> {
+        let _amid = Amid::enter(self.key(going));
+        self.pause(py)
+    }
+
+    /// Whether this thread is in the middle of a message that goes this way: what asks is code that a pause runs,
+    /// and would wait for the lock of its own thread for ever.
+    pub(crate) fn is_amid(&self, going: Going) -> bool {
+        AMID.with_borrow(|keys| !keys.is_empty() && keys.contains(&self.key(going)))
+    }
+
+    /// Before a wait for the lock.
+    pub(crate) fn refuse_amid(&self, going: Going) -> PyResult<()> {
+        if !self.is_amid(going) {
+            return Ok(());
+        }
+        let (doing, does) = match going {
+            Going::Out => ("sending", "send"),
+            Going::In => ("receiving", "receive"),
+        };
+        Err(PyRuntimeError::new_err(format!(
+            "this end is in the middle of {doing} a message in this very thread: a signal handler, or whatever \
+             else runs in between, cannot {does} another one"
+        )))
+    }
+
+    fn key(&self, going: Going) -> Key {
+        (world::name(&self.block), self.half, going)
     }
 
     /// As `multiprocessing` does with a message that is longer than allowed.

@@ -7,13 +7,14 @@
 //! `receiving` <- free (`Words::leave`: the socket tells the truth)
 //! ```
 //!
-//! It can be stopped at each wait and go on later. Who gives up in the middle of a large message
+//! It can be stopped at each wait and go on later, and let others receive meanwhile ([`Receiving::step_aside`])
+//! unless it is in the middle of a message. Who gives up in the middle of a large message
 //! ([`Receiving::suspend`]) may come back to it: as long as nobody else has read on, it goes on where it was.
 //! A receiver that is killed before it moved `head` has read nothing; in the middle of a large message it
 //! takes that message with it.
 
 use core::convert::Infallible;
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::time::Duration;
 use std::time::Instant;
 
@@ -226,6 +227,16 @@ impl<'a> Receiving<'a> {
         let locked = self.way.words.receive(self.way.live, limit);
         self.locked = locked == Wait::Ready(());
         locked
+    }
+
+    /// After `TimedOut` and `Interrupted`, if no message has arrived yet: others may receive, until it goes
+    /// on as if it were new. `false` in the middle of a message: nobody else can receive.
+    pub fn step_aside(&mut self) -> bool {
+        let outside = self.arrival.is_none();
+        if outside && mem::take(&mut self.locked) {
+            self.way.words.leave(&self.way.ear(), &self.way.ring);
+        }
+        outside
     }
 
     /// Stops. If it was in the middle of a large message: where.

@@ -10,8 +10,10 @@
 //!
 //! A sender without room sleeps on its parking word in the block; it looks every 50 ms whether the other side
 //! still exists. It can be stopped at each wait and go on later, or be dropped: then what there is of a
-//! large message is thrown away by the receiver.
+//! large message is thrown away by the receiver. Between two waits it can let others send
+//! ([`Sending::step_aside`]), unless it is in the middle of a message.
 
+use core::mem;
 use core::time::Duration;
 
 use super::bell::{Announced, Published};
@@ -87,11 +89,13 @@ pub struct Sending<'a> {
     locked: bool,
     begun: bool,
     sent: usize,
+    /// How far is to be received before it is drained.
+    until: Option<u64>,
 }
 
 impl<'a> Sending<'a> {
     pub(super) const fn new(way: Way<'a>, parcel: Parcel<'a>) -> Self {
-        Self { way, parcel, weight: 0, locked: false, begun: false, sent: 0 }
+        Self { way, parcel, weight: 0, locked: false, begun: false, sent: 0, until: None }
     }
 
     /// The same message, which stands for so many bytes of shared memory elsewhere.
@@ -122,7 +126,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Waits until nothing has to be waited for any more but the pieces of a large message: `Done` then, and
-    /// [`Sending::advance`] is next. So long nobody else sends.
+    /// [`Sending::advance`] is next. Until then nobody else sends, unless it steps aside.
     pub fn admit(&mut self, limit: Option<Duration>) -> Sent {
         let deadline = Deadline::after(limit);
         let need = HEADER + (self.parcel.len() as u64).min(SMALL).next_multiple_of(HEADER);
@@ -133,14 +137,26 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Waits until everything that was sent before has been received. So long nobody else sends.
+    /// Waits until everything that was sent before its first call (or has come in before it could look) has been
+    /// received.
     pub fn drain(&mut self, limit: Option<Duration>) -> Sent {
         let deadline = Deadline::after(limit);
         let outcome = self.hold(limit);
-        match outcome.and_then(|()| self.wait_read(self.way.words.tail(), deadline)) {
+        let words = self.way.words;
+        let outcome = outcome.map(|()| *self.until.get_or_insert_with(|| words.tail()));
+        match outcome.and_then(|until| self.wait_read(until, deadline)) {
             Ok(()) => Sent::Done,
             Err(ended) => ended,
         }
+    }
+
+    /// After `TimedOut` and `Interrupted`, if nothing of the message is in the ring yet: others may send, until
+    /// it goes on as if it were new. `false` in the middle of a message: nobody else can send.
+    pub fn step_aside(&mut self) -> bool {
+        if !self.begun && mem::take(&mut self.locked) {
+            self.way.words.done(self.way.live);
+        }
+        !self.begun
     }
 
     /// Takes `sending`, and waits until the message may be added to what is under way.

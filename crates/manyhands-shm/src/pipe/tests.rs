@@ -183,6 +183,54 @@ fn who_comes_back_too_late_finds_something_else() {
 }
 
 #[test]
+fn a_sender_steps_aside_until_it_has_begun() {
+    let (a, b) = pair();
+    let bytes = content(3, 30 * KIB);
+    while send(&a, 0, &bytes, NOW) == Sent::Done {}
+    let mut waiting = a.send(Parcel { label: 1, parts: [&bytes, &[]] }).unwrap();
+    assert_eq!(waiting.advance(NOW), Sent::TimedOut);
+    assert!(matches!(receive(&b, NOW), Read::Done(_)));
+    assert_eq!(send(&a, 2, &bytes, NOW), Sent::TimedOut, "it has the lock");
+    assert!(waiting.step_aside());
+    assert_eq!(send(&a, 2, &bytes, NOW), Sent::Done);
+    assert_eq!(waiting.advance(NOW), Sent::TimedOut);
+    assert!(matches!(receive(&b, NOW), Read::Done(_)));
+    assert_eq!(waiting.advance(NOW), Sent::Done);
+    drop(waiting);
+    let labels = std::iter::repeat_with(|| receive(&b, NOW)).map_while(|read| match read {
+        Read::Done((label, _)) => Some(label),
+        _ => None,
+    });
+    assert!(labels.skip_while(|label| *label == 0).eq([2, 1]));
+    let large = content(1, 300 * KIB);
+    let mut waiting = a.send(Parcel { label: 3, parts: [&large, &[]] }).unwrap();
+    assert_eq!(waiting.advance(NOW), Sent::TimedOut);
+    assert!(!waiting.step_aside(), "in the middle of a message");
+    assert_eq!(send(&a, 4, b"x", NOW), Sent::TimedOut);
+}
+
+#[test]
+fn a_receiver_steps_aside_until_a_message_has_come() {
+    for exact in [false, true] {
+        let (a, b) = pair();
+        if exact {
+            b.share_socket();
+        }
+        let mut receiving = b.receive().unwrap();
+        assert_eq!(receiving.arrive(NOW), Read::TimedOut);
+        assert!(receiving.step_aside());
+        assert_eq!(send(&a, 1, b"first", NOW), Sent::Done);
+        assert_eq!(receive(&b, NOW), Read::Done((1, b"first".to_vec())));
+        assert_eq!(readable(&b), !exact, "a byte may stay where nobody looks");
+        assert_eq!(receiving.arrive(NOW), Read::TimedOut);
+        assert_eq!(send(&a, 2, &content(1, 300 * KIB), NOW), Sent::TimedOut);
+        assert!(matches!(receiving.arrive(NOW), Read::Done(_)));
+        assert!(!receiving.step_aside(), "in the middle of a message");
+        assert_eq!(receive(&b, NOW), Read::TimedOut);
+    }
+}
+
+#[test]
 fn the_end_is_told_to_both() {
     let (a, b) = pair();
     assert_eq!(send(&a, 0, b"last", NOW), Sent::Done);
