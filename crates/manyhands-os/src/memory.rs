@@ -27,6 +27,7 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 use crate::huge::{self, HUGE};
+use crate::room;
 
 /// Nobody may change the size, and nobody may lift that.
 const SIZE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
@@ -58,7 +59,7 @@ impl Segment {
     /// # Errors
     ///
     /// `EINVAL` when `len` is zero or `name` is longer than 249 bytes or holds a NUL byte, `EMFILE`
-    /// and `ENFILE` without descriptors, `ENOMEM` without address space.
+    /// and `ENFILE` without descriptors, `ENOMEM` without address space; that of [`room::check_file_size`].
     ///
     /// # Examples
     ///
@@ -70,8 +71,10 @@ impl Segment {
     /// ```
     pub fn create(name: &str, len: usize) -> io::Result<Self> {
         let len = len.checked_next_multiple_of(page_size()).ok_or(Errno::NOMEM)?;
+        let size = u64::try_from(len).map_err(|_| Errno::NOMEM)?;
+        room::check_file_size(size)?;
         let fd = memfd(name)?;
-        ftruncate(&fd, u64::try_from(len).map_err(|_| Errno::NOMEM)?)?;
+        ftruncate(&fd, size)?;
         fcntl_add_seals(&fd, SIZE_SEALS)?;
         Self::map(fd, len)
     }
@@ -283,8 +286,10 @@ pub fn create_log(name: &str) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// `ENOSPC` and `ENOMEM` without room, `EMFILE` and `ENFILE` without descriptors.
+/// `ENOSPC` and `ENOMEM` without room, `EMFILE` and `ENFILE` without descriptors; that of
+/// [`room::check_file_size`].
 pub fn create_blob(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    room::check_file_size(bytes.len() as u64)?;
     let fd = memfd(name)?;
     let mut rest = bytes;
     while !rest.is_empty() {

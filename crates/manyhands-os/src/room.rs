@@ -1,4 +1,5 @@
-//! How much memory the machine has, how much address space this process may use, and random numbers.
+//! How much memory the machine has, how much address space and how long files this process may have, and random
+//! numbers.
 //!
 //! What of the memory is available is another question, which `budget` answers.
 //!
@@ -67,6 +68,29 @@ pub fn name_limit(error: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, text)
 }
 
+/// How many bytes a file may have that this process makes longer, shared memory included; `u64::MAX` without a
+/// limit.
+pub fn file_size() -> u64 {
+    getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
+}
+
+/// Whether a file of so many bytes can be made. To be asked before: the kernel would send `SIGXFSZ`, too, which
+/// ends a program that does not ignore it.
+///
+/// # Errors
+/// One of kind `FileTooLarge` that names the limit.
+pub fn check_file_size(len: u64) -> io::Result<()> {
+    let limit = file_size();
+    if len <= limit {
+        return Ok(());
+    }
+    let text = format!(
+        "shared memory of {len} bytes cannot be made: the files of this process may have {limit} bytes \
+         (RLIMIT_FSIZE, ulimit -f), and shared memory is a file; raise the limit"
+    );
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+}
+
 /// A number that nobody can guess.
 pub fn random_number() -> u64 {
     let mut bytes = [0; 8];
@@ -115,6 +139,16 @@ mod tests {
         assert!(check_room(1 << 20).is_ok());
         let error = check_room(address_space_left() - KEPT / 2).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+    }
+
+    #[test]
+    fn the_limit_of_a_files_size_is_named() {
+        let limit = file_size();
+        assert!(check_file_size(limit).is_ok());
+        if limit < u64::MAX {
+            let error = check_file_size(limit + 1).unwrap_err();
+            assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
+        }
     }
 
     #[test]

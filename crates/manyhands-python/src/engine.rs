@@ -15,8 +15,8 @@ use crate::iterate::{ResultIterator, Stream};
 use crate::lane_view::word;
 use crate::launches::Launches;
 use crate::map;
+use crate::os_errors::{no_segment, numbered};
 use crate::outcome::initializer_failed;
-use crate::processes::numbered;
 use crate::pulling::refuse_to_wait;
 use crate::result::AsyncResult;
 use crate::task::{Code, Plan, Task};
@@ -257,7 +257,7 @@ impl Engine {
     }
 
     fn grow(&self, count: usize) -> PyResult<()> {
-        Ok(self.usable()?.grow(count)?)
+        self.usable()?.grow(count).map_err(no_segment)
     }
 
     fn shrink(&self, count: usize) -> PyResult<()> {

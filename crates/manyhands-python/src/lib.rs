@@ -30,6 +30,7 @@ mod limits;
 mod listing;
 mod map;
 mod memory;
+mod os_errors;
 mod outcome;
 mod pickling;
 mod process;

@@ -5,7 +5,7 @@ use manyhands_os::{cpu, jobcontrol, poll, signals};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::processes::numbered;
+use crate::os_errors::numbered;
 use crate::{exit, ffi};
 
 /// How many threads of this process can run at once: the lowest of the affinity mask, the CPU quota of every

@@ -3,20 +3,19 @@
 //! It decides nothing about a process: what is sent, and what becomes of it, is the package's business.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::Arc;
 
-use manyhands_os::fork::told;
 use manyhands_os::launch::{Program, spawn_member};
 use manyhands_os::lifeline;
 use manyhands_os::process::{self, ExitStatus, Signal};
 use manyhands_pool::template::processes::Ending;
 use manyhands_pool::template::{IMPORT_LIMIT, Processes, Role, Started, TemplateConfig};
 use manyhands_shm::sync::SLICE;
-use pyo3::exceptions::{PyMemoryError, PyOSError};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
+use crate::os_errors::numbered;
 use crate::waiting::{Pieces, after, left_until, seconds};
 use crate::{exit, ffi};
 
@@ -124,17 +123,6 @@ impl ProcessTemplate {
             exit::stay_out();
             waited
         })
-    }
-}
-
-/// An error of the kernel with its number, by which the package tells a want of descriptors, and with the
-/// limit that it is about.
-pub(crate) fn numbered(error: &std::io::Error) -> PyErr {
-    match error.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, told(error))),
-        // A limit on memory has been told already (`room::name_limit`).
-        None if error.kind() == ErrorKind::OutOfMemory => PyMemoryError::new_err(error.to_string()),
-        None => PyOSError::new_err(error.to_string()),
     }
 }
 

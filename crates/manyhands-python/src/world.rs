@@ -32,6 +32,7 @@ use pyo3::prelude::*;
 
 use crate::ffi;
 use crate::listing::{Still, hold_still};
+use crate::os_errors::no_segment;
 
 /// One part of the budget in so many.
 const AHEAD_SHARE: u64 = 4;
@@ -79,7 +80,7 @@ pub(crate) fn home(py: Python<'_>) -> PyResult<Arc<World>> {
     if let Some(home) = known.all.first() {
         return Ok(Arc::clone(home));
     }
-    let home = World::create(budget)?;
+    let home = World::create(budget).map_err(no_segment)?;
     known.all.push(Arc::clone(&home));
     Ok(home)
 }
@@ -94,7 +95,7 @@ pub(crate) fn open_home(py: Python<'_>) -> PyResult<Arc<World>> {
     if let Some(home) = known.all.first().filter(|home| home.is_open()) {
         return Ok(Arc::clone(home));
     }
-    let fresh = World::create(home.budget())?;
+    let fresh = World::create(home.budget()).map_err(no_segment)?;
     known.all.insert(0, Arc::clone(&fresh));
     Ok(fresh)
 }

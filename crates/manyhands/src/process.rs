@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use manyhands_os::memory::create_log;
 use manyhands_os::process::{ExitStatus, PidFd, Signal, reap};
+use manyhands_os::room;
 use manyhands_pool::Luggage;
 use manyhands_pool::luggage::{pack, unpack};
 use manyhands_shm::slate::Slate;
@@ -401,6 +402,7 @@ pub(crate) fn run(place: u64, argument: &[u8], fds: Vec<OwnedFd>) -> io::Result<
         Err(raised) => batch.fail(raised),
     }
     let luggage = batch.reply(&mut reply).luggage;
+    room::check_file_size(reply.len() as u64)?;
     if !luggage.is_empty() {
         let names: Vec<_> = luggage.iter().map(Block::handle).collect();
         for block in &luggage {

@@ -104,13 +104,15 @@ impl Lane {
 
     /// Makes an empty lane of a pool that will have so many: all of them together take at most a quarter
     /// of the address space that this process has left, so that a lane is smaller where that is limited,
-    /// or where there are thousands.
+    /// or where there are thousands, or where files may not be so long.
     ///
     /// # Errors
     /// Whatever the kernel says when no memory file can be made, mapped or filled; where the address
-    /// space is too small for that, the text names its limit (`RLIMIT_AS`). It never takes the last of it.
+    /// space is too small for that, or a file may not be so long, the text names the limit (`RLIMIT_AS`,
+    /// `RLIMIT_FSIZE`). It never takes the last of the address space.
     pub fn create_one_of(lanes: usize) -> io::Result<Self> {
         let share = room::address_space_left() / 8 / (lanes.max(1) as u64);
+        let share = share.min(room::file_size().saturating_sub((HEADER + STACKS) as u64) / 2);
         let mut limit = (1 << share.max(1).ilog2()).clamp(LEAST, MOST);
         loop {
             match Self::with_limit(to_usize(limit)) {

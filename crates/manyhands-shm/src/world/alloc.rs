@@ -112,8 +112,8 @@ impl World {
             Shortage::Budget => NoMemory { asked, limit: Some(header.budget.get()), source: None },
             Shortage::Space => {
                 let text = format!(
-                    "the {} bytes of address space that this world has are in use (RLIMIT_AS, or \
-                     four times the machine's memory)",
+                    "the {} bytes of address space that this world has are in use (as many as RLIMIT_AS \
+                     and RLIMIT_FSIZE allowed when it was made, or four times the machine's memory)",
                     self.ground.pages() * PAGE
                 );
                 NoMemory { asked, limit: None, source: Some(io::Error::other(text)) }

@@ -60,14 +60,16 @@ impl World {
     /// Makes a world that may reserve so many bytes, and gives this process a place in its roster.
     ///
     /// Its address space is a quarter of what the process has left, four times the machine's memory,
-    /// or 256 GiB, whichever is least, and less where the kernel gives no more.
+    /// as much as a file of this process may have, or 256 GiB, whichever is least, and less where the kernel
+    /// gives no more.
     ///
     /// # Errors
     /// Whatever the kernel says when no memory file can be made, mapped or filled; the text names
-    /// `RLIMIT_AS` where that is the reason.
+    /// `RLIMIT_AS` or `RLIMIT_FSIZE` where that is the reason.
     pub fn create(budget: u64) -> io::Result<std::sync::Arc<Self>> {
         let memory = room::total().saturating_mul(4);
-        let mut bytes = MOST.min(memory).min(room::address_space_left() / 4).max(LEAST);
+        let most = MOST.min(memory).min(room::address_space_left() / 4).min(room::file_size());
+        let mut bytes = most.max(LEAST);
         loop {
             let size = usize::try_from(bytes).unwrap_or(usize::MAX);
             match Ground::create(size, budget) {

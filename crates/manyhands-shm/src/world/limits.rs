@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::lane::Lane;
 use crate::sync::{Gone, Liveness, Locked, Owner, RawMutex, Wait};
 use crate::world::{Fill, Handle, Hooks, World, register};
 
@@ -62,6 +63,30 @@ fn little_address_space_makes_a_small_world() {
     drop(world.alloc(100 << 20, Fill::Dirty).unwrap());
     let error = world.alloc(1 << 30, Fill::Dirty).unwrap_err();
     assert!(error.to_string().contains("RLIMIT_AS"), "{error}");
+}
+
+#[test]
+fn little_room_in_files_makes_a_small_world_or_an_error() {
+    let test = "little_room_in_files_makes_a_small_world_or_an_error";
+    match var(ROLE).as_deref() {
+        Err(_) => {
+            // Blocks of 512 or of 1,024 bytes: shells differ.
+            assert!(again(test, "ulimit -f 40000;", "small", None).success());
+            assert!(again(test, "ulimit -f 100;", "none", None).success());
+        }
+        Ok("small") => {
+            let world = World::create(1 << 40).unwrap();
+            drop(world.alloc(10 << 20, Fill::Dirty).unwrap());
+            let error = world.alloc(100 << 20, Fill::Dirty).unwrap_err();
+            assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
+            drop(Lane::create_one_of(3).unwrap());
+        }
+        Ok(_) => {
+            for error in [World::create(1 << 40).unwrap_err(), Lane::create().unwrap_err()] {
+                assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
+            }
+        }
+    }
 }
 
 #[test]
