@@ -8,6 +8,8 @@ import signal
 import threading
 import warnings
 
+from interrupt_tasks import Interrupts
+
 import manyhands
 
 log = logging.getLogger("app.tasks")
@@ -17,6 +19,10 @@ counter = 0
 def say(x):
     log.info("item %d", x, extra={"index": x})
     return os.getpid()
+
+
+def say_interrupting(x):
+    log.info("item %d", x, extra={"index": x, "odd": Interrupts("loads")})
 
 
 def count(x):

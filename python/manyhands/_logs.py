@@ -12,6 +12,10 @@ which would leave the child with the locks of a handler that runs. The hooks tha
 builtins: a signal that comes during a fork is handled in the first Python function after it, and
 what its handler raises is thrown away with the rest of that function.
 
+What the handler of a signal raises (Ctrl-C) while a caller delivers comes out of his call, and
+loses nothing: a message is kept in `pending` until the handlers of `logging` have it, and the
+thread is rung for what is left there.
+
 Refuses: to format, to filter and to print; that is what the parent's handlers do.
 """
 
@@ -19,10 +23,13 @@ from __future__ import annotations
 
 import os
 import sys
-from _pickle import loads
+from _pickle import dumps, loads
+from collections import deque
 from functools import partial
+from itertools import chain, starmap
 
 from ._genuine import RLock, allocate_lock, get_ident
+from ._interrupts import by_handler
 from ._native import QueueBase, home_world, release_owned
 from ._threads import start_thread
 from ._uninterrupted import Uninterrupted
@@ -46,6 +53,7 @@ class _Delivery:
     def __init__(self) -> None:
         self.queue: QueueBase[bytes] = QueueBase()
         self.queue._create(MOST_RECORDS, _MOST_BYTES)  # noqa: SLF001 - what `Queue` does too
+        self.pending: deque[bytes] = deque()  # taken, and not handled yet; under the gate
         self.holder = 0
         self.broken = False
 
@@ -58,41 +66,68 @@ class _Delivery:
         while True:
             self.queue._wait_for_item()  # noqa: SLF001 - our own
             shut = self.queue.is_shutdown()
-            self.deliver(-1)
-            if self.broken or (shut and self.queue.empty()):
+            try:
+                self.deliver(-1)
+            except BaseException:  # noqa: BLE001 - of a handler that raises KeyboardInterrupt itself
+                _complain(_NOT_HANDLED)
+            if self.broken or (shut and self.queue.empty() and not self.pending):
                 return
 
     def deliver(self, seconds: float) -> None:
-        """Deliver what is in the channel now, once nobody else does; give up after `seconds`."""
-        if self.holder == get_ident():
+        """Deliver what is in the channel now, once nobody else does; give up after `seconds`.
+
+        What a handler of a signal raises meanwhile comes out.
+        """
+        own = get_ident()
+        if self.holder == own:
             return  # a handler of ours has come here
         try:
             if not _gate.acquire(timeout=seconds):
                 return
-            self.holder = get_ident()
+            self.holder = own
             left = self.queue.qsize()
-            while left > 0:
-                messages = self._take(min(left, 100))
-                left = left - len(messages) if messages else 0
-                for message in messages:
-                    _handle(message)
+            self._handle_pending()
+            while left > 0 and (taken := self._take(min(left, 100))):
+                left -= taken
+                self._handle_pending()
+        except BaseException:
+            self._ring()
+            raise
         finally:
-            # Also where an interrupt has met the taking itself.
-            if self.holder == get_ident():
+            # Also where an interrupt has met the taking itself. Without a call: after each, one can
+            # come.
+            if self.holder == own:
                 self.holder = 0
             release_owned(_gate)
 
-    def _take(self, most: int) -> list[bytes]:
+    def _handle_pending(self) -> None:
+        while self.pending:
+            _handle(self.pending)
+
+    def _take(self, most: int) -> int:
         from .queues import Empty, ShutDown
 
         try:
-            return self.queue.get_many(most, False)
-        except (Empty, ShutDown):
-            return []
-        except RuntimeError:
-            self.broken = True
-            _complain("the log records of workers cannot be read any more")
-            return []
+            # One call of C code: between two a signal could lose what the first one has taken.
+            self.pending.extend(chain.from_iterable(starmap(self.queue.get_many, ((most, False),))))
+        except (Empty, ShutDown, RuntimeError) as error:
+            if by_handler(error.__traceback__):
+                raise
+            if isinstance(error, RuntimeError):
+                self.broken = True
+                _complain("the log records of workers cannot be read any more")
+            return 0
+        return len(self.pending)
+
+    def _ring(self) -> None:
+        """Let the thread see what is pending, if nothing more comes."""
+        from .queues import Full, ShutDown
+
+        try:
+            if self.holder == get_ident() and self.pending:
+                self.queue.put(_RING, False)
+        except (Full, ShutDown, OSError, RuntimeError):
+            pass  # it has been rung, or will never be
 
 
 _gate = RLock()
@@ -124,9 +159,26 @@ def flush(seconds: float = _PATIENCE) -> None:
     """Handle what workers have written before this call; give up on slow handlers after a while."""
     delivery = _delivery
     if delivery is not None and not delivery.broken:
-        if delivery.holder == 0 and delivery.queue.empty():
+        if delivery.holder == 0 and not delivery.pending and delivery.queue.empty():
             return
-        delivery.deliver(seconds)
+        held = _held_locks()
+        try:
+            delivery.deliver(seconds)
+        except BaseException:
+            # `logging` may have been interrupted when it had just taken one: the thread needs it.
+            for lock in _held_locks():
+                if lock not in held:
+                    release_owned(lock)
+            raise
+
+
+def _held_locks() -> list[Any]:
+    """The locks of `logging` and its handlers that this thread holds."""
+    logging = sys.modules.get("logging")
+    handlers = [known() for known in list(getattr(logging, "_handlerList", ()))]
+    locks: list[Any] = [getattr(each, "lock", None) for each in handlers]
+    locks.append(getattr(logging, "_lock", None))
+    return [lock for lock in locks if hasattr(lock, "_is_owned") and lock._is_owned()]  # noqa: SLF001
 
 
 def finish() -> None:
@@ -178,13 +230,25 @@ def settings() -> dict[str, Any] | None:
 # What workers say
 
 
-def _handle(message: bytes) -> None:
-    """Hand one message to those whom it concerns; what they raise ends with it."""
+def _handle(pending: deque[bytes]) -> None:
+    """Hand the first message to those whom it concerns; what they raise ends with it.
+
+    It is pending until they have it: what a handler of a signal raises before does not lose it.
+    """
+    count = len(pending)
     try:
-        kind, content = loads(message)
-        _HANDLERS[kind](content)
-    except BaseException:  # noqa: BLE001 - a handler or a filter of the program may raise anything
-        _complain("a log record of a worker could not be handled")
+        kind, content = loads(pending[0])
+        hand_over = _REBUILT[kind](content)
+        try:
+            hand_over()
+        finally:
+            pending.popleft()
+    except BaseException as error:  # a handler or a filter of the program may raise anything
+        if isinstance(error, KeyboardInterrupt) or by_handler(error.__traceback__):
+            raise
+        if len(pending) == count:
+            pending.popleft()
+        _complain(_NOT_HANDLED)
 
 
 def _complain(text: str) -> None:
@@ -195,34 +259,48 @@ def _complain(text: str) -> None:
         traceback.print_exc()
 
 
-def _handle_record(content: Mapping[str, Any]) -> None:
+def _record(content: Mapping[str, Any]) -> Callable[[], object]:
     import logging
 
     facts = dict(content)
     facts.update({name: _rebuilt(value) for name, value in facts.pop("extra").items()})
     record = logging.makeLogRecord(facts)
     logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
+    return partial(logger.handle, record) if logger.isEnabledFor(record.levelno) else _nothing
 
 
 def _rebuilt(pickled: bytes) -> Any:
     try:
         return loads(pickled)
-    except Exception as error:  # noqa: BLE001 - whatever unpickling may raise
+    except Exception as error:
+        if by_handler(error.__traceback__):
+            raise
         return f"<cannot be rebuilt here: {type(error).__name__}: {error}>"
 
 
-def _handle_warning(content: tuple[str, bytes, str, int, str | None]) -> None:
+def _warning(content: tuple[str, bytes, str, int, str | None]) -> Callable[[], object]:
     import warnings
 
     text, pickled, filename, lineno, line = content
     try:
         category = loads(pickled)
         message: Warning = category(text)
-    except Exception:  # noqa: BLE001 - a class that is not here, or wants other arguments
+    except Exception as error:  # a class that is not here, or wants other arguments
+        if by_handler(error.__traceback__):
+            raise
         category, message = UserWarning, UserWarning(text)
-    warnings.showwarning(message, category, filename, lineno, None, line)
+    return partial(warnings.showwarning, message, category, filename, lineno, None, line)
 
 
-_HANDLERS: dict[str, Callable[[Any], None]] = {"record": _handle_record, "warning": _handle_warning}
+def _nothing() -> None:
+    pass
+
+
+# Each makes what hands a message over.
+_REBUILT: dict[str, Callable[[Any], Callable[[], object]]] = {
+    "record": _record,
+    "warning": _warning,
+    "ring": lambda _: _nothing,
+}
+_RING = dumps(("ring", None))
+_NOT_HANDLED = "a log record of a worker could not be handled"
