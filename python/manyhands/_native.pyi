@@ -28,6 +28,7 @@ from ._native_process import leave_interpreter as leave_interpreter
 from ._native_process import release_owned as release_owned
 from ._native_process import run_process_template as run_process_template
 from ._native_process import run_template as run_template
+from ._native_process import set_handler as set_handler
 from ._native_process import spawn_member_of_group as spawn_member_of_group
 from ._native_process import wait_dead as wait_dead
 from ._native_process import watch_parent as watch_parent
@@ -125,6 +126,7 @@ __all__ = [
     "run_process_template",
     "run_template",
     "run_worker",
+    "set_handler",
     "shares_anything",
     "spawn_member_of_group",
     "stacks_signal",
@@ -358,9 +360,7 @@ class Engine:
         code: tuple[int, list[int], bool],
         name: str,
         shipping: Callable[[], tuple[Any, list[int]]],
-        plan: tuple[
-            int, int | None, bool, bool, bool, float | None, tuple[int, bool, bool], bytes | None
-        ],
+        plan: tuple[int, int | None, bool, bool, bool, float | None, tuple[int, bool, bool], bytes | None],
         progress: Any,
     ) -> Task:
         """What one call is, apart from its items.

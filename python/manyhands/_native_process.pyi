@@ -16,6 +16,7 @@ __all__ = [
     "release_owned",
     "run_process_template",
     "run_template",
+    "set_handler",
     "spawn_member_of_group",
     "wait_dead",
     "watch_parent",
@@ -122,6 +123,9 @@ def forked() -> None:
 
 def release_owned(lock: object) -> None:
     """Release a reentrant lock once, if the calling thread owns it; no handler of signals runs."""
+
+def set_handler(number: int, handler: object) -> None:
+    """Set Python's handler of a signal; what the kernel does with it stays as it is."""
 
 def leave_interpreter() -> None:
     """Runs last at the interpreter's exit: threads that wait in the engine stay there."""

@@ -4,7 +4,9 @@ What a handler raises (the KeyboardInterrupt of Ctrl-C, the SystemExit of a hand
 timeout of one of SIGALRM) is printed and thrown away while Python's handlers around a fork run, and
 what they have locked stays locked; right after the fork it would lose the child; and in the middle
 of `Thread.start` it leaves a thread that never runs. So in the main thread, where alone handlers
-run, signals are noted and handed to the program's own handlers afterwards.
+run, signals are noted and handed to the program's own handlers afterwards. Only Python's table of
+handlers changes: what stands before Python in the kernel (`faulthandler.register`, `siginterrupt`)
+is the program's, and `signal.signal` would take it away.
 
 Refuses: to block signals, which other threads would get, and other threads, where no handler runs.
 """
@@ -14,6 +16,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` makes enums of all that it finds
 import os
 import sys
+
+from ._native import set_handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ class Uninterrupted:
         self._handlers = {number: known for number, known in found.items() if callable(known)}
         try:
             for number in self._handlers:
-                _signal.signal(number, self._note)
+                set_handler(number, self._note)
         except ValueError:
             self._handlers = {}  # not the main thread
         except BaseException:
@@ -72,10 +76,10 @@ class Uninterrupted:
         (number, handler), *rest = handlers
         try:
             if _signal.getsignal(number) is self._note:
-                _signal.signal(number, handler)
+                set_handler(number, handler)
         except BaseException:
             if _signal.getsignal(number) is self._note:
-                _signal.signal(number, handler)
+                set_handler(number, handler)
             raise
         finally:
             self._give_back(rest)

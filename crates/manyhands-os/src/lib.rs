@@ -29,7 +29,7 @@
 //! | [`poll`] | waiting for several descriptors at once |
 //! | [`process`] | pidfds, exit states, process groups |
 //! | [`room`] | how much memory the machine has, and address space the process; random numbers |
-//! | [`signals`] | the signal mask of a thread, ignored signals |
+//! | [`signals`] | the signal mask of a thread, what a process does with signals |
 //! | [`socket`] | messages that carry descriptors |
 //! | [`stdio`] | redirecting the three standard descriptors |
 //!

@@ -1,4 +1,4 @@
-//! The signal mask of a thread, and signals that a whole process ignores.
+//! The signal mask of a thread, and what a whole process does with signals.
 //!
 //! A helper thread blocks every signal, so that handlers run in the threads of the user's own
 //! program. Faults that the thread itself commits are left open: blocked, they would kill the
@@ -137,20 +137,51 @@ pub enum Disposition {
     Handled,
 }
 
+/// All that the kernel does with a signal of this process: handler, flags and mask.
+#[derive(Clone, Copy)]
+pub struct Action {
+    number: i32,
+    action: libc::sigaction,
+}
+
+impl std::fmt::Debug for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Action").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Action {
+    /// What it does with that signal at present.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for what is no signal, or one that the C library keeps for itself.
+    pub fn current(number: i32) -> io::Result<Self> {
+        let mut current = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: a null action changes nothing; `current` has room for the answer.
+        if unsafe { libc::sigaction(number, ptr::null(), current.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: filled by the successful call above.
+        Ok(Self { number, action: unsafe { current.assume_init() } })
+    }
+
+    /// Lets it do so again.
+    pub fn put_back(&self) {
+        // SAFETY: a whole action that was in force; the old one is not asked for. Its handler is still
+        // there: what was once one may not be unloaded, since anybody may have kept it to call it next.
+        let code = unsafe { libc::sigaction(self.number, &raw const self.action, ptr::null_mut()) };
+        debug_assert_eq!(code, 0, "sigaction with what it gave");
+    }
+}
+
 /// What this process does with a signal at present.
 ///
 /// # Errors
 ///
 /// `EINVAL` for a number that the C library keeps for itself.
 pub fn disposition(signal: Signal) -> io::Result<Disposition> {
-    let mut current = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: a null action changes nothing; `current` has room for the answer.
-    if unsafe { libc::sigaction(signal.as_raw(), ptr::null(), current.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: filled by the successful call above.
-    let current = unsafe { current.assume_init() };
-    Ok(match current.sa_sigaction {
+    Ok(match Action::current(signal.as_raw())?.action.sa_sigaction {
         libc::SIG_DFL => Disposition::Default,
         libc::SIG_IGN => Disposition::Ignored,
         _ => Disposition::Handled,
@@ -226,6 +257,23 @@ mod tests {
         assert_eq!(disposition(Signal::URG).unwrap(), Disposition::Ignored);
         restore_default(Signal::URG).unwrap();
         assert_eq!(disposition(Signal::URG).unwrap(), Disposition::Default);
+    }
+
+    #[test]
+    fn what_was_done_with_a_signal_is_put_back_whole() {
+        let before = Action::current(libc::SIGWINCH).unwrap();
+        let mut restarting = before;
+        restarting.action.sa_flags |= libc::SA_RESTART | libc::SA_NODEFER;
+        restarting.put_back();
+        let kept = Action::current(libc::SIGWINCH).unwrap();
+        ignore(Signal::WINCH).unwrap();
+        kept.put_back();
+        let flags = Action::current(libc::SIGWINCH).unwrap().action.sa_flags;
+        assert_eq!(flags & libc::SA_RESTART, libc::SA_RESTART);
+        assert_eq!(flags & libc::SA_NODEFER, libc::SA_NODEFER);
+        assert_eq!(disposition(Signal::WINCH).unwrap(), Disposition::Default);
+        before.put_back();
+        assert!(Action::current(libc::SIGKILL + 1000).is_err());
     }
 
     #[test]

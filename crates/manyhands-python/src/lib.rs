@@ -75,6 +75,8 @@ mod _native {
     #[pymodule_export]
     use crate::guarded::Synchronized;
     #[pymodule_export]
+    use crate::interrupt::set_handler;
+    #[pymodule_export]
     use crate::iterate::{ResultIterator, Stream};
     #[pymodule_export]
     use crate::lane_view::{LaneView, copy_fd};
