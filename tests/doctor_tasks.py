@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 
 
@@ -33,3 +36,19 @@ def echo_after(item):
     event, value = item
     event.wait(30)
     return value
+
+
+def reset_signals(log, event):
+    """Give every signal its default, as programs do that end by them."""
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    log.write_text("reset")
+    event.wait(30)
+    return "done"
+
+
+def become_another_program(log):
+    log.write_text(str(os.getpid()))
+    script = f"while [ -e '{log}' ]; do sleep 0.02; done; exit 7"
+    os.execv("/bin/sh", ["sh", "-c", script])  # noqa: S606 - that is what is tried

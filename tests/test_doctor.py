@@ -16,7 +16,7 @@ import pytest
 
 import manyhands
 from manyhands._deadlock import Wait, Waiting, arrows, explain, find_cycle
-from manyhands._threads_of import descendants, is_over, user_of
+from manyhands._threads_of import command_of, descendants, is_over, user_of
 
 SECONDS = 50
 
@@ -100,6 +100,32 @@ def test_queues_are_shown_while_they_hold_something():
         assert (shown.kind, shown.facts["items"]) == ("Queue", 1)
         queue.get()
         assert not [one for one in pool.doctor().objects if one.facts.get("most") == 7]
+
+
+@pytest.mark.parametrize("method", ["template", "fork"])
+def test_a_task_without_handlers_of_signals_goes_on(tmp_path, method):
+    event, log = manyhands.Event(), tmp_path / "log"
+    with manyhands.Pool(1, context=method) as pool:
+        result = pool.apply_async(doctor_tasks.reset_signals, (log, event))
+        wait_for(log.exists, bool)
+        (worker,) = pool.doctor().workers
+        assert worker.state == "busy"
+        assert worker.stacks is None
+        event.set()
+        assert result.get(20) == "done"
+
+
+def test_a_worker_that_runs_another_program_goes_on(tmp_path):
+    log = tmp_path / "log"
+    with manyhands.Pool(1) as pool:
+        result = pool.apply_async(doctor_tasks.become_another_program, (log,))
+        pid = wait_for(lambda: log.exists() and log.read_text(), bool)
+        wait_for(lambda: command_of(int(pid)), lambda found: found.startswith("sh -c"))
+        assert pool.doctor().workers[0].stacks is None
+        log.unlink()
+        with pytest.raises(manyhands.WorkerDied) as caught:
+            result.get(20)
+    assert caught.value.exitcode == 7
 
 
 def test_the_stacks_of_the_program_itself(make_pool):
@@ -223,10 +249,11 @@ def command(*arguments):
 
 
 @contextlib.contextmanager
-def another_program(script):
+def another_program(script, stdin=None):
     folder = os.path.dirname(doctor_tasks.__file__)  # noqa: PTH120 - a path for the environment
     program = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": folder},
@@ -291,6 +318,31 @@ def test_a_program_that_does_not_move_is_seen_from_outside():
         assert '"<string>"' in done.stdout
         workers = [pid for pid in descendants(program.pid) if f"(pid {pid}): busy" in done.stdout]
         assert len(workers) == 2
+
+
+def test_a_task_without_handlers_of_signals_goes_on_when_it_is_seen_from_outside(tmp_path):
+    script = f"""
+        import manyhands, doctor_tasks
+        from pathlib import Path
+        event = manyhands.Event()
+        with manyhands.Pool(1) as pool:
+            log = Path({str(tmp_path / "log")!r})
+            result = pool.apply_async(doctor_tasks.reset_signals, (log, event))
+            while not log.exists():
+                result.wait(0.01)
+            print("there", flush=True)
+            input()
+            event.set()
+            print(result.get(20), flush=True)
+    """
+    with another_program(script, stdin=subprocess.PIPE) as program:
+        assert program.stdout.readline() == "there\n"
+        done = command("stacks", program.pid)
+        assert done.returncode == 0, done.stderr
+        assert "busy" in done.stdout
+        program.stdin.write("\n")
+        program.stdin.flush()
+        assert program.stdout.readline() == "done\n"
 
 
 @pytest.mark.parametrize("pid", [2**22, 0])

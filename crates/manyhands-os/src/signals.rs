@@ -5,6 +5,7 @@
 //! process without the report that a fault handler writes.
 #![expect(unsafe_code, reason = "signal masks and dispositions belong to the C library")]
 
+use std::fs;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -175,6 +176,18 @@ impl Action {
     }
 }
 
+/// Whether a process has a handler for a signal, as `/proc` tells; not if that cannot be read.
+pub fn is_handled_by(pid: i32, signal: Signal) -> bool {
+    let status = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    is_handled_in(&String::from_utf8_lossy(&status), signal)
+}
+
+fn is_handled_in(status: &str, signal: Signal) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let set = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    set >> (signal.as_raw() - 1) & 1 == 1
+}
+
 /// What this process does with a signal at present.
 ///
 /// # Errors
@@ -224,6 +237,7 @@ fn set_plain(signal: Signal, handler: libc::sighandler_t) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::own_pid;
 
     /// The blocked signals of this thread as the kernel shows them.
     fn blocked() -> u64 {
@@ -274,6 +288,19 @@ mod tests {
         assert_eq!(disposition(Signal::WINCH).unwrap(), Disposition::Default);
         before.put_back();
         assert!(Action::current(libc::SIGKILL + 1000).is_err());
+    }
+
+    #[test]
+    fn handlers_of_processes_are_seen() {
+        assert!(!is_handled_by(own_pid(), Signal::WINCH));
+        // The runtime of Rust handles the overflow of a stack.
+        assert!(is_handled_by(own_pid(), Signal::SEGV));
+        assert!(!is_handled_by(i32::MAX, Signal::SEGV));
+        let status = "Name:\tx\nSigCgt:\t0000000080000001\nThreads:\t1\n";
+        assert!(is_handled_in(status, Signal::HUP));
+        assert!(!is_handled_in(status, Signal::INT));
+        assert!(!is_handled_in(status, stacks()));
+        assert!(!is_handled_in("SigCgt:\tnonsense", Signal::HUP));
     }
 
     #[test]

@@ -112,9 +112,10 @@ impl Pool {
 impl Worker {
     /// Asks it to write what its threads do.
     pub(crate) fn ask_stacks(&self) {
-        // One that has not started has no handler yet, and would be ended by the signal.
         let Some(process) = self.process.as_ref().filter(|_| self.has_started()) else { return };
-        if self.lane.ask_stacks().is_ok() {
+        // One that has not started has no handler yet, and its task may have taken it away: the signal would end it.
+        let handled = signals::is_handled_by(process.pid, signals::stacks());
+        if handled && self.lane.ask_stacks().is_ok() {
             let _gone = process.pidfd.signal(signals::stacks());
         }
     }

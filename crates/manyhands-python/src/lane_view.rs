@@ -34,12 +34,12 @@ impl LaneView {
     /// Asks the worker to write its stacks. `pid` is its process as this one numbers it.
     fn ask_stacks(&self, pid: i32) -> PyResult<()> {
         let lane = &self.0;
-        if lane.state() == State::Starting {
-            // It has no handler yet, and would be ended by the signal.
-            return Ok(());
+        let process = PidFd::open(pid)?;
+        // One that starts has no handler yet, and its task may have taken it away: the signal would end it.
+        if lane.state() != State::Starting && signals::is_handled_by(pid, signals::stacks()) {
+            lane.ask_stacks()?;
+            process.signal(signals::stacks())?;
         }
-        lane.ask_stacks()?;
-        PidFd::open(pid)?.signal(signals::stacks())?;
         Ok(())
     }
 
