@@ -30,8 +30,9 @@ class Limits:
     Args:
         timeout: seconds; None is for ever.
         retries: how often an item that failed runs again.
-        retry_on: the exceptions, one class or a tuple of them, after which it does; `WorkerDied`
-            and `TaskTimeout` stand for the death of its worker and the end of its time.
+        retry_on: the exceptions, one class or a tuple of them, after which it does; `WorkerDied`,
+            `MemoryLimitExceeded` and `TaskTimeout` stand for the death of its worker, its death of
+            too much memory, and the end of its time.
     """
 
     __slots__ = ("key", "kinds", "retry", "timeout")
@@ -115,15 +116,18 @@ def _kinds(retry_on: Any) -> tuple[type[BaseException], ...]:
     return kinds
 
 
-def _covered(kinds: tuple[type[BaseException], ...]) -> tuple[bool, bool]:
-    """Whether the death of a worker counts, and the end of an item's time."""
+def _covered(kinds: tuple[type[BaseException], ...]) -> tuple[bool, bool, bool]:
+    """Whether a worker's death counts, its death of too much memory, the end of an item's time."""
     if not kinds:
-        return False, False
+        return False, False, False
     if kinds == (Exception,):
-        return True, True
-    from .errors import TaskTimeout, WorkerDied
+        return True, True, True
+    from .errors import MemoryLimitExceeded, TaskTimeout, WorkerDied
 
-    return issubclass(WorkerDied, kinds), issubclass(TaskTimeout, kinds)
+    death, overfull, late = (
+        issubclass(kind, kinds) for kind in (WorkerDied, MemoryLimitExceeded, TaskTimeout)
+    )
+    return death, overfull, late
 
 
 NO_LIMITS = Limits()

@@ -4,7 +4,7 @@
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from types import GenericAlias, TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, final
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, final
 
 from ._native_doctor import LaneView as LaneView
 from ._native_doctor import copy_fd as copy_fd
@@ -66,6 +66,7 @@ from ._native_world import usage as usage
 from ._native_world import watch_types as watch_types
 
 _T_co = TypeVar("_T_co", covariant=True)
+_Retry: TypeAlias = tuple[int, bool, bool, bool]
 
 __all__ = [
     "AsyncResult",
@@ -360,7 +361,7 @@ class Engine:
         code: tuple[int, list[int], bool],
         name: str,
         shipping: Callable[[], tuple[Any, list[int]]],
-        plan: tuple[int, int | None, bool, bool, bool, float | None, tuple[int, bool, bool], bytes | None],
+        plan: tuple[int, int | None, bool, bool, bool, float | None, _Retry, bytes | None],
         progress: Any,
     ) -> Task:
         """What one call is, apart from its items.

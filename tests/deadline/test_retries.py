@@ -6,6 +6,7 @@ import functools
 import os
 
 import hang_tasks
+import memory_tasks
 import pytest
 import tasks
 from support import LIMIT, journal, parallel, processes, run_script
@@ -95,6 +96,33 @@ def test_the_death_of_the_worker_by_name(pool, tmp_path, kinds):
         with pytest.raises(manyhands.WorkerDied):
             call()
         assert len(journal(log)) == 1
+
+
+@processes
+@pytest.mark.parametrize(
+    "kinds", [MemoryError, manyhands.MemoryLimitExceeded, manyhands.WorkerDied]
+)
+def test_too_much_memory_by_name(make_pool, tmp_path, kinds):
+    log = tmp_path / "journal"
+    pool = make_pool(1, max_memory_per_child=(None, 300 << 20))
+    assert pool.apply(memory_tasks.grow_first, (log, 1), retries=1, retry_on=kinds) == 2
+    log.unlink()
+    with pytest.raises(manyhands.MemoryLimitExceeded):
+        pool.apply(memory_tasks.grow_first, (log, 2), retries=1, retry_on=kinds)
+    assert len(journal(log)) == 2
+    log.unlink()
+    with pytest.raises(manyhands.MemoryLimitExceeded):
+        pool.apply(memory_tasks.grow_first, (log, 1), retries=1, retry_on=ConnectionError)
+    assert len(journal(log)) == 1
+
+
+@processes
+@pytest.mark.parametrize("kinds", [MemoryError, manyhands.MemoryLimitExceeded])
+def test_another_death_is_not_of_memory(pool, tmp_path, kinds):
+    log = tmp_path / "journal"
+    with pytest.raises(manyhands.WorkerDied):
+        pool.apply(hang_tasks.fail_first, (log, 1, "death"), retries=1, retry_on=kinds)
+    assert len(journal(log)) == 1
 
 
 @processes

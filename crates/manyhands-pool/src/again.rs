@@ -8,6 +8,7 @@ use crate::worker_seat::Parcel;
 /// Whether an item that failed so may run again.
 fn covers(retry: Retry, failure: &Failure) -> bool {
     match failure {
+        Failure::Died(death) if death.exceeded.is_some() => retry.overfull,
         Failure::Died(_) => retry.deaths,
         Failure::TimedOut(_) => retry.timeouts,
         _ => false,

@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn an_item_with_retries_left_goes_back_to_the_queue() {
         let mut pool = Alone::new();
-        let retry = Retry { times: 1, deaths: true, timeouts: true };
+        let retry = Retry { times: 1, deaths: true, overfull: true, timeouts: true };
         let call = pool.call(Some(LIMIT), retry, 1);
         for attempt in 0..2 {
             pool.begin();
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn what_is_marked_runs_again_and_then_counts() {
         let mut pool = Alone::new();
-        let retry = Retry { times: 1, deaths: false, timeouts: false };
+        let retry = Retry { times: 1, ..Retry::default() };
         let call = pool.call(None, retry, 1);
         for attempt in 0..2 {
             pool.begin();

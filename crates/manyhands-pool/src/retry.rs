@@ -17,8 +17,10 @@ use rustc_hash::FxHashMap;
 pub struct Retry {
     /// How often an item may run after its first time (0: never).
     pub times: u32,
-    /// Items whose worker died.
+    /// Items whose worker died of anything else than what follows.
     pub deaths: bool,
+    /// Items whose worker was ended because it had more memory than it may have.
+    pub overfull: bool,
     /// Items whose time was up.
     pub timeouts: bool,
 }

@@ -32,8 +32,9 @@ pub(crate) struct Plan(
     bool,
     /// Seconds that an item may run.
     Option<f64>,
-    /// How often an item runs again; whether after the death of its worker, and when its time was up.
-    (u32, bool, bool),
+    /// How often an item runs again; whether after the death of its worker, when that had too much memory, and when
+    /// its time was up.
+    (u32, bool, bool, bool),
     /// The root of the items' random streams.
     Option<kind::Root>,
 );
@@ -76,7 +77,8 @@ impl Task {
         shipping: Py<PyAny>,
         (plan, progress): (Plan, Option<Py<PyAny>>),
     ) -> Self {
-        let Plan(shape, chunk, stop, lazy, ordered, limit, (times, deaths, timeouts), root) = plan;
+        let Plan(shape, chunk, stop, lazy, ordered, limit, retry, root) = plan;
+        let (times, deaths, overfull, timeouts) = retry;
         // More seconds than fit are no limit.
         let limit = limit.and_then(|limit| Duration::try_from_secs_f64(limit).ok());
         let lease = leased.then(|| Arc::clone(pool));
@@ -91,7 +93,7 @@ impl Task {
             lazy,
             ordered,
             limit,
-            retry: Retry { times, deaths, timeouts },
+            retry: Retry { times, deaths, overfull, timeouts },
             root,
             progress,
             lease,
