@@ -172,6 +172,22 @@ def test_control_flow_is_wrapped(exc):
     assert type(back.__cause__.__cause__) is RemoteTraceback
 
 
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_circle_of_causes_keeps_the_traceback(links):
+    exc, other = ValueError("told"), TypeError("other")
+    try:
+        raise exc
+    except ValueError:
+        pass
+    exc.__cause__ = other if links == 2 else exc
+    other.__cause__ = exc
+    back = there_and_back(exc)
+    (note,) = back.__notes__
+    assert note.startswith("in the worker:")
+    assert "raise exc" in note
+    assert note.endswith("ValueError: told")
+
+
 def test_circles_and_long_chains_end():
     for make in (exceptions.circle_of_causes, exceptions.thousands_of_contexts):
         back = there_and_back(make())

@@ -316,7 +316,8 @@ def _attach(exc: BaseException, text: str, links: list[str] | None) -> None:
 
     chain = _chain_of(exc)
     if chain[-1].__cause__ is not None:
-        return  # a circle
+        _add_note(exc, "in the worker:\n" + text.rstrip())  # a circle has no end
+        return
     if links is not None and len(links) == len(chain):
         for link, frames in zip(chain, links[:-1], strict=False):
             if frames:
