@@ -241,6 +241,19 @@ def test_no_standard_output_is_no_error(plain, monkeypatch):
     display.close()
 
 
+def test_lines_of_two_workers_are_completed_apart(plain, monkeypatch):
+    out = Stream(tty=False)
+    monkeypatch.setattr(sys, "stdout", out)
+    display, _ = plain(tty=False)
+    display.write("one ", "stdout", 1)
+    display.write("two ", "stdout", 2)
+    display.write("line\n", "stdout", 1)
+    display.write("lines\nand ", "stdout", 2)
+    display.write("rest", "stdout", 1)
+    display.close()
+    assert sorted(out.calls) == ["and \n", "one line\n", "rest\n", "two lines\n"]
+
+
 # tqdm
 
 

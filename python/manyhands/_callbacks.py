@@ -186,8 +186,8 @@ class _Follower:
             self._display.close()
 
     def _write_printed(self) -> None:
-        for stream, text in self._result._printed():
-            self._display.write(text, "stdout" if stream == 1 else "stderr")
+        for text, stream_name, worker in self._result._printed():
+            self._display.write(text, stream_name, worker)
 
 
 def awaited(result: AsyncResult[Any]) -> Generator[Any, None, Any]:

@@ -255,7 +255,7 @@ class AsyncResult(Generic[_T_co]):
     def _wait_progress(self, timeout: float) -> None:
         """Wait until something new may be shown, at most `timeout` seconds."""
 
-    def _printed(self) -> list[tuple[int, str]]:
+    def _printed(self) -> list[tuple[str, str, int]]:
         """What workers printed since the last time: 1 or 2 for the stream, and the text."""
 
 @final
@@ -489,5 +489,5 @@ def interrupt_wanted() -> bool:
 def mark_again() -> None:
     """Say that what the item that runs is about to raise may be tried again."""
 
-def keep_printed(stream: int, text: str) -> None:
-    """Keep text that a task printed, for the parent to show above its progress bar."""
+def keep_printed(stream: int, text: bytes, now: bool) -> bool:
+    """Take text that a task printed, to be shown above the parent's bar; whether it was taken."""

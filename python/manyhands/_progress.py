@@ -11,7 +11,9 @@ elsewhere (a pipe, a log file) it is a line every five seconds and one at the en
 taken away, the lines are written in one call, and the bar is drawn again: nothing is torn.
 
 A display that fails (a callable that raises, a closed stream) is switched off with one warning; it
-never breaks the call. This module refuses to run a thread: it draws when it is told something.
+never breaks the call.
+
+This module refuses to run a thread: it draws when it is told something.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ class Progress:
     def __init__(self, bar: _Bar) -> None:
         self._bar: _Bar | None = bar
         self._done = 0
-        self._partial = {"stdout": "", "stderr": ""}
+        self._partial: dict[tuple[str, int], str] = {}
         self._lock = RLock()
 
     def update(self, done: int) -> None:
@@ -99,25 +101,26 @@ class Progress:
             if self._bar is not None:
                 self._try(self._bar.show, done)
 
-    def write(self, text: str, stream_name: str) -> None:
+    def write(self, text: str, stream_name: str, worker: int = 0) -> None:
         """Print `text` of a worker to `sys.stdout` or `sys.stderr`, above the bar.
 
-        `stream_name` is "stdout" or "stderr". What follows the last newline is kept until its line
-        is complete, or until `close`.
+        `stream_name` is "stdout" or "stderr". What follows the last newline is kept until this
+        worker has completed its line, or until `close`.
         """
         with self._lock:
-            lines, newline, rest = (self._partial[stream_name] + text).rpartition("\n")
-            self._partial[stream_name] = rest
+            begun = self._partial.pop((stream_name, worker), "")
+            lines, newline, rest = (begun + text).rpartition("\n")
+            if rest:
+                self._partial[stream_name, worker] = rest
             if newline:
                 self._print(lines + newline, stream_name)
 
     def close(self) -> None:
         """Show the last count and end the display; incomplete lines of workers are printed."""
         with self._lock:
-            for name, rest in self._partial.items():
-                if rest:
-                    self._print(rest + "\n", name)
-                self._partial[name] = ""
+            for (name, _), rest in self._partial.items():
+                self._print(rest + "\n", name)
+            self._partial.clear()
             bar, self._bar = self._bar, None
             if bar is not None:
                 self._try(bar.finish, self._done)
@@ -126,10 +129,8 @@ class Progress:
         stream: TextIO | None = getattr(sys, stream_name)
         if stream is None:
             return
-        if self._bar is None:
-            self._try(_write, stream, text)
-        else:
-            self._try(self._bar.print_above, text, stream)
+        bar = self._bar or _Silent()
+        self._try(bar.print_above, text, stream)
 
     def _try(self, action: Callable[..., object], *arguments: object) -> None:
         try:

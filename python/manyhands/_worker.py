@@ -16,9 +16,9 @@ from ._native import interrupt_wanted, keep_printed, run_worker, stacks_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import FrameType
-    from typing import Literal, NoReturn, TextIO
+    from typing import Any, Literal, NoReturn, TextIO
 
     from ._native import WorkerEnd
 
@@ -79,6 +79,7 @@ def serve(
     try:
         run_worker(end, *state["memory"])
     finally:
+        route_output(False)
         _flush()
 
 
@@ -156,33 +157,45 @@ def _flush() -> None:
 
 
 class _Routed:
-    """Stands for `sys.stdout` or `sys.stderr` while the parent shows a progress bar."""
+    """Stands for `sys.stdout` or `sys.stderr` while the parent shows a progress bar.
+
+    Tasks may keep it for longer (a handler of `logging` does): whenever no item with a bar runs, it
+    is no more than the stream.
+    """
 
     def __init__(self, stream: TextIO, number: int) -> None:
         self._stream = stream
         self._number = number
 
-    def write(self, text: str) -> int:
-        keep_printed(self._number, text)
-        return len(text)
+    def write(self, text: Any) -> int:
+        if not isinstance(text, str):
+            return self._stream.write(text)
+        # Also a carriage return: streams that are buffered by lines know no other ends of them.
+        ends = "\n" in text or "\r" in text
+        if keep_printed(self._number, text.encode(), ends):
+            return len(text)
+        return self._stream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
-        pass
+        keep_printed(self._number, b"", True)
+        # Bytes may have been written to its buffer.
+        self._stream.flush()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
 
-_direct: dict[str, TextIO] = {}
-
-
 def route_output(routed: bool) -> None:
     """Send what tasks print to the parent, or to where it went before."""
+    if routed:
+        _flush()
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
-        if routed and stream is not None and not isinstance(stream, _Routed):
-            stream.flush()
-            _direct[name] = stream
+        if routed and not isinstance(stream, _Routed) and stream is not None:
             setattr(sys, name, _Routed(stream, number))
         elif not routed and isinstance(stream, _Routed):
-            setattr(sys, name, _direct.pop(name))
+            setattr(sys, name, stream._stream)  # noqa: SLF001 - our own

@@ -113,6 +113,20 @@ impl Replier {
 }
 
 impl Replier {
+    /// One to stand in the place of this one while it is lent to others: nothing may be written to it.
+    #[must_use]
+    pub fn stand_in(&self) -> Self {
+        Self::new(self.end.clone())
+    }
+
+    /// Nobody wants the item that runs any more: its call has been cancelled, or has failed.
+    #[inline]
+    #[must_use]
+    pub fn is_unwanted(&self) -> bool {
+        let lane = self.runner.lane();
+        lane.running().is_some_and(|(item, _)| item < lane.skip_until())
+    }
+
     fn new(end: WorkerEnd) -> Self {
         let runner = Runner::new(Arc::clone(&end.lane));
         Self { runner, end, called_at: u64::MAX, alarm: 0, held: false, woke: false }

@@ -237,11 +237,11 @@ impl Worker {
         self.frames.iter().any(|frame| matches!(frame.what, What::Items { call, .. } if call == id))
     }
 
-    /// Lets it answer what it has taken of a call and not begun without running it: a chunk is taken whole.
+    /// Lets it answer what it has taken of a call and not begun without running it: a chunk is taken whole. The item
+    /// that runs ends as it likes, but learns that nobody waits for it.
     pub(crate) fn skip(&mut self, id: CallId) {
         if let Some(Frame { what: What::Items { call, .. }, count, .. }) = self.frames.front()
             && *call == id
-            && *count > 1
         {
             self.lane.set_skip_until(self.feeder.answered() + u64::from(*count));
         }

@@ -33,6 +33,7 @@ mod memory;
 mod os_errors;
 mod outcome;
 mod pickling;
+mod printed;
 mod process;
 mod processes;
 mod progress;
@@ -89,6 +90,8 @@ mod _native {
     #[pymodule_export]
     use crate::pickling::watch_types;
     #[pymodule_export]
+    use crate::printed::keep_printed;
+    #[pymodule_export]
     use crate::process::{
         cpu_count, fork, forked, lead_group, leave_interpreter, release_owned, watch_parent,
     };
@@ -124,9 +127,7 @@ mod _native {
     #[pymodule_export]
     use crate::window::{Cargo, adopt_cargo, locate_cargo, shares_anything};
     #[pymodule_export]
-    use crate::worker::{
-        PyWorkerEnd, interrupt_wanted, keep_printed, mark_again, run_worker, stacks_signal,
-    };
+    use crate::worker::{PyWorkerEnd, interrupt_wanted, mark_again, run_worker, stacks_signal};
     #[pymodule_export]
     use crate::world::{attach_world, home_world, known_worlds, leave, sweep, usage};
 

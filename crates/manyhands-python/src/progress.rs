@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 /// The display is refreshed at most so often.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// A display with `update(done)`, `write(text, stream_name)` and `close()`, or none.
+/// A display with `update(done)`, `write(text, stream_name, worker)` and `close()`, or none.
 #[derive(Debug)]
 pub(crate) struct Progress {
     display: Option<Py<PyAny>>,
@@ -55,20 +55,21 @@ impl Progress {
 }
 
 fn write_printed(display: &Bound<'_, PyAny>, pool: &Pool) -> PyResult<()> {
-    for (stream, text) in printed(pool) {
-        let name = if stream == 1 { "stdout" } else { "stderr" };
-        display.call_method1("write", (text, name))?;
+    for printed in printed(pool) {
+        display.call_method1("write", printed)?;
     }
     Ok(())
 }
 
-/// What workers printed since the last time: stream and text.
-pub(crate) fn printed(pool: &Pool) -> Vec<(u8, String)> {
-    let events = pool.events().into_iter();
-    let text = |(_, event): (usize, Vec<u8>)| {
-        event
-            .split_first()
-            .map(|(stream, text)| (*stream, String::from_utf8_lossy(text).into_owned()))
+/// A text, the name of its stream and the worker's seat.
+pub(crate) type Printed = (String, &'static str, usize);
+
+/// What workers printed since the last time.
+pub(crate) fn printed(pool: &Pool) -> Vec<Printed> {
+    let named = |(seat, event): (usize, Vec<u8>)| {
+        let (stream, text) = event.split_first()?;
+        let name = if *stream == 1 { "stdout" } else { "stderr" };
+        Some((String::from_utf8_lossy(text).into_owned(), name, seat))
     };
-    events.filter_map(text).collect()
+    pool.events().into_iter().filter_map(named).collect()
 }

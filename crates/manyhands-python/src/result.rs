@@ -18,7 +18,7 @@ use crate::feed::Feed;
 use crate::held::{Guarded, Held};
 use crate::map::raise_fault;
 use crate::outcome::{Cursor, Described, cancelled};
-use crate::progress::printed;
+use crate::progress::{Printed, printed};
 use crate::task::Task;
 use crate::typing::of_types;
 use crate::waiting::{after, left_until, seconds, wait};
@@ -422,9 +422,9 @@ impl AsyncResult {
             .map(drop)
     }
 
-    /// What workers printed for this pool's displays since the last time: stream and text.
+    /// What workers printed for this pool's displays since the last time.
     #[pyo3(name = "_printed")]
-    fn printed(&self) -> Vec<(u8, String)> {
+    fn printed(&self) -> Vec<Printed> {
         printed(&self.pool)
     }
 

@@ -26,6 +26,7 @@ use crate::codec::{Encoded, call_unpacked, own};
 use crate::ffi;
 use crate::kind;
 use crate::pickling::pickle;
+use crate::printed;
 use crate::travel::Collecting;
 use crate::world;
 
@@ -95,7 +96,6 @@ impl PyWorkerEnd {
 
 /// The lane of this process, if it is a worker. A fork of a worker that becomes one itself replaces it.
 static LANE: Mutex<Option<Arc<Lane>>> = Mutex::new(None);
-static PRINTED: Mutex<Vec<(u8, String)>> = Mutex::new(Vec::new());
 
 /// Serves the pool until it asks for the end, with so much memory: beyond the first it is replaced, beyond
 /// the second it ends.
@@ -130,12 +130,6 @@ pub(crate) fn mark_again() {
     AGAIN.store(1, Ordering::Relaxed);
 }
 
-/// Keeps text that the task printed, for the parent to show above its progress bar.
-#[pyfunction]
-pub(crate) fn keep_printed(stream: u8, text: String) {
-    PRINTED.lock().unwrap_or_else(PoisonError::into_inner).push((stream, text));
-}
-
 /// What an item gave, in bytes, and holds on the blocks that these name.
 struct Answer<'py> {
     reply: Encoded<'py>,
@@ -145,6 +139,7 @@ struct Answer<'py> {
 struct PyTasks {
     codes: HashMap<u64, Result<Py<PyAny>, Vec<u8>>>,
     last: Option<(u64, Py<PyAny>)>,
+    /// What tasks print goes to the parent.
     routed: bool,
     /// A thread is there that the stacks' signal reaches when a task has blocked all signals.
     heard: bool,
@@ -292,13 +287,18 @@ impl PyTasks {
 impl Tasks for PyTasks {
     fn run(&mut self, heading: Heading, payload: &[u8], out: &mut Replier) -> Ran {
         Python::attach(|py| {
-            let outcome = if heading.kind < wire::CONTROL {
+            let item = heading.kind < wire::CONTROL;
+            let routed = if item { heading.kind & kind::ROUTED != 0 } else { self.routed };
+            if routed {
+                printed::begin(out);
+            }
+            let outcome = if item {
                 self.item(py, heading, payload)
             } else {
                 self.control(py, heading, payload)
             };
-            if self.routed {
-                send_printed(py, out);
+            if routed {
+                printed::end(py, out);
             }
             match outcome {
                 Ok(answer) => {
@@ -380,18 +380,6 @@ fn reply(py: Python<'_>, out: &mut Replier, len: usize, fill: &mut dyn FnMut(&mu
                 return false;
             }
         }
-    }
-}
-
-fn send_printed(py: Python<'_>, out: &mut Replier) {
-    let printed = std::mem::take(&mut *PRINTED.lock().unwrap_or_else(PoisonError::into_inner));
-    for (stream, text) in printed {
-        let _sent = reply(py, out, text.len() + 2, &mut |room| {
-            room[0] = wire::EVENT;
-            room[1] = stream;
-            room[2..].copy_from_slice(text.as_bytes());
-        });
-        out.publish(0);
     }
 }
 
