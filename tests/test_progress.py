@@ -254,6 +254,16 @@ def test_lines_of_two_workers_are_completed_apart(plain, monkeypatch):
     assert sorted(out.calls) == ["and \n", "one line\n", "rest\n", "two lines\n"]
 
 
+def test_what_the_stream_cannot_encode_is_escaped(plain, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), "ascii", "strict")
+    monkeypatch.setattr(sys, "stdout", out)
+    display, _ = plain(tty=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        display.write("caf\xe9 \udce9\n", "stdout")
+    assert out.buffer.getvalue() == b"caf\\xe9 \\udce9\n"
+
+
 # tqdm
 
 

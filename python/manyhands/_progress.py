@@ -130,7 +130,7 @@ class Progress:
         if stream is None:
             return
         bar = self._bar or _Silent()
-        self._try(bar.print_above, text, stream)
+        self._try(lambda: bar.print_above(_writable(text, stream), stream))
 
     def _try(self, action: Callable[..., object], *arguments: object) -> None:
         try:
@@ -338,3 +338,15 @@ def _write(stream: TextIO, text: str) -> None:
     # One call each, so that lines of two processes on one terminal stay whole.
     stream.write(text)
     stream.flush()
+
+
+def _writable(text: str, stream: TextIO) -> str:
+    """The text as the stream can write it: that of a worker may have been able to write more."""
+    encoding = getattr(stream, "encoding", None)
+    if encoding is None or text.isascii():
+        return text
+    try:
+        text.encode(encoding, getattr(stream, "errors", None) or "strict")
+    except UnicodeEncodeError:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text

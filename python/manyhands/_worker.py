@@ -172,7 +172,7 @@ class _Routed:
             return self._stream.write(text)
         # Also a carriage return: streams that are buffered by lines know no other ends of them.
         ends = "\n" in text or "\r" in text
-        if keep_printed(self._number, text.encode(), ends):
+        if keep_printed(self._number, self._as_sent(text), ends):
             return len(text)
         return self._stream.write(text)
 
@@ -184,6 +184,14 @@ class _Routed:
         keep_printed(self._number, b"", True)
         # Bytes may have been written to its buffer.
         self._stream.flush()
+
+    def _as_sent(self, text: str) -> bytes:
+        """What the stream would make of the text, or raise; lone surrogates may be left in it."""
+        encoding = None if text.isascii() else getattr(self._stream, "encoding", None)
+        if encoding is not None:
+            errors = getattr(self._stream, "errors", None) or "strict"
+            text = text.encode(encoding, errors).decode(encoding, "surrogateescape")
+        return text.encode("utf-8", "surrogatepass")
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)

@@ -240,3 +240,36 @@ with mp.Pool(1) as pool:
     pool.map(work, [1], errors="return", progress=quiet)
 """)
     assert lines == ["bytes", "a", "b"]
+
+
+LONE = """
+def work(name):
+    print("caf\\udce9", file=getattr(sys, name))
+
+with mp.Pool(1) as pool:
+    for name in ("stdout", "stderr"):
+        [outcome] = pool.map(work, [name], errors="return", progress=PROGRESS)
+        print(type(outcome).__name__, flush=True)
+"""
+
+
+@pytest.mark.parametrize("progress", ["None", "quiet"])
+@pytest.mark.parametrize(
+    ("encoding", "kinds"),
+    [("utf-8:strict", ["UnicodeEncodeError", "NoneType"]),
+     ("ascii:replace", ["caf?", "NoneType", "NoneType"])],
+)  # fmt: skip
+def test_a_lone_surrogate_is_what_it_is_to_the_stream(tmp_path, progress, encoding, kinds):
+    script = PROGRAM + LONE.replace("PROGRESS", progress)
+    outcome = run_script(tmp_path, script, env={"PYTHONIOENCODING": encoding})
+    assert outcome.code == 0, outcome.err
+    assert outcome.lines == kinds
+    assert outcome.err == "caf\\udce9\n"
+
+
+def test_a_byte_that_is_no_text_arrives_as_itself(tmp_path):
+    script = PROGRAM + LONE.replace("PROGRESS", "quiet").replace("stderr", "stdout")
+    environment = {"PYTHONIOENCODING": "ascii:surrogateescape"}
+    outcome = run_script(tmp_path, script, env=environment, errors="surrogateescape")
+    assert outcome.code == 0, outcome.err
+    assert outcome.lines == ["caf\udce9", "NoneType"] * 2

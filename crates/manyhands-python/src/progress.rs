@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use manyhands_pool::Pool;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
 
 /// The display is refreshed at most so often.
 const EVERY: Duration = Duration::from_millis(100);
@@ -55,21 +56,33 @@ impl Progress {
 }
 
 fn write_printed(display: &Bound<'_, PyAny>, pool: &Pool) -> PyResult<()> {
-    for printed in printed(pool) {
+    for printed in printed(display.py(), pool) {
         display.call_method1("write", printed)?;
     }
     Ok(())
 }
 
 /// A text, the name of its stream and the worker's seat.
-pub(crate) type Printed = (String, &'static str, usize);
+pub(crate) type Printed<'py> = (Bound<'py, PyAny>, &'static str, usize);
 
 /// What workers printed since the last time.
-pub(crate) fn printed(pool: &Pool) -> Vec<Printed> {
+pub(crate) fn printed<'py>(py: Python<'py>, pool: &Pool) -> Vec<Printed<'py>> {
     let named = |(seat, event): (usize, Vec<u8>)| {
         let (stream, text) = event.split_first()?;
         let name = if *stream == 1 { "stdout" } else { "stderr" };
-        Some((String::from_utf8_lossy(text).into_owned(), name, seat))
+        Some((decoded(py, text), name, seat))
     };
     pool.events().into_iter().filter_map(named).collect()
+}
+
+/// The text with the lone surrogates that it may hold: the parent's stream knows what to do with them.
+fn decoded<'py>(py: Python<'py>, text: &[u8]) -> Bound<'py, PyAny> {
+    str::from_utf8(text).map_or_else(
+        |_| {
+            PyBytes::new(py, text)
+                .call_method1("decode", ("utf-8", "surrogatepass"))
+                .unwrap_or_else(|_| PyString::new(py, &String::from_utf8_lossy(text)).into_any())
+        },
+        |text| PyString::new(py, text).into_any(),
+    )
 }

@@ -424,8 +424,8 @@ impl AsyncResult {
 
     /// What workers printed for this pool's displays since the last time.
     #[pyo3(name = "_printed")]
-    fn printed(&self) -> Vec<Printed> {
-        printed(&self.pool)
+    fn printed<'py>(&self, py: Python<'py>) -> Vec<Printed<'py>> {
+        printed(py, &self.pool)
     }
 
     /// The pool that runs it.
