@@ -264,6 +264,55 @@ def test_what_the_stream_cannot_encode_is_escaped(plain, monkeypatch):
     assert out.buffer.getvalue() == b"caf\\xe9 \\udce9\n"
 
 
+# Streams that are not there, or broken
+
+
+class Broken(io.StringIO):
+    """The other end of a pipe has gone."""
+
+    def write(self, text):
+        raise BrokenPipeError("gone")
+
+
+@pytest.fixture(params=["tqdm", "plain"])
+def either(request, monkeypatch):
+    """With tqdm, and without."""
+    if request.param == "tqdm":
+        pytest.importorskip("tqdm")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm", None)
+
+
+def test_without_standard_error_there_is_no_bar(either, monkeypatch):
+    out = Stream(tty=False)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", None)
+    display = _progress.make(True, 10)
+    display.update(3)
+    display.write("line\n", "stdout")
+    display.write("line\n", "stderr")
+    display.close()
+    assert out.getvalue() == "line\n"
+
+
+def test_a_broken_stream_breaks_no_call(either, monkeypatch):
+    out = Stream(tty=False)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", Broken())
+    with pytest.warns(RuntimeWarning, match="switched off.*BrokenPipeError"):  # noqa: PT031
+        display = _progress.make({"mininterval": 0}, 10)
+        display.update(3)
+        display.write("line\n", "stdout")
+        display.update(10)
+        display.close()
+    assert out.getvalue() == "line\n"
+
+
+def test_wrong_tqdm_options_are_an_error_whatever_the_stream(tqdm):
+    with pytest.raises(Exception, match="no_such_option"):
+        _progress.make({"no_such_option": 1, "file": Broken()}, 10)
+
+
 # tqdm
 
 

@@ -11,7 +11,7 @@ elsewhere (a pipe, a log file) it is a line every five seconds and one at the en
 taken away, the lines are written in one call, and the bar is drawn again: nothing is torn.
 
 A display that fails (a callable that raises, a closed stream) is switched off with one warning; it
-never breaks the call.
+never breaks the call. Without a stream, as where `sys.stderr` is None, there is no bar.
 
 This module refuses to run a thread: it draws when it is told something.
 """
@@ -137,10 +137,7 @@ class Progress:
             action(*arguments)
         except Exception as error:  # noqa: BLE001 (a display must not break the call)
             self._bar = None
-            import warnings
-
-            text = f"the progress display is switched off, because it failed: {error!r}"
-            warnings.warn(text, RuntimeWarning, stacklevel=4)
+            _warn(error)
 
 
 class _Callback:
@@ -275,12 +272,26 @@ def _clock(seconds: float) -> str:
 
 def _bar(options: dict[str, Any], total: int | None) -> _Bar:
     options.setdefault("total", total)
+    if options.get("file") is None and sys.stderr is None:
+        return _Silent()
     tqdm = _tqdm()
     if tqdm is not None:
-        return _Tqdm(tqdm, options)
+        return _begun(tqdm, options)
     if options.get("disable"):
         return _Silent()
     return _Line({name: options[name] for name in _OPTIONS_OF_LINE if name in options})
+
+
+def _begun(tqdm: Any, options: dict[str, Any]) -> _Bar:
+    """A bar of tqdm, which is drawn at once; what its options are to blame for is raised."""
+    try:
+        return _Tqdm(tqdm, options)
+    except Exception as error:  # noqa: BLE001 (a stream may raise anything)
+        import io
+
+        tqdm(**{**options, "file": io.StringIO()}).close()
+        _warn(error)
+        return _Silent()
 
 
 class _Silent:
@@ -350,3 +361,10 @@ def _writable(text: str, stream: TextIO) -> str:
     except UnicodeEncodeError:
         return text.encode(encoding, "backslashreplace").decode(encoding)
     return text
+
+
+def _warn(error: Exception) -> None:
+    import warnings
+
+    text = f"the progress display is switched off, because it failed: {error!r}"
+    warnings.warn(text, RuntimeWarning, stacklevel=5)
