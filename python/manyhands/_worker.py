@@ -108,7 +108,8 @@ def end_fork(error: BaseException | None) -> NoReturn:
 
 def _prepare_output() -> None:
     """Whole lines: several workers write to one terminal, file or pipe."""
-    for stream in (sys.stdout, sys.stderr):
+    _first[:] = (sys.stdout, sys.stderr)
+    for stream in _first:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(line_buffering=True, write_through=False)
@@ -197,13 +198,32 @@ class _Routed:
         return getattr(self._stream, name)
 
 
+# The streams that this process began with.
+_first: list[TextIO | None] = []
+
+
+def _leads_out(stream: TextIO | None, number: int) -> bool:
+    """Whether what is written to it comes out of this process as what the program prints does.
+
+    Workers may have put a file, or a stream that writes to several, in the place of theirs.
+    """
+    if stream is None:
+        return False
+    if any(stream is first for first in _first):
+        return True
+    try:
+        return stream.fileno() == number
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
 def route_output(routed: bool) -> None:
     """Send what tasks print to the parent, or to where it went before."""
     if routed:
         _flush()
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
-        if routed and not isinstance(stream, _Routed) and stream is not None:
+        if routed and not isinstance(stream, _Routed) and _leads_out(stream, number):
             setattr(sys, name, _Routed(stream, number))
         elif not routed and isinstance(stream, _Routed):
             setattr(sys, name, stream._stream)  # noqa: SLF001 - our own

@@ -228,6 +228,20 @@ with mp.Pool(1) as pool:
     assert lines == 2 * ["é" * 1_500_000 + ".", *(f"{n} {'.' * 100}" for n in range(30_000))]
 
 
+def test_a_file_in_the_place_of_the_stream_gets_its_lines(run):
+    lines = run("""
+def begin():
+    sys.stdout = open(here / "log", "w")
+
+with mp.Pool(1, begin) as pool:
+    pool.map(show, [1])
+    pool.map(show, [2], progress=quiet)
+    pool.map(show, [3])
+print((here / "log").read_text(), end="")
+""")
+    assert lines == ["shown 1", "shown 2", "shown 3"]
+
+
 def test_bytes_that_are_written_to_the_buffer_are_flushed(run):
     lines = run("""
 def work(x):
