@@ -288,6 +288,7 @@ class ResultIterator(Generic[_T_co]):
     def cancel(self) -> None:
         """As `close`, and end what runs: by a `KeyboardInterrupt`, 0.3 seconds later by force."""
 
+    def __del__(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::feed::{Feed, Source};
-use crate::iterate::{ResultIterator, Stream};
+use crate::iterate::Stream;
 use crate::lane_view::word;
 use crate::launches::Launches;
 use crate::map;
@@ -19,6 +19,7 @@ use crate::os_errors::{no_segment, numbered};
 use crate::outcome::initializer_failed;
 use crate::pulling::refuse_to_wait;
 use crate::result::AsyncResult;
+use crate::result_iterator::ResultIterator;
 use crate::task::{Code, Plan, Task};
 use crate::travel::Collector;
 use crate::waiting::{seconds, wait};
@@ -158,7 +159,7 @@ impl Engine {
         let pool = self.ready(py)?;
         let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
-        let feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
+        let feed = Feed::new(py, (Arc::clone(pool), call), (source, encoder), task.chunk);
         map::run(py, feed, task, max_bytes)
     }
 
@@ -173,8 +174,8 @@ impl Engine {
         let pool = self.ready(py)?;
         let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
-        let feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
-        Stream::start(py, feed, task, bounds)
+        let feed = Feed::new(py, (Arc::clone(pool), call), (source, encoder), task.chunk);
+        Stream::start(py, feed, task, bounds).map(ResultIterator::of)
     }
 
     /// Feeds all items now and returns at once.
@@ -187,7 +188,7 @@ impl Engine {
         let pool = slf.get().ready(py)?;
         let source = Source::new(iterable)?;
         let (call, encoder) = task.open(py, pool)?;
-        let mut feed = Feed::new((Arc::clone(pool), call), source, encoder, task.chunk);
+        let mut feed = Feed::new(py, (Arc::clone(pool), call), (source, encoder), task.chunk);
         feed.patient = true;
         let outcome = feed
             .feed(py, u64::MAX, usize::MAX)

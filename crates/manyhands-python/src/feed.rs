@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use manyhands_pool::{CallId, Pool, luggage};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyRange, PyTuple};
 
 use crate::cargo;
 use crate::codec::Encoded;
 use crate::interrupt::is_interrupt;
+use crate::kept::{Kept, Part};
 use crate::kind::{Root, seed_of};
 use crate::pickling::pickle;
 use crate::pulling::Pulling;
@@ -35,26 +37,21 @@ const LOOK_EVERY: u64 = 128;
 /// How values of a call become bytes.
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    /// Makes the shipper when the first value needs it.
-    shipping: Py<PyAny>,
-    shipper: Option<Shipper>,
+    /// What makes the shipper when the first value needs it, and the shipper.
+    kept: Arc<Kept>,
+    /// How many of the ids that it found to be needed are required.
+    known: usize,
     /// The root of the items' random streams, if they have any.
     root: Option<Root>,
     /// Bytes of encoded values that lie in blocks.
     stowed: usize,
 }
 
-/// `manyhands._code.Shipper`, and the ids that it found to be needed.
-#[derive(Debug)]
-struct Shipper {
-    object: Py<PyAny>,
-    required: Py<PyList>,
-    known: usize,
-}
-
 impl Encoder {
-    pub(crate) fn new(shipping: Py<PyAny>, root: Option<Root>) -> Self {
-        Self { shipping, shipper: None, root, stowed: 0 }
+    pub(crate) fn new(py: Python<'_>, shipping: Py<PyAny>, root: Option<Root>) -> Self {
+        let kept = Arc::<Kept>::default();
+        kept.put(py, Part::Shipping, shipping);
+        Self { kept, known: 0, root, stowed: 0 }
     }
 
     /// Appends the record of the item with that index.
@@ -103,19 +100,26 @@ impl Encoder {
         value: &Bound<'py, PyAny>,
         (pool, call): (&Pool, CallId),
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = value.py();
-        if self.shipper.is_none() {
-            let (shipper, required) = self.shipping.bind(py).call0()?.extract()?;
-            self.shipper = Some(Shipper { object: shipper, required, known: 0 });
-        }
-        let Some(own) = &mut self.shipper else { unreachable!("it was made above") };
-        let dumped = own.object.bind(py).call_method1("dumps", (value,))?;
-        let required = own.required.bind(py);
-        while own.known < required.len() {
-            pool.require(call, required.get_item(own.known)?.extract()?);
-            own.known += 1;
+        let (shipper, required) = self.shipper(value.py())?;
+        let dumped = shipper.call_method1("dumps", (value,))?;
+        while self.known < required.len() {
+            pool.require(call, required.get_item(self.known)?.extract()?);
+            self.known += 1;
         }
         Ok(dumped)
+    }
+
+    /// `manyhands._code.Shipper`, and the list of the ids that it found to be needed.
+    fn shipper<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyList>)> {
+        if let Some(made) = self.kept.get(py, Part::Shipper) {
+            return made.extract();
+        }
+        let Some(shipping) = self.kept.get(py, Part::Shipping) else {
+            return Err(PyRuntimeError::new_err("this call was collected as garbage"));
+        };
+        let made = shipping.call0()?;
+        self.kept.put(py, Part::Shipper, made.clone().unbind());
+        made.extract()
     }
 }
 
@@ -148,8 +152,10 @@ pub(crate) struct Feed {
     pub(crate) pool: Arc<Pool>,
     pub(crate) call: CallId,
     encoder: Encoder,
-    /// The iterator; none once it is exhausted.
-    source: Option<Py<PyAny>>,
+    /// The source, among other things.
+    pub(crate) kept: Arc<Kept>,
+    /// Nothing more is pulled from the source.
+    exhausted: bool,
     /// What was pulled when the program was interrupted.
     held: Option<Py<PyAny>>,
     /// More items are there at once.
@@ -171,16 +177,19 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(crate) fn new(
+        py: Python<'_>,
         (pool, call): (Arc<Pool>, CallId),
-        source: Source,
-        encoder: Encoder,
+        (source, encoder): (Source, Encoder),
         chunk: Option<u32>,
     ) -> Self {
+        let kept = Arc::clone(&encoder.kept);
+        kept.put(py, Part::Source, source.iterator);
         Self {
             pool,
             call,
             encoder,
-            source: Some(source.iterator),
+            kept,
+            exhausted: false,
             held: None,
             ready_made: source.ready_made,
             slow: None,
@@ -210,7 +219,7 @@ impl Feed {
     }
 
     pub(crate) fn exhausted(&self) -> bool {
-        self.source.is_none()
+        self.exhausted
     }
 
     /// Items that go out together at least.
@@ -224,11 +233,12 @@ impl Feed {
 
     /// Pulls and pushes up to `most` items, or whole chunks that begin within them, and `bytes` bytes.
     pub(crate) fn feed(&mut self, py: Python<'_>, most: u64, bytes: usize) -> PyResult<()> {
-        let Some(source) = self.source.as_ref().map(|source| source.clone_ref(py)) else {
-            return Ok(());
+        let Some(source) = self.kept.get(py, Part::Source) else {
+            // It is exhausted, or the collector of garbage has taken it.
+            return self.finish(py);
         };
         let _pulling = Pulling::for_pool(&self.pool);
-        let mut iterator = source.bind(py).try_iter()?;
+        let mut iterator = source.try_iter()?;
         let (mut left, mut bytes) = (most, bytes);
         let began = Instant::now();
         self.slow = None;
@@ -347,8 +357,8 @@ impl Feed {
 
     /// Closes a generator, so that its `finally` blocks run now.
     pub(crate) fn close_source(&mut self, py: Python<'_>) -> PyResult<()> {
-        let Some(source) = self.source.take() else { return Ok(()) };
-        let source = source.into_bound(py);
+        self.exhausted = true;
+        let Some(source) = self.kept.take(py, Part::Source) else { return Ok(()) };
         if source.is_instance_of::<pyo3::types::PyIterator>()
             && source.hasattr("close")?
             && source.hasattr("throw")?

@@ -1,12 +1,9 @@
-//! `ResultIterator`: what `imap` and its relatives return.
+//! `Stream`: an iteration over lazy results, behind its `ResultIterator`.
 //!
 //! It feeds itself: the first window during the call, then, whenever its consumer takes results, as many items
 //! as keep a window on their way. The window is bounded in items that were pulled and not yet
 //! yielded, and in bytes of arguments and results together. The source is advanced only by the thread
 //! that calls `next` (or `join`), and closed when the iterator ends, is closed or is dropped.
-//!
-//! Dropped after its first `next`, it cancels what has not started. Dropped before that it was meant as
-//! fire-and-forget: the pool keeps it and runs the rest of the source when it is closed and joined.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +11,18 @@ use std::time::Duration;
 use manyhands_pool::{CallId, Need, Pool, Status};
 use manyhands_shm::atomic::{AtomicU32, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
 
 use crate::feed::Feed;
 use crate::gate::Gate;
+use crate::kept::Kept;
 use crate::map::{items_ahead, raise_fault};
 use crate::outcome::{Cursor, Described};
 use crate::progress::Progress;
 use crate::task::Task;
-use crate::typing::of_types;
-use crate::waiting::{seconds, wait};
+use crate::waiting::wait;
 
 const WINDOW_MOST: u64 = 1 << 14;
 const BYTES_AHEAD: usize = 64 << 20;
@@ -56,24 +53,12 @@ struct Flow {
 #[derive(Debug)]
 pub(crate) struct Stream {
     flow: Gate<Flow>,
+    /// What of `flow` the collector of garbage must know.
+    kept: Arc<Kept>,
     /// 1: another thread has ended it while one was inside; the next step sees that.
     stopped: AtomicU32,
     pool: Arc<Pool>,
     call: CallId,
-}
-
-/// Yields results; made by `imap`, `imap_unordered`, `istarmap` and `istarmap_unordered`.
-///
-/// It pulls its source in the thread that asks for results, a bounded number of items ahead. One that is dropped or
-/// closed cancels what has not started and closes its source.
-///
-/// >>> with Pool(1) as pool:
-/// ...     list(pool.imap(abs, [-1, 2]))
-/// [1, 2]
-#[pyclass(frozen, weakref, module = "manyhands._native")]
-#[derive(Debug)]
-pub(crate) struct ResultIterator {
-    stream: Py<Stream>,
 }
 
 impl Stream {
@@ -83,12 +68,13 @@ impl Stream {
         feed: Feed,
         task: &Task,
         (window, bytes): (Option<u64>, Option<usize>),
-    ) -> PyResult<ResultIterator> {
+    ) -> PyResult<Py<Self>> {
+        let progress = Progress::new(py, task.progress.as_ref(), &feed.kept);
         let mut flow = Flow {
             feed,
             cursor: None,
             described: task.describe(false),
-            progress: Progress::new(py, task.progress.as_ref()),
+            progress,
             window,
             bytes,
             yielded: 0,
@@ -107,14 +93,15 @@ impl Stream {
             stopped: AtomicU32::new(0),
             pool: Arc::clone(&flow.feed.pool),
             call: flow.feed.call,
+            kept: Arc::clone(&flow.feed.kept),
             flow: Gate::new(flow),
         };
-        Ok(ResultIterator { stream: Py::new(py, stream)? })
+        Py::new(py, stream)
     }
 
     /// A step: the next result, unless another thread has ended the iteration.
     #[inline]
-    fn step<'py>(
+    pub(crate) fn step<'py>(
         &self,
         py: Python<'py>,
         timeout: Option<Duration>,
@@ -129,7 +116,7 @@ impl Stream {
 
     /// Ends the iteration, and what runs of it if `all`. A thread that is inside is not waited for: it gets
     /// what its item comes to, and closes the source at its next step.
-    fn stop(&self, py: Python<'_>, all: bool) -> PyResult<()> {
+    pub(crate) fn stop(&self, py: Python<'_>, all: bool) -> PyResult<()> {
         if self.flow.is_taken_by_another() {
             self.stopped.store(1, Ordering::Relaxed);
             if !self.pool.is_foreign() {
@@ -141,6 +128,20 @@ impl Stream {
             return Ok(());
         }
         self.flow.enter(py, |flow| if all { flow.stop(py) } else { flow.end(py) })
+    }
+
+    /// Nobody will ask for results any more: ends an iteration that was begun; whether it was.
+    pub(crate) fn end_if_begun(&self, py: Python<'_>) -> PyResult<bool> {
+        self.flow.enter(py, |flow| {
+            if flow.advanced {
+                flow.end(py)?;
+            }
+            Ok(flow.advanced)
+        })
+    }
+
+    pub(crate) fn forget_results(&self) {
+        self.pool.forget_results(self.call);
     }
 }
 
@@ -384,91 +385,12 @@ impl Stream {
     fn exhausted(&self) -> bool {
         self.flow.enter_if_idle(|flow| flow.feed.exhausted()).unwrap_or(false)
     }
-}
 
-#[pymethods]
-impl ResultIterator {
-    /// `ResultIterator[int]`, for type checkers.
-    #[classmethod]
-    fn __class_getitem__<'py>(
-        cls: &Bound<'py, PyType>,
-        item: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        of_types(cls, item)
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.kept.visit(&visit)
     }
 
-    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.stream.get().step(py, None)
-    }
-
-    /// The results one by one in an asyncio program, each waited for by a thread of the loop's executor.
-    fn __aiter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("manyhands._async_results")?.getattr("AsyncResults")?.call1((slf,))
-    }
-
-    /// The next result; `TimeoutError` if it does not come in time (seconds), and then it can be asked for again.
-    #[pyo3(signature = (timeout=None))]
-    fn next<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
-        let value = self.stream.get().step(py, seconds(timeout))?;
-        value.ok_or_else(|| PyStopIteration::new_err(()))
-    }
-
-    /// Cancels what has not started and closes the source.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.stream.get().stop(py, false)
-    }
-
-    /// As `close`, and ends what runs: by an interrupt, and after a grace by the end of its worker.
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        self.stream.get().stop(py, true)
-    }
-
-    /// What the pool keeps of it.
-    #[getter(_stream)]
-    fn stream(&self, py: Python<'_>) -> Py<Stream> {
-        self.stream.clone_ref(py)
-    }
-
-    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: &Bound<'_, PyAny>,
-        _value: &Bound<'_, PyAny>,
-        _traceback: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        self.close(py)
-    }
-}
-
-impl Drop for ResultIterator {
-    fn drop(&mut self) {
-        Python::attach(|py| {
-            // A loop that ends by an exception drops its iterator while that is on its way.
-            let pending = PyErr::take(py);
-            let dropped = self.stream.get().flow.enter(py, |flow| {
-                if flow.advanced {
-                    return flow.end(py);
-                }
-                flow.feed.pool.forget_results(flow.feed.call);
-                Ok(())
-            });
-            if let Err(error) = dropped {
-                // The hook prints "Exception ignored in: " and this.
-                let place =
-                    pyo3::types::PyString::new(py, "the source of a dropped iterator of results");
-                error.write_unraisable(py, Some(&place));
-            }
-            if let Some(pending) = pending {
-                pending.restore(py);
-            }
-        });
+    fn __clear__(&self, py: Python<'_>) {
+        self.kept.clear(py);
     }
 }

@@ -1,7 +1,7 @@
 //! `manyhands._native`: the engine as Python sees it (rung 3b).
 //!
 //! A file per thing: `engine` (a pool), `feed` (items out of an iterable), `map` (the blocking call),
-//! `iterate` (lazy results), `result` (asynchronous results), `outcome` (replies as values and
+//! `iterate` and `result_iterator` (lazy results), `result` (asynchronous results), `outcome` (replies as values and
 //! exceptions), `worker` (the other side), `template` (the process that forks workers), `processes`
 //! (what `Process` needs), `world` and `travel` (shared memory, and how objects in it are handed on),
 //! `sync_*` (locks and their relatives), `codec` (values as bytes), `cargo` (those that are large). What decides anything is in the engine
@@ -23,6 +23,7 @@ mod guarded;
 mod held;
 mod interrupt;
 mod iterate;
+mod kept;
 mod kind;
 mod lane_view;
 mod launches;
@@ -45,6 +46,7 @@ mod queue_put;
 mod queue_wait;
 mod repeats;
 mod result;
+mod result_iterator;
 mod small;
 mod survey;
 mod sync_atomic;
@@ -78,7 +80,7 @@ mod _native {
     #[pymodule_export]
     use crate::interrupt::set_handler;
     #[pymodule_export]
-    use crate::iterate::{ResultIterator, Stream};
+    use crate::iterate::Stream;
     #[pymodule_export]
     use crate::lane_view::{LaneView, copy_fd};
     #[pymodule_export]
@@ -104,6 +106,8 @@ mod _native {
     use crate::queue::{QueueBase, QueueHold, QueueIterator, SimpleQueueBase, adopt_queue};
     #[pymodule_export]
     use crate::result::AsyncResult;
+    #[pymodule_export]
+    use crate::result_iterator::ResultIterator;
     #[pymodule_export]
     use crate::survey::{relatives, survey};
     #[pymodule_export]
@@ -138,6 +142,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         manyhands_shm::sync::register_kinds();
+        ResultIterator::install_finalizer(py)?;
         crate::ffi::install_quick::<Lock>(py, true)?;
         crate::ffi::install_quick::<RLock>(py, true)?;
         crate::ffi::install_quick::<Semaphore>(py, false)

@@ -49,7 +49,7 @@ pub(crate) fn run<'py>(
     let call = feed.call;
     let _abandon = Abandon(&pool, call);
     let results = PyList::empty(py);
-    let mut progress = Progress::new(py, task.progress.as_ref());
+    let mut progress = Progress::new(py, task.progress.as_ref(), &feed.kept);
     let outcome = drive(py, (&mut feed, max_bytes), task, (&results, &mut progress));
     if let Err(error) = &outcome
         && !error.is_instance_of::<pyo3::exceptions::PyException>(py)

@@ -1,10 +1,13 @@
 //! Shows how far a call has come, and what its workers printed, through the package's progress object.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use manyhands_pool::Pool;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+
+use crate::kept::{Kept, Part};
 
 /// The display is refreshed at most so often.
 const EVERY: Duration = Duration::from_millis(100);
@@ -12,15 +15,20 @@ const EVERY: Duration = Duration::from_millis(100);
 /// A display with `update(done)`, `write(text, stream_name, worker)` and `close()`, or none.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    display: Option<Py<PyAny>>,
+    /// Where the display is kept, until it has ended.
+    display: Option<Arc<Kept>>,
     shown: Option<Instant>,
     /// The count that was shown last.
     last: Option<u64>,
 }
 
 impl Progress {
-    pub(crate) fn new(py: Python<'_>, display: Option<&Py<PyAny>>) -> Self {
-        Self { display: display.map(|display| display.clone_ref(py)), shown: None, last: None }
+    pub(crate) fn new(py: Python<'_>, display: Option<&Py<PyAny>>, kept: &Arc<Kept>) -> Self {
+        let display = display.map(|display| {
+            kept.put(py, Part::Display, display.clone_ref(py));
+            Arc::clone(kept)
+        });
+        Self { display, shown: None, last: None }
     }
 
     /// How long a wait may last, so that the display stays alive.
@@ -31,23 +39,24 @@ impl Progress {
     /// Shows the count, if it is time.
     #[inline]
     pub(crate) fn show(&mut self, py: Python<'_>, pool: &Pool, done: u64) -> PyResult<()> {
-        let Some(display) = &self.display else { return Ok(()) };
+        let Some(kept) = &self.display else { return Ok(()) };
         if self.shown.is_some_and(|shown| shown.elapsed() < EVERY) {
             return Ok(());
         }
+        let Some(display) = kept.get(py, Part::Display) else { return Ok(()) };
         self.shown = Some(Instant::now());
-        write_printed(display.bind(py), pool)?;
+        write_printed(&display, pool)?;
         if self.last.replace(done) == Some(done) {
             return Ok(());
         }
-        display.bind(py).call_method1("update", (done,)).map(drop)
+        display.call_method1("update", (done,)).map(drop)
     }
 
     /// Shows the last count and ends the display; once.
     pub(crate) fn finish(&mut self, py: Python<'_>, pool: &Pool, done: u64) -> PyResult<()> {
-        let Some(display) = self.display.take() else { return Ok(()) };
-        let display = display.bind(py);
-        write_printed(display, pool)?;
+        let Some(kept) = self.display.take() else { return Ok(()) };
+        let Some(display) = kept.take(py, Part::Display) else { return Ok(()) };
+        write_printed(&display, pool)?;
         if self.last.replace(done) != Some(done) {
             display.call_method1("update", (done,))?;
         }

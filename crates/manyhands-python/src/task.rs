@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use manyhands_pool::{CallId, CallSpec, Order, Pool, PushError, Retry};
 use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::codec::Encoded;
@@ -147,12 +148,20 @@ impl Task {
         for code in &self.required {
             pool.require(call, *code);
         }
-        Ok((call, Encoder::new(self.shipping.clone_ref(py), self.root)))
+        Ok((call, Encoder::new(py, self.shipping.clone_ref(py), self.root)))
     }
 
     /// How its failures are described.
     pub(crate) fn describe(&self, single: bool) -> Described {
         Described { function: Arc::clone(&self.name), single }
+    }
+}
+
+#[pymethods]
+impl Task {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.shipping)?;
+        visit.call(&self.progress)
     }
 }
 
