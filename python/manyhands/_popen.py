@@ -17,6 +17,7 @@ import select
 import signal
 from multiprocessing import util
 
+from . import _forked as _forked
 from . import _native
 from ._genuine import RLock
 from ._uninterrupted import Uninterrupted
@@ -49,6 +50,7 @@ class Popen:
         self.returncode: int | None = None
         self.finalizer: Any = None
         self.bound = not getattr(process, "_outlive", False)
+        self._owner = os.getpid()
         self._lock = RLock()
         self._fds: list[int] = []
         self._held: dict[int, tuple[int, int] | None] = {}
@@ -82,7 +84,12 @@ class Popen:
         return self.wait(0 if flag == os.WNOHANG else None)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The exit code once the process has ended; None if it has not within `timeout` seconds."""
+        """The exit code once the process has ended; None if it has not within `timeout` seconds.
+
+        In a forked copy of this process, which is no parent of it, what was known at the fork.
+        """
+        if not self._is_own():
+            return self.returncode
         if self.returncode is None and (not self._has_sentinel() or self._is_dead(timeout)):
             with self._lock:
                 if self.returncode is None:
@@ -91,6 +98,10 @@ class Popen:
                         self.returncode = code
                     self._clear()
         return self.returncode
+
+    def _is_own(self) -> bool:
+        """Whether this is who started it. In a copy a thread that is not there may hold the lock."""
+        return self._owner == os.getpid()
 
     def _is_dead(self, timeout: float | None) -> bool:
         return _native.wait_dead(self.sentinel, timeout)

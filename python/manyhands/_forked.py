@@ -1,0 +1,32 @@
+"""What `multiprocessing` keeps in a forked copy of this process that is its parent's, and is let go.
+
+Nobody tells it of `os.fork`. The copy has a fork server that is no child of its own, which is an
+error whenever it starts a process, and locks that threads hold which are not there.
+
+Refuses: to import anything, in programs that have no use for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _forget_servers() -> None:
+    # The locks are replaced: if this very thread holds one, it will give back that which it took.
+    tracker: Any = sys.modules.get("multiprocessing.resource_tracker")
+    if tracker is not None:
+        tracker._resource_tracker._lock = threading.RLock()
+    module: Any = sys.modules.get("multiprocessing.forkserver")
+    if module is not None:
+        server = module._forkserver
+        server._lock = threading.Lock()
+        server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
+
+
+os.register_at_fork(after_in_child=_forget_servers)

@@ -1,0 +1,66 @@
+"""The user's own fork while processes run: the copy is no parent of them, and both go on."""
+
+from __future__ import annotations
+
+from support import run_script
+
+# A thread of the parent is in the middle of burying a process while the main thread forks.
+IN_THE_MIDDLE = """
+import os
+import signal
+import threading
+import time
+
+import manyhands as mp
+
+def leave(code):
+    os._exit(code)
+
+def in_a_copy(work):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(8)  # it ends a copy that hangs
+        code = 99
+        try:
+            code = work()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+if __name__ == "__main__":
+    context = mp.get_context({method!r})
+    process = context.Process(target=time.sleep, args=(60,))
+    process.start()
+    held, over = threading.Event(), threading.Event()
+    popen = process._popen
+
+    def reap(timeout, own=popen._reap):
+        held.set()
+        over.wait(60)
+        return own(timeout)
+
+    popen._reap = reap
+    thread = threading.Thread(target=process.join)
+    thread.start()
+    process.kill()
+    held.wait(20)
+
+    def start_another():
+        other = context.Process(target=leave, args=(7,))
+        other.start()
+        other.join()
+        return other.exitcode
+
+    print(in_a_copy(lambda: isinstance(mp.active_children(), list)))
+    print(in_a_copy(start_another))
+    print(in_a_copy(lambda: 0 if process.exitcode is None else 1))
+    over.set()
+    thread.join()
+    print(process.exitcode)
+"""
+
+
+def test_a_copy_starts_processes_though_a_thread_was_joining_one(tmp_path, method):
+    outcome = run_script(tmp_path, IN_THE_MIDDLE.replace("{method!r}", repr(method)))
+    assert outcome.lines == ["1", "7", "0", "-9"], outcome.err
+    assert outcome.err == ""
