@@ -16,6 +16,7 @@ import os
 import select
 import signal
 from multiprocessing import util
+from operator import itemgetter
 
 from . import _forked as _forked
 from . import _native
@@ -33,6 +34,9 @@ UNKNOWN = 255
 
 PIECE = 0.2
 """Seconds after which a wait in the middle of a start looks for signals."""
+
+# Of what `waitpid` returns: 0 for a process that lives.
+_number = itemgetter(0)
 
 # The writing ends that are held, and which pipes they are.
 _lifelines: dict[int, tuple[int, int] | None] = {}
@@ -52,6 +56,7 @@ class Popen:
         self.bound = not getattr(process, "_outlive", False)
         self._owner = os.getpid()
         self._lock = RLock()
+        self._told: list[Any] = []  # what was learned of its end
         self._fds: list[int] = []
         self._held: dict[int, tuple[int, int] | None] = {}
         # Whoever launches begins it before there is a process, and it ends when that is known.
@@ -94,9 +99,10 @@ class Popen:
             with self._lock:
                 if self.returncode is None:
                     code = self._reap(timeout)
-                    if self.returncode is None:  # a handler of signals may have come here, too
-                        self.returncode = code
                     self._clear()
+                    # A handler of signals may have come here too, and found less.
+                    if self.returncode is None or code not in (None, UNKNOWN):
+                        self.returncode = code
         return self.returncode
 
     def _is_own(self) -> bool:
@@ -123,13 +129,21 @@ class Popen:
         return True
 
     def _reap(self, _timeout: float | None) -> int | None:
-        """The exit code of a process that is dead and a child of this one."""
-        try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            # Something else in the program waits for every child, or lets the kernel do so.
-            return UNKNOWN
-        return os.waitstatus_to_exitcode(status) if pid == self.pid else None
+        """The exit code of a process that is dead and a child of this one.
+
+        The kernel tells it once. Builtins alone take and keep it, so that no handler of signals,
+        which may ask here again or raise, comes in between.
+        """
+        if not self._told:
+            try:
+                told = map(os.waitpid, (self.pid,), (os.WNOHANG,))
+                self._told.extend(filter(_number, told))
+            except ChildProcessError:
+                # A handler was here just now, or else something in the program waits for every
+                # child, or lets the kernel do so.
+                if not self._told:
+                    return UNKNOWN
+        return os.waitstatus_to_exitcode(self._told[0][1]) if self._told else None
 
     def _clear(self) -> None:
         """The process has ended: give back what it held in the world that we share."""

@@ -10,6 +10,7 @@ Refuses: to run a server of its own; the one of `multiprocessing` serves both.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.popen_forkserver import _DupFd
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["Popen"]
+
+_CODE = forkserver.SIGNED_STRUCT
 
 
 class Popen(_Popen):
@@ -56,13 +59,12 @@ class Popen(_Popen):
             raise
 
     def _reap(self, _timeout: float | None) -> int | None:
-        if not self._has_sentinel():
-            return UNKNOWN
-        try:
-            code: int = forkserver.read_signed(self.sentinel)
-        except (OSError, EOFError):
-            # The server was killed: nobody will tell.
-            return UNKNOWN
+        if not self._told and self._has_sentinel():
+            with suppress(OSError):
+                self._told.extend(map(os.read, (self.sentinel,), (_CODE.size,)))
+        # Nothing, and nobody will tell, if the server was killed.
+        told = b"".join(self._told)
+        code: int = _CODE.unpack(told)[0] if len(told) == _CODE.size else UNKNOWN
         return code
 
     def _send_signal(self, number: int) -> None:
