@@ -1,7 +1,8 @@
 """What `multiprocessing` keeps in a forked copy of this process that is its parent's, and is let go.
 
-Nobody tells it of `os.fork`. The copy has a fork server that is no child of its own, which is an
-error whenever it starts a process, and locks that threads hold which are not there.
+Nobody tells it of `os.fork`. The copy has its parent's children, of which it would end or join each
+at its exit; a fork server that is no child of its own, which is an error whenever it starts a
+process; and locks that threads hold which are not there.
 
 Refuses: to import anything, in programs that have no use for it.
 """
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def _forget_children() -> None:
+    process: Any = sys.modules.get("multiprocessing.process")
+    util: Any = sys.modules.get("multiprocessing.util")
+    if process is None or util is None:
+        return
+    # What ends with them may log, and `logging` may renew its locks only after this.
+    logger, util._logger = util._logger, None
+    try:
+        process._children = set()
+    finally:
+        util._logger = logger
+
+
 def _forget_servers() -> None:
     # The locks are replaced: if this very thread holds one, it will give back that which it took.
     tracker: Any = sys.modules.get("multiprocessing.resource_tracker")
@@ -29,4 +43,5 @@ def _forget_servers() -> None:
         server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
 
 
+os.register_at_fork(after_in_child=_forget_children)
 os.register_at_fork(after_in_child=_forget_servers)

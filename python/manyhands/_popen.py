@@ -109,6 +109,11 @@ class Popen:
         """Whether this is who started it. In a copy a thread that is not there may hold the lock."""
         return self._owner == os.getpid()
 
+    def _check_own(self) -> None:
+        """A copy leaves its parent's processes alone, as a `finally` of both would not."""
+        if not self._is_own():
+            raise AssertionError("can only signal a child process")
+
     def _is_dead(self, timeout: float | None) -> bool:
         return _native.wait_dead(self.sentinel, timeout)
 
@@ -157,6 +162,7 @@ class Popen:
     # Signals
 
     def _send_signal(self, number: int) -> None:
+        self._check_own()
         if self.returncode is None and self._has_sentinel():
             try:
                 signal.pidfd_send_signal(self.sentinel, number)

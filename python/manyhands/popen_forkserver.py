@@ -68,6 +68,7 @@ class Popen(_Popen):
         return code
 
     def _send_signal(self, number: int) -> None:
+        self._check_own()
         # The sentinel is a pipe, and the process is the server's child: its number is all there is.
         if self.returncode is None and self._has_sentinel() and not self._is_dead(0):
             try:

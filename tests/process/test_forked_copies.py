@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support import run_script
 
 # A thread of the parent is in the middle of burying a process while the main thread forks.
@@ -63,4 +64,47 @@ if __name__ == "__main__":
 def test_a_copy_starts_processes_though_a_thread_was_joining_one(tmp_path, method):
     outcome = run_script(tmp_path, IN_THE_MIDDLE.replace("{method!r}", repr(method)))
     assert outcome.lines == ["1", "7", "0", "-9"], outcome.err
+    assert outcome.err == ""
+
+
+ENDS_NORMALLY = """
+import os
+import sys
+import time
+import multiprocessing
+
+import manyhands as mp
+
+if __name__ == "__main__":
+    ours = mp.get_context({method!r}).Process(target=time.sleep, args=(60,), daemon={daemon})
+    theirs = multiprocessing.get_context("fork").Process(
+        target=time.sleep, args=(60,), daemon={daemon}
+    )
+    processes = [ours, theirs]
+    for process in processes:
+        process.start()
+    pid = os.fork()
+    if pid == 0:
+        print(len(mp.active_children()))
+        try:
+            ours.terminate()
+        except AssertionError as error:
+            print(error)
+        sys.exit(3)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    time.sleep(0.1)
+    print(len(mp.active_children()), *[process.exitcode for process in processes])
+    for process in processes:
+        process.kill()
+        process.join()
+        print(process.exitcode)
+"""
+
+
+@pytest.mark.parametrize("daemon", [True, False], ids=["daemon", "ordinary"])
+def test_a_copy_that_ends_leaves_its_parents_processes_alone(tmp_path, method, daemon):
+    source = ENDS_NORMALLY.replace("{method!r}", repr(method)).replace("{daemon}", str(daemon))
+    outcome = run_script(tmp_path, source)
+    copy = ["0", "can only signal a child process"]
+    assert outcome.lines == [*copy, "3", "2 None None", "-9", "-9"], outcome.err
     assert outcome.err == ""
