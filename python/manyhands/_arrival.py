@@ -60,21 +60,30 @@ def creator() -> int | None:
 
 def run_and_exit(bootstrap: Callable[[], int]) -> NoReturn:
     """Run a forked process to its end, on every version as CPython 3.13 does it."""
-    # Not above: it imports a dozen modules, and a pool that forks its workers needs none of them.
-    from multiprocessing import util
-
-    _util: Any = util  # its internals have no types
-    code = 1
     try:
-        atexit._clear()
-        atexit.register(_util._exit_function)
-        code = bootstrap()
-    finally:
+        # Not above: it imports a dozen modules, and a pool that forks its workers needs none.
+        from multiprocessing import util
+
+        _util: Any = util  # its internals have no types
+        code = 1
         try:
-            atexit._run_exitfuncs()
-            _util._flush_std_streams()
+            atexit._clear()
+            atexit.register(_util._exit_function)
+            code = bootstrap()
         finally:
-            os._exit(code)
+            try:
+                atexit._run_exitfuncs()
+                _util._flush_std_streams()
+            finally:
+                os._exit(code)
+    finally:
+        # Whatever went wrong: who unwound into the forker's frames would be a second program.
+        os._exit(1)
+
+
+def exit_status(code: int) -> int:
+    """What the kernel keeps of an exit code: one byte, by whatever method the process started."""
+    return int(code) & 0xFF
 
 
 def print_exception() -> int:

@@ -122,7 +122,7 @@ def _fork_worker(end: WorkerEnd, snapshot: bytes, parcel: Parcel) -> Launched:
         traceback.print_exc()
     finally:
         _handles.leave()
-        os._exit(code)
+        os._exit(code & 0xFF)  # it refuses what is no int of C
 
 
 def _forget_children() -> None:

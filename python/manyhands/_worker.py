@@ -96,14 +96,17 @@ def end_fork(error: BaseException | None) -> NoReturn:
     A program that forks and does not end its child by `os._exit` would be two programs; here the
     child would be a second worker on one lane.
     """
-    code = 0
-    if isinstance(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    elif error is not None:
-        code = 1
-        sys.excepthook(type(error), error, error.__traceback__)
-    _flush()
-    os._exit(code)
+    code = 1
+    try:
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        elif error is None:
+            code = 0
+        else:
+            sys.excepthook(type(error), error, error.__traceback__)
+        _flush()
+    finally:
+        os._exit(int(code) & 0xFF)  # it refuses what is no int of C
 
 
 def _prepare_output() -> None:

@@ -37,13 +37,16 @@ class Popen(_Popen):
         creator = _arrival.creator()
         try:
             self.pid = _native.fork()
+            if self.pid == 0:
+                _half_imported.forget()
+                os.close(held)
+                _arrival.run_and_exit(lambda: self._run(process, lifeline, creator))
         except OSError:
             close_all(lifeline, held)
             raise
-        if self.pid == 0:
-            _half_imported.forget()
-            os.close(held)
-            _arrival.run_and_exit(lambda: self._run(process, lifeline, creator))
+        finally:
+            if not self._is_own():
+                os._exit(1)  # else the child would go on as the program
         os.close(lifeline)
         try:
             self.sentinel = os.pidfd_open(self.pid)

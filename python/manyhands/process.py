@@ -99,8 +99,7 @@ class BaseProcess(_standard.BaseProcess):
         standard: Any = super()
         own: Any = self
         own.run = self._run_told
-        code: int = standard._bootstrap(_arrival.take_lifeline(parent_sentinel))
-        return code
+        return _arrival.exit_status(standard._bootstrap(_arrival.take_lifeline(parent_sentinel)))
 
     def _run_told(self) -> None:
         """Run, and say of a global that is missing why it is."""

@@ -108,3 +108,52 @@ def test_a_copy_that_ends_leaves_its_parents_processes_alone(tmp_path, method, d
     copy = ["0", "can only signal a child process"]
     assert outcome.lines == [*copy, "3", "2 None None", "-9", "-9"], outcome.err
     assert outcome.err == ""
+
+
+TASK_FORKS = """
+import os
+import sys
+
+import manyhands as mp
+
+def fork(code):
+    pid = os.fork()
+    if pid == 0:
+        sys.exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+if __name__ == "__main__":
+    with mp.Pool(1) as pool:
+        print(*[pool.apply(fork, (code,)) for code in (5, 2**40 + 6, -1, None)])
+"""
+
+
+def test_a_fork_of_a_task_ends_with_any_code(tmp_path):
+    outcome = run_script(tmp_path, TASK_FORKS)
+    assert (outcome.lines, outcome.err) == (["5 6 255 0"], "")
+
+
+ESCAPES = """
+import os
+
+import manyhands as mp
+from manyhands import popen_fork
+
+def fail(*_):
+    raise RuntimeError("in the child")
+
+program = os.getpid()
+process = mp.get_context("fork").Process(target=print, args=("it runs",))
+popen_fork._half_imported = type("Broken", (), {"forget": fail})
+try:
+    process.start()
+finally:
+    print("here", os.getpid() == program, flush=True)
+process.join()
+print(process.exitcode)
+"""
+
+
+def test_a_child_never_goes_on_as_the_program_whatever_goes_wrong(tmp_path):
+    outcome = run_script(tmp_path, ESCAPES)
+    assert outcome.lines == ["here True", "1"], outcome.err
