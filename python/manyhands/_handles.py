@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Collector",
     "Passport",
+    "Spawning",
     "assert_travelling",
     "leave",
     "passport",
@@ -97,6 +98,27 @@ def spawning() -> Any:
     """What starts a child now, if one is being started in this thread."""
     context = sys.modules.get("multiprocessing.context")
     return None if context is None else context.get_spawning_popen()
+
+
+class Spawning:
+    """A `with` block that starts the child of `popen`, maybe amid the start of another.
+
+    A handler of signals may come at any moment, and start a child of its own.
+    """
+
+    def __init__(self, popen: Any) -> None:
+        self._popen = popen
+        self._outer = spawning()
+
+    def __enter__(self) -> None:
+        from multiprocessing import context
+
+        context.set_spawning_popen(self._popen)
+
+    def __exit__(self, *_: object) -> None:
+        from multiprocessing import context
+
+        context.set_spawning_popen(self._outer)
 
 
 def _arrive(

@@ -180,17 +180,22 @@ class Parcel:
         self.inherited = inherited
         self.fds: list[int] = []
         self._objects: list[object] = []
+        self._outer: tuple[Parcel | None, Any] = None, None
 
     def __enter__(self) -> Self:
+        context = sys.modules.get("multiprocessing.context")
+        # A handler of signals may have come while something else is packed.
+        spawning = None if context is None else context.get_spawning_popen()
+        self._outer = _packing.parcel, spawning
         _packing.parcel = self
         stand_in()
         return self
 
     def __exit__(self, *_: object) -> None:
-        _packing.parcel = None
+        (_packing.parcel, spawning), self._outer = self._outer, (None, None)
         context = sys.modules.get("multiprocessing.context")
         if context is not None and context.get_spawning_popen() is self:
-            context.set_spawning_popen(None)
+            context.set_spawning_popen(spawning)
 
     def duplicate_for_child(self, fd: int) -> int:
         """Take a descriptor along; its place."""

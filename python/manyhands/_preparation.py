@@ -47,8 +47,7 @@ class _First:
 def pickled(popen: Any, process: Any, lifeline: int, *, direct: bool) -> memoryview:
     """All that the child reads. `direct`: this process executes it, in its environment."""
     buffer = io.BytesIO()
-    _context.set_spawning_popen(popen)
-    try:
+    with _handles.Spawning(popen):
         pipe = popen.DupFd(popen.duplicate_for_child(lifeline))
         standard = _standard_data(process._name)
         first = {
@@ -61,8 +60,6 @@ def pickled(popen: Any, process: Any, lifeline: int, *, direct: bool) -> memoryv
         passport = _handles.passport(popen)
         dump({"manyhands": _First(first), "world": passport, **standard}, buffer)
         buffer.write(_body(process, passport))
-    finally:
-        _context.set_spawning_popen(None)
     return buffer.getbuffer()
 
 

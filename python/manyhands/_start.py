@@ -170,7 +170,8 @@ class ContextLauncher:
         process = self._context.Process(target=serve_process, args=(ends,), daemon=True)
         name = process.name
         process.name = _TyingName(name)
-        with _Environment(self._environ), Worded():
+        kept = _handles.Spawning(_handles.spawning())
+        with _Environment(self._environ), Worded(), kept:
             process.start()
         process.name = name
         return Started(process)

@@ -99,16 +99,12 @@ class Popen(_Popen):
             return len(blobs) - 1
 
         shipper = _code.Shipper(register, needed.append)
-        spawning: Any = self
-        _context.set_spawning_popen(spawning)
-        try:
+        with _handles.Spawning(self):
             world = bytes(ForkingPickler.dumps(_handles.passport(self)))
             with Collector(cargo=True) as met:
                 body = shipper.dumps(process, "process")
             self._kept.append(met)
             body = _cargo.pack(body, met, _pickling.loads_cargo)
-        finally:
-            _context.set_spawning_popen(None)
         _missing.check(process, shipper.unsent, shipper.sent())
         snapshot = _snapshot.take(environment, ())
         code = [blobs[number] for number in needed]

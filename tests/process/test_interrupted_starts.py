@@ -120,3 +120,50 @@ def test_no_child_is_lost_by_a_signal_during_its_start(tmp_path, method):
 @pytest.mark.parametrize("method", METHODS)
 def test_no_child_is_lost_in_many_starts(tmp_path, method):
     try_starts(tmp_path, method, int(os.environ.get("MANYHANDS_TEST_STARTS", "4000")) // 4)
+
+
+NESTED = """
+import multiprocessing
+import signal
+
+import manyhands as mp
+
+class Rings:
+    def __reduce__(self):
+        signal.raise_signal(signal.SIGUSR2)
+        return str, ()
+
+def use(_, lock):
+    with lock:
+        pass
+
+def begin(number, frame):
+    if {pool}:
+        with mp.Pool(1, initializer=str, initargs=(lock,), context={method!r}) as pool:
+            print(pool.apply(abs, (-3,)))
+    else:
+        inner = context.Process(target=use, args=(None, lock))
+        inner.start()
+        inner.join()
+        print(inner.exitcode)
+
+if __name__ == "__main__":
+    context = mp.get_context({method!r})
+    lock = multiprocessing.get_context("spawn").Lock()
+    signal.signal(signal.SIGUSR2, begin)
+    outer = context.Process(target=use, args=(Rings(), lock))
+    outer.start()
+    outer.join()
+    print(outer.exitcode)
+    with mp.Pool(1, initializer=use, initargs=(Rings(), lock), context={method!r}) as pool:
+        print(pool.apply(abs, (-4,)))
+"""
+
+
+@pytest.mark.parametrize("pool", [False, True], ids=["process", "pool"])
+@pytest.mark.parametrize("method", ["template", "spawn", "forkserver"])
+def test_a_handler_starts_something_in_the_middle_of_a_start(tmp_path, method, pool):
+    source = NESTED.replace("{method!r}", repr(method)).replace("{pool}", str(pool))
+    outcome = run_script(tmp_path, source)
+    inner = "3" if pool else "0"
+    assert outcome.lines == [inner, "0", inner, "4"], outcome.err
