@@ -13,6 +13,7 @@ import os
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.popen_forkserver import _DupFd
+from time import monotonic, sleep
 
 from . import _preparation
 from ._executable import interpreter
@@ -28,6 +29,11 @@ __all__ = ["Popen"]
 
 _CODE = forkserver.SIGNED_STRUCT
 
+_NEEDED = 5  # descriptors: a socket, two pipes
+
+# Seconds for which a server that takes no more requests may take to end.
+_PATIENCE = 5.0
+
 
 class Popen(_Popen):
     """A process of the fork server."""
@@ -42,7 +48,7 @@ class Popen(_Popen):
             data = _preparation.pickled(self, process, lifeline, direct=False)
             self._until.begin()
             with Worded():
-                self.sentinel, writer = forkserver.connect_to_new_process(self._fds)
+                self.sentinel, writer = self._connect(lifeline)
         except BaseException:
             close_all(lifeline, held)
             raise
@@ -57,6 +63,29 @@ class Popen(_Popen):
         except BaseException:
             self.close()  # the lifeline, so that it ends
             raise
+
+    def _connect(self, some_fd: int) -> tuple[int, int]:
+        """Ask the server for a process."""
+        # Whoever connects and then finds no room for the pipes sends nothing, and the server, which
+        # waits for that, ends: so it is found out before.
+        room: list[int] = []
+        try:
+            room.extend(os.dup(some_fd) for _ in range(_NEEDED))
+        finally:
+            close_all(*room)
+        server: Any = forkserver._forkserver
+        before = server._forkserver_pid
+        give_up = monotonic() + _PATIENCE
+        while True:
+            try:
+                return forkserver.connect_to_new_process(self._fds)
+            except ConnectionRefusedError:
+                # An old one is ending, and has started nothing; another takes its place soon. A new
+                # one that refuses cannot run.
+                if before is None or server._forkserver_pid != before or monotonic() > give_up:
+                    raise
+            self._until.deliver()
+            sleep(0.01)
 
     def _reap(self, _timeout: float | None) -> int | None:
         if not self._told and self._has_sentinel():

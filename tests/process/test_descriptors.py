@@ -58,3 +58,54 @@ def test_a_start_without_descriptors_fails_alone(tmp_path):
     result = run_script(tmp_path, PROGRAM)
     assert result.code == 0, result.err
     assert result.out == "done\n"
+
+
+SERVER = """
+import os
+import resource
+import signal
+import time
+from multiprocessing import forkserver
+
+import manyhands as mp
+
+def run():
+    process = mp.get_context("forkserver").Process(target=os._exit, args=(7,))
+    process.start()
+    process.join()
+    return process.exitcode
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    assert run() == 7
+    server = forkserver._forkserver
+    first = server._forkserver_pid
+    refused = 0
+    for spare in range(10):
+        taken = [open("/dev/null") for _ in range(64 - len(os.listdir("/proc/self/fd")) - spare)]
+        try:
+            assert run() == 7
+        except OSError as error:
+            refused += 1
+            assert error.errno == 24, error
+        for file in taken:
+            file.close()
+    assert run() == 7
+    assert 3 < refused < 10, refused
+    print(server._forkserver_pid == first)
+
+    # One that takes no requests any more, and ends a little later.
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.5)
+        os._exit(0)
+    server._forkserver_address, server._forkserver_pid = "\\0gone" + str(pid), pid
+    print(run())
+    os.kill(first, signal.SIGKILL)  # it waits for the end of whoever can ask it
+    os.waitpid(first, 0)
+"""
+
+
+def test_a_fork_server_outlives_a_want_of_descriptors(tmp_path):
+    result = run_script(tmp_path, SERVER)
+    assert (result.lines, result.err) == (["True", "7"], "")
