@@ -2,7 +2,8 @@
 
 Nobody tells it of `os.fork`. The copy has its parent's children, of which it would end or join each
 at its exit; a fork server that is no child of its own, which is an error whenever it starts a
-process; and locks that threads hold which are not there.
+process; the address of a thread of its parent's as the one that hands out the descriptors that it
+sends; and locks that threads hold which are not there.
 
 Refuses: to import anything, in programs that have no use for it.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,5 +45,13 @@ def _forget_servers() -> None:
         server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
 
 
+def _forget_sharer() -> None:
+    sharer: Any = sys.modules.get("multiprocessing.resource_sharer")
+    if sharer is not None:
+        with suppress(OSError):  # the program may have closed what it holds
+            sharer._resource_sharer._afterfork()
+
+
 os.register_at_fork(after_in_child=_forget_children)
+os.register_at_fork(after_in_child=_forget_sharer)
 os.register_at_fork(after_in_child=_forget_servers)

@@ -25,6 +25,7 @@ from multiprocessing.connection import (
     deliver_challenge,
 )
 
+from . import _forked as _forked
 from . import _handles
 from ._carriers import Client, Listener
 from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe, trying

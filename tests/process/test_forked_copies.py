@@ -157,3 +157,36 @@ print(process.exitcode)
 def test_a_child_never_goes_on_as_the_program_whatever_goes_wrong(tmp_path):
     outcome = run_script(tmp_path, ESCAPES)
     assert outcome.lines == ["here True", "1"], outcome.err
+
+
+SENDS = """
+import os
+
+import manyhands as mp
+
+queue = mp.Queue()
+
+def send():
+    near, far = mp.Pipe()
+    queue.put(far)
+    return near, queue.get(timeout=20)
+
+ends = [send()]  # the thread that hands out descriptors runs
+into, out = mp.Pipe()
+pid = os.fork()
+if pid == 0:
+    near, far = mp.Pipe()
+    into.send(far)
+    print(near.recv(), flush=True)
+    os._exit(0)
+out.recv().send("hello")
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+ends.append(send())
+ends[1][0].send("still here")
+print(ends[1][1].recv())
+"""
+
+
+def test_a_copy_sends_connections_of_its_own(tmp_path):
+    outcome = run_script(tmp_path, SENDS)
+    assert (outcome.lines, outcome.err) == (["hello", "0", "still here"], "")
