@@ -1,4 +1,4 @@
-"""What `multiprocessing` keeps in a forked copy of this process that is its parent's, and is let go.
+"""What `multiprocessing` has in a forked copy of this process that is its parent's, and let go.
 
 Nobody tells it of `os.fork`. The copy has its parent's children, of which it would end or join each
 at its exit; a fork server that is no child of its own, which is an error whenever it starts a

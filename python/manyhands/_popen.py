@@ -18,7 +18,7 @@ import signal
 from multiprocessing import util
 from operator import itemgetter
 
-from . import _forked as _forked
+from . import _forked  # noqa: F401 - it looks after forks
 from . import _native
 from ._genuine import RLock
 from ._uninterrupted import Uninterrupted
@@ -101,12 +101,12 @@ class Popen:
                     code = self._reap(timeout)
                     self._clear()
                     # A handler of signals may have come here too, and found less.
-                    if self.returncode is None or code not in (None, UNKNOWN):
+                    if code not in (None, UNKNOWN) or self.returncode is None:
                         self.returncode = code
         return self.returncode
 
     def _is_own(self) -> bool:
-        """Whether this is who started it. In a copy a thread that is not there may hold the lock."""
+        """Whether this is who started it: in a copy, who is not there may hold the lock."""
         return self._owner == os.getpid()
 
     def _check_own(self) -> None:

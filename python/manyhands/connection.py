@@ -25,7 +25,7 @@ from multiprocessing.connection import (
     deliver_challenge,
 )
 
-from . import _forked as _forked
+from . import _forked  # noqa: F401 - it looks after forks
 from . import _handles
 from ._carriers import Client, Listener
 from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe, trying
