@@ -18,8 +18,10 @@ import signal
 from multiprocessing import util
 from operator import itemgetter
 
-from . import _forked  # noqa: F401 - it looks after forks
-from . import _native
+from . import (
+    _forked,  # noqa: F401 - it looks after forks
+    _native,
+)
 from ._genuine import RLock
 from ._uninterrupted import Uninterrupted
 

@@ -25,8 +25,10 @@ from multiprocessing.connection import (
     deliver_challenge,
 )
 
-from . import _forked  # noqa: F401 - it looks after forks
-from . import _handles
+from . import (
+    _forked,  # noqa: F401 - it looks after forks
+    _handles,
+)
 from ._carriers import Client, Listener
 from ._native import PipeEnd, PipeSeed, adopt_pipe, new_pipe, trying
 from ._readiness import wait
