@@ -161,6 +161,7 @@ def test_a_child_never_goes_on_as_the_program_whatever_goes_wrong(tmp_path):
 
 SENDS = """
 import os
+import signal
 
 import manyhands as mp
 
@@ -175,6 +176,7 @@ ends = [send()]  # the thread that hands out descriptors runs
 into, out = mp.Pipe()
 pid = os.fork()
 if pid == 0:
+    signal.alarm(20)
     near, far = mp.Pipe()
     into.send(far)
     print(near.recv(), flush=True)
