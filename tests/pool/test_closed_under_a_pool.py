@@ -132,7 +132,8 @@ def main():
         with context.Pool(1) as pool:
             pool.apply(close_all, (1,))
             told = pool.map(large, range(6), errors="return")
-            print(all(isinstance(e, RuntimeError) and "closed the file" in str(e) for e in told))
+            # What finds room in shared memory that is there already can be sent.
+            print(all(one == large(0) or "closed the file" in str(one) for one in told))
             print(pool.apply(abs, (-3,)))
     print([value.value for value in values] == list(range(30)))
     print([queue.get(timeout=60) for queue in queues] == list(range(30)))

@@ -103,7 +103,9 @@ def begin():
 with mp.Pool(1, begin, maxtasksperchild={most}) as pool:
     pool.map(abs, range(3), chunksize=1, progress=quiet)
 """)
-    assert lines == ["bye"] * count
+    # The next worker may have begun, too.
+    assert lines[:count] == ["bye"] * count
+    assert set(lines) == {"bye"}
 
 
 def test_a_stream_that_a_task_has_kept_stays_good(run):
