@@ -84,12 +84,16 @@ def test_code_whose_loading_was_ended_is_not_blamed(stuck, tmp_path):
 
 
 @processes
-def test_what_another_call_needs_is_loaded_on(make_pool, stuck, tmp_path):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_another_call_needs_is_loaded_on(make_pool, stuck, tmp_path, when):
     pool = make_pool(1)
     assert pool.apply(tasks.square, (3,)) == 9
     (tmp_path / "worker").touch()
-    wanted = pool.apply_async(stuck.task, (5,))
+    if when == "before":
+        wanted = pool.apply_async(stuck.task, (5,))
     cancel_once_it_imports(pool, stuck.task, tmp_path)
+    if when == "after":
+        wanted = pool.apply_async(stuck.task, (5,))
     time.sleep(1.5)
     assert not any(map(gone, importing(tmp_path)))
     assert not wanted.done()

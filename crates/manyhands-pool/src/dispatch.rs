@@ -139,6 +139,7 @@ impl State {
         let free = self.queued_of(id) == fed;
         if free {
             self.cancel(id);
+            self.end_loads(id);
         }
         self.pump();
         free
@@ -340,7 +341,6 @@ impl State {
                 self.requeue(parcels);
             }
         }
-        self.end_loads(id);
         self.after_settling(id);
         self.pump();
     }

@@ -144,7 +144,11 @@ impl State {
 
     /// Cancels a call, and ends those of its items that run.
     pub(crate) fn interrupt(&mut self, id: CallId) {
+        let goes_on = self.calls.get(&id.0).is_some_and(|call| !call.complete());
         self.cancel(id);
+        if goes_on {
+            self.end_loads(id);
+        }
         for at in 0..self.seats.len() {
             // Each that is answered meanwhile is one less, unless somebody has written over the lane.
             for _ in 0..=self.seats[at].worker.feeder.outstanding() {
@@ -159,6 +163,7 @@ impl State {
 
     /// Kills workers whose time is up.
     pub(crate) fn enforce(&mut self, now: Instant) {
+        self.spare_needed_loads();
         for worker in self.workers_mut() {
             if worker.kill_at.is_none_or(|at| at > now) || worker.process.is_none() {
                 continue;

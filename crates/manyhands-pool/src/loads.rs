@@ -33,16 +33,21 @@ impl Worker {
         if self.unneeded.is_empty() || self.sentence.is_some() || self.lied {
             return false;
         }
-        let now = Instant::now();
         if self.loads_unneeded() {
             self.kill();
         } else if self.has_unneeded() {
-            self.kill_at = Some(now + GRACE);
+            self.kill_at = Some(Instant::now() + GRACE);
         } else {
-            self.unneeded.clear();
-            self.kill_at = self.stopping.then(|| now + STOP_GRACE);
+            self.end_grace();
         }
         true
+    }
+
+    fn end_grace(&mut self) {
+        self.unneeded.clear();
+        if self.sentence.is_none() {
+            self.kill_at = self.stopping.then(|| Instant::now() + STOP_GRACE);
+        }
     }
 
     /// Whether it was killed for that.
@@ -58,7 +63,8 @@ impl State {
         let codes: Vec<u64> = call.all_codes().collect();
         for at in 0..self.seats.len() {
             let worker = &self.seats[at].worker;
-            if worker.kill_at.is_some() || worker.sentence.is_some() {
+            // It is ended for another reason.
+            if worker.kill_at.is_some() && worker.unneeded.is_empty() || worker.sentence.is_some() {
                 continue;
             }
             let sent = worker.frames.iter().filter_map(|frame| match frame.what {
@@ -68,11 +74,27 @@ impl State {
             let unneeded: Vec<u64> = sent.filter(|code| !self.is_needed(*code)).collect();
             if !unneeded.is_empty() {
                 let worker = &mut self.seats[at].worker;
-                worker.unneeded = unneeded;
-                worker.kill_at = Some(Instant::now() + GRACE);
+                worker.unneeded.extend(unneeded);
+                worker.kill_at.get_or_insert_with(|| Instant::now() + GRACE);
                 let parcels = worker.recall(u32::MAX);
                 self.requeue(parcels);
             }
+        }
+    }
+
+    /// What is loaded has become of use again in the meantime.
+    pub(crate) fn spare_needed_loads(&mut self) {
+        for at in 0..self.seats.len() {
+            let worker = &mut self.seats[at].worker;
+            let mut unneeded = std::mem::take(&mut worker.unneeded);
+            if !unneeded.is_empty() && !worker.killed_by_us {
+                unneeded.retain(|code| !self.is_needed(*code));
+                let worker = &mut self.seats[at].worker;
+                if unneeded.is_empty() {
+                    worker.end_grace();
+                }
+            }
+            self.seats[at].worker.unneeded = unneeded;
         }
     }
 

@@ -299,8 +299,6 @@ impl Pool {
         if state.phase != Phase::Open {
             state.wind_down();
             self.0.call_supervisor();
-        } else if state.is_ending_loads() {
-            self.0.call_supervisor();
         }
         self.0.announce(&state);
     }
