@@ -197,6 +197,8 @@ def test_death_of_the_template_while_tasks_run(make_pool, tmp_path):
     for n in range(2):
         tasks.await_file(tmp_path / f"s{n}")
     os.kill(template, signal.SIGKILL)
+    # Its workers go with it; whoever were quicker would be killed in a later item.
+    wait_until(lambda: gone(template), "the template lives")
     release.touch()
     for result in held:
         error = result.exception(LIMIT)
