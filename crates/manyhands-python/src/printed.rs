@@ -60,7 +60,7 @@ pub(crate) fn keep_printed(py: Python<'_>, stream: u8, text: &[u8], now: bool) -
 }
 
 /// Takes what is printed from now on; `out` must not be used until [`end`].
-#[inline]
+#[cold]
 pub(crate) fn begin(out: &mut Replier) {
     let mut desk = desk();
     if desk.generation != generation() || desk.out.is_none() {
@@ -71,7 +71,7 @@ pub(crate) fn begin(out: &mut Replier) {
 }
 
 /// Takes nothing more, gives `out` back and sends what has not been sent.
-#[inline]
+#[cold]
 pub(crate) fn end(py: Python<'_>, out: &mut Replier) {
     let mut desk = desk();
     desk.exchange(out);
