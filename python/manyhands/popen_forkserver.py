@@ -13,9 +13,9 @@ import os
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.popen_forkserver import _DupFd
-from time import monotonic, sleep
+from time import monotonic
 
-from . import _preparation
+from . import _native, _preparation
 from ._executable import interpreter
 from ._popen import PIECE, UNKNOWN, close_all, feed
 from ._popen import Popen as _Popen
@@ -75,17 +75,30 @@ class Popen(_Popen):
             close_all(*room)
         server: Any = forkserver._forkserver
         before = server._forkserver_pid
-        give_up = monotonic() + _PATIENCE
-        while True:
-            try:
-                return forkserver.connect_to_new_process(self._fds)
-            except ConnectionRefusedError:
-                # An old one is ending, and has started nothing; another takes its place soon. A new
-                # one that refuses cannot run.
-                if before is None or server._forkserver_pid != before or monotonic() > give_up:
-                    raise
-            self._until.deliver()
-            sleep(0.01)
+        try:
+            return forkserver.connect_to_new_process(self._fds)
+        except ConnectionRefusedError:
+            # An old one is ending, and has started nothing; another takes its place then. A new one
+            # that refuses cannot run.
+            if before is None or server._forkserver_pid != before or not self._has_ended(before):
+                raise
+        return forkserver.connect_to_new_process(self._fds)
+
+    def _has_ended(self, server: int) -> bool:
+        """Wait a while for the end of a server, which is not reaped before that."""
+        try:
+            pidfd = os.pidfd_open(server)
+        except ProcessLookupError:
+            return True  # another thread has been quicker
+        try:
+            give_up = monotonic() + _PATIENCE
+            while not _native.wait_dead(pidfd, PIECE):
+                self._until.deliver()
+                if monotonic() > give_up:
+                    return False
+        finally:
+            os.close(pidfd)
+        return True
 
     def _reap(self, _timeout: float | None) -> int | None:
         if not self._told and self._has_sentinel():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import importlib
 import os
+import sys
 import time
 from multiprocessing import resource_tracker
 
@@ -36,7 +37,7 @@ def stuck(tmp_path, monkeypatch):
     (tmp_path / "stuck_at_import.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("stuck_at_import")
-    del importlib.sys.modules["stuck_at_import"]
+    del sys.modules["stuck_at_import"]
 
 
 def importing(folder):

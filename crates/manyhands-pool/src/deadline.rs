@@ -61,17 +61,10 @@ impl Worker {
 
     /// Whose item has that number, if it is sent and not answered.
     fn call_of(&self, number: u64) -> Option<CallId> {
-        let mut ahead = number.checked_sub(self.feeder.answered())?;
-        for frame in &self.frames {
-            match ahead.checked_sub(u64::from(frame.count)) {
-                Some(less) => ahead = less,
-                None => match frame.what {
-                    What::Items { call, .. } => return Some(call),
-                    _ => return None,
-                },
-            }
+        match self.request(number)? {
+            What::Items { call, .. } => Some(call),
+            _ => None,
         }
-        None
     }
 
     /// Items with that limit are about to be sent to it.

@@ -17,9 +17,11 @@ use crate::worker_seat::{What, Worker};
 const GRACE: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Whether it loads what nobody needs.
-    fn loads_unneeded(&self) -> bool {
-        matches!(self.running(), Some(What::Code(id)) if self.unneeded.contains(&id))
+    /// The number of the request at which it loads what nobody needs.
+    fn unneeded_load(&self) -> Option<u64> {
+        let (number, _) = self.lane.running()?;
+        let loads = matches!(self.request(number)?, What::Code(id) if self.unneeded.contains(&id));
+        loads.then_some(number)
     }
 
     /// Whether it loads that, or will: it was sent and cannot be taken back.
@@ -33,7 +35,8 @@ impl Worker {
         if self.unneeded.is_empty() || self.sentence.is_some() || self.lied {
             return false;
         }
-        if self.loads_unneeded() {
+        // From the sentence on it begins nothing more: no item is lost, should it be done at this very moment.
+        if self.unneeded_load().is_some_and(|number| self.lane.sentence(number)) {
             self.kill();
         } else if self.has_unneeded() {
             self.kill_at = Some(Instant::now() + GRACE);
@@ -52,7 +55,7 @@ impl Worker {
 
     /// Whether it was killed for that.
     pub(crate) fn died_loading(&self) -> bool {
-        self.killed_by_us && self.loads_unneeded()
+        self.killed_by_us && self.unneeded_load().is_some()
     }
 }
 

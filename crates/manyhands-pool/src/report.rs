@@ -122,11 +122,12 @@ impl Worker {
 
     /// What it has begun and not answered; of a frame of items, the item.
     pub(crate) fn running(&self) -> Option<What> {
-        let begun = self.lane.begun();
-        if begun <= self.lane.replied() {
-            return None;
-        }
-        let mut ahead = begun.checked_sub(self.feeder.answered() + 1)?;
+        self.lane.running().and_then(|(number, _)| self.request(number))
+    }
+
+    /// What it was sent under that number, if that is not answered; of a frame of items, the item.
+    pub(crate) fn request(&self, number: u64) -> Option<What> {
+        let mut ahead = number.checked_sub(self.feeder.answered())?;
         for frame in &self.frames {
             if ahead < u64::from(frame.count) {
                 return Some(match frame.what {
