@@ -225,6 +225,34 @@ def test_submit_in_a_callback():
         assert done.wait(LIMIT)
 
 
+def test_a_callback_asks_for_other_futures(tmp_path):
+    seen, settled, done = [], [], threading.Event()
+    with manyhands.Executor(2) as executor:
+
+        def ask(_):
+            later = executor.submit(tasks.square, 5)
+            later.add_done_callback(settled.append)
+            seen.extend([other.result(), later.result(), type(failing.exception())])
+            with pytest.raises(concurrent.futures.TimeoutError):
+                held.result(0.05)
+            with pytest.raises(RuntimeError, match="wait=False"):
+                executor.shutdown()
+            (tmp_path / "release").touch()
+            seen.append(held.result())
+            done.set()
+
+        held = executor.submit(tasks.hold, tmp_path / "started", tmp_path / "release")
+        first = executor.submit(tasks.square, 3)
+        other = executor.submit(tasks.square, 4)
+        failing = executor.submit(tasks.raise_it, KeyError(1))
+        for future in (first, other, failing, held):
+            future.add_done_callback(settled.append)
+        executor.submit(tasks.square, 6).add_done_callback(ask)
+        assert done.wait(LIMIT)
+    assert seen == [16, 25, KeyError, "held"]
+    assert len(settled) == 5 == len(set(settled))
+
+
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
 def test_a_callback_that_raises_stops_nobody(error, capsys, caplog):
     with manyhands.Executor(1) as executor:

@@ -143,9 +143,8 @@ def with_callbacks(
         finally:
             arrived._release()
 
-    result._hold()
     try:
-        result.add_done_callback(run)
+        result._hold(run)
     except BaseException:
         result._release()
         raise

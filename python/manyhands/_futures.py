@@ -3,7 +3,8 @@
 The life of a future: `Future()` enters the account and asks the call for a callback; when the call
 has ended, the callback thread (`_callbacks`) settles the future, which runs its done-callbacks, and
 the future leaves the account. That thread alone settles futures and notifies those who wait for
-them. `cancel` asks the engine, which alone knows what a worker has begun; once it has agreed, the
+them; so a done-callback that asks for another future waits for its call, and settles it by itself.
+`cancel` asks the engine, which alone knows what a worker has begun; once it has agreed, the
 future is cancelled at once, and the callback thread has to say so to `wait` and `as_completed`.
 
 A future refers to the account and the account to the engine, so work goes on without its executor.
@@ -58,21 +59,31 @@ class Future(concurrent.futures.Future[R]):
 
     def result(self, timeout: float | None = None) -> R:
         """What the call returned, or raise what it raised; waits at most `timeout` seconds."""
-        self._check_owner()
-        return super().result(timeout)
+        return super().result(self._waiting_time(timeout))
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None; waits at most `timeout` seconds."""
-        self._check_owner()
-        return super().exception(timeout)
+        return super().exception(self._waiting_time(timeout))
 
-    def _check_owner(self) -> None:
-        if self._call is not None and self._account.crew.engine.is_foreign():
+    def _waiting_time(self, timeout: float | None) -> float | None:
+        """How long to wait until somebody else has settled this; a done-callback does it here."""
+        call = self._call
+        if call is None or self.done():
+            return timeout
+        if self._account.crew.engine.is_foreign():
             raise RuntimeError(
                 "this future belongs to the parent process: it cannot arrive in a forked child"
             )
+        if not self._account.is_settling():
+            return timeout
+        call.wait(timeout)
+        if call.ready():
+            self._settle(call)
+        return 0.0
 
     def _settle(self, call: AsyncResult[Any]) -> None:
+        if self._call is None:
+            return  # a done-callback of another future has done it
         with self._account.settling(self):
             try:
                 self._take_outcome(call)
@@ -143,6 +154,10 @@ class Account:
         """The time in which this thread completes a future and runs its callbacks."""
         return Settling(self, future, self._settling)
 
+    def is_settling(self) -> bool:
+        """Whether this thread runs the callbacks of a future: nobody else settles one meanwhile."""
+        return threading.get_ident() in self._settling
+
     def close(self, refusal: str, *, cancel: bool = False) -> None:
         """Refuse new work with that text, and pull nothing more from the sources of lazy calls.
 
@@ -179,7 +194,7 @@ class Account:
         """
         if self.crew.engine.is_foreign():
             return
-        if threading.get_ident() in self._settling:
+        if self.is_settling():
             raise RuntimeError(
                 "a future's callback cannot wait for its own executor: use shutdown(wait=False)"
             )
@@ -191,7 +206,7 @@ class Account:
 class Settling:
     """Marks a thread as completing a future; at its end the future has left its account."""
 
-    __slots__ = ("_account", "_future", "_threads")
+    __slots__ = ("_account", "_future", "_outermost", "_threads")
 
     def __init__(self, account: Account, future: Future[Any], threads: set[int]) -> None:
         self._account = account
@@ -199,10 +214,12 @@ class Settling:
         self._threads = threads
 
     def __enter__(self) -> None:
+        self._outermost = threading.get_ident() not in self._threads
         self._threads.add(threading.get_ident())
 
     def __exit__(self, *_: object) -> None:
-        self._threads.discard(threading.get_ident())
+        if self._outermost:
+            self._threads.discard(threading.get_ident())
         self._account.leave(self._future)
 
 

@@ -240,8 +240,8 @@ class AsyncResult(Generic[_T_co]):
     def _take_callbacks(self) -> list[Callable[[Any], object]]:
         """The callbacks that wait; they are handed out once."""
 
-    def _hold(self) -> None:
-        """Keep the result from everybody else until `_release`, for callbacks that come first."""
+    def _hold(self, callback: Callable[[AsyncResult[_T_co]], object]) -> None:
+        """Leave a callback to the thread that runs them, and the result to it until `_release`."""
 
     def _release(self) -> None:
         """Let everybody have the result."""

@@ -254,3 +254,22 @@ def test_a_callback_waits_for_a_result_whose_callback_is_its_threads(pool, tmp_p
     assert told.get(timeout=LIMIT) == "held"
     assert second.get(LIMIT) == "held"
     assert order == ["first", "held"]
+
+
+@parallel
+def test_a_callback_may_wait_for_what_its_caller_holds(pool):
+    """Also if the result is there before the call has returned."""
+    lock, told = threading.Lock(), queue.Queue()
+
+    def callback(_):
+        free = lock.acquire(timeout=LIMIT)
+        if free:
+            lock.release()
+        told.put((free, threading.current_thread() is threading.main_thread()))
+
+    for _ in range(100):
+        with lock:
+            results = [pool.map_async(tasks.square, [], callback=callback)]
+            results.append(pool.apply_async(tasks.square, (3,), callback=callback))
+        assert [result.get(LIMIT) for result in results] == [[], 9]
+    assert [told.get(timeout=LIMIT) for _ in range(200)] == [(True, False)] * 200

@@ -5,19 +5,25 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 import time
+from collections import Counter
 
 import hang_tasks
 import pytest
 import tasks
-from support import LIMIT, gone, journal, processes, wait_until
+from support import LIMIT, gone, holds_once, journal, processes, wait_until
 
 import manyhands
 
 
-def all_cleaned(log):
-    """Whether every task of `hang_tasks.clean_up` that began has cleaned up."""
-    lines = " ".join(journal(log))
-    return lines.count("began") == lines.count("cleaned")
+def all_ended(log):
+    """Whether every task of `hang_tasks.clean_up` that began has cleaned up, or lost its worker.
+
+    On a loaded machine the grace can be over before the task has got on.
+    """
+    lines = [line.split() for line in journal(log)]
+    cleaned = [pid for word, pid in lines if word == "cleaned"]
+    left = Counter(pid for word, pid in lines if word == "began") - Counter(cleaned)
+    return all(gone(pid) for pid in left)
 
 
 @processes
@@ -37,14 +43,19 @@ def test_what_runs_is_ended(make_pool, how):
 
 @processes
 def test_what_runs_can_clean_up(make_pool, tmp_path):
-    pool, log = make_pool(1), tmp_path / "journal"
-    result = pool.apply_async(hang_tasks.clean_up, (log,))
-    wait_until(lambda: journal(log), "the task did not begin")
-    before = pool.apply_async(hang_tasks.pid)
-    assert result.cancel()
-    pid = before.get(LIMIT)
-    assert "cleaned" in " ".join(journal(log))
-    assert str(pid) in " ".join(journal(log)), "a worker that gave up was ended all the same"
+    pool = make_pool(1)
+
+    def clean_up(turn):
+        log = tmp_path / str(turn)
+        result = pool.apply_async(hang_tasks.clean_up, (log,))
+        wait_until(lambda: journal(log), "the task did not begin")
+        before = pool.apply_async(hang_tasks.pid)
+        assert result.cancel()
+        pid = before.get(LIMIT)
+        assert "cleaned" in " ".join(journal(log))
+        assert str(pid) in " ".join(journal(log)), "a worker that gave up was ended all the same"
+
+    holds_once(clean_up)
 
 
 @processes
@@ -79,7 +90,7 @@ def test_a_map_that_runs(make_pool, tmp_path):
     with pytest.raises(concurrent.futures.CancelledError):
         result.get(0)
     assert pool.map(hang_tasks.answer, range(10)) == [3 * x + 1 for x in range(10)]
-    wait_until(lambda: all_cleaned(log), "what ran was not interrupted")
+    wait_until(lambda: all_ended(log), "what ran was not interrupted")
     assert len(journal(log)) <= 8
 
 
@@ -131,7 +142,7 @@ def test_an_iteration_that_is_cancelled_ends_what_runs(make_pool, tmp_path):
     results.cancel()
     assert list(results) == []
     assert pool.apply(hang_tasks.answer, (1,)) == 4
-    wait_until(lambda: all_cleaned(log), "what ran was not interrupted")
+    wait_until(lambda: all_ended(log), "what ran was not interrupted")
 
 
 @processes

@@ -14,7 +14,7 @@ import warnings
 import hang_tasks
 import pytest
 import tasks
-from support import LIMIT, gone, journal, local, processes, run_script, wait_until
+from support import LIMIT, gone, holds_once, journal, local, processes, run_script, wait_until
 
 import manyhands
 
@@ -51,11 +51,14 @@ def check_error(error, function, index=None, timeout=SHORT):
 @processes
 @pytest.mark.parametrize("how", hang_tasks.HANGS)
 def test_apply_ends_whatever_hangs(pool, how):
-    with pytest.raises(manyhands.TaskTimeout) as caught:
-        pool.apply(hang_tasks.HANGS[how], (1,), timeout=SHORT)
-    error = caught.value
-    check_error(error, how)
-    assert error.killed == (how in ("ignore", "swallow", "library"))
+    def end(_):
+        with pytest.raises(manyhands.TaskTimeout) as caught:
+            pool.apply(hang_tasks.HANGS[how], (1,), timeout=SHORT)
+        check_error(caught.value, how)
+        assert caught.value.killed == (how in ("ignore", "swallow", "library"))
+        return caught.value
+
+    error = holds_once(end)
     if not error.killed:
         assert isinstance(error.__cause__, manyhands.TaskExit)
         assert isinstance(error.__cause__.__cause__, KeyboardInterrupt)
@@ -226,21 +229,28 @@ def test_what_waits_behind_a_hang_is_done_by_others(make_pool, tmp_path):
 
 @processes
 def test_the_task_can_clean_up(pool, tmp_path):
-    log = tmp_path / "journal"
-    with pytest.raises(manyhands.TaskTimeout) as caught:
-        pool.apply(hang_tasks.clean_up, (log,), timeout=SHORT)
-    assert not caught.value.killed
-    pid = str(caught.value.pid)
-    assert journal(log) == [f"began {pid}", f"cleaned {pid}"]
+    def clean_up(turn):
+        log = tmp_path / str(turn)
+        with pytest.raises(manyhands.TaskTimeout) as caught:
+            pool.apply(hang_tasks.clean_up, (log,), timeout=SHORT)
+        assert not caught.value.killed
+        pid = caught.value.pid
+        assert journal(log) == [f"began {pid}", f"cleaned {pid}"]
+        return pid
+
+    pid = holds_once(clean_up)
     # It works on: with two tasks that take a while each worker gets one.
-    assert int(pid) in pool.map(hang_tasks.pid_after, [0.5, 0.5], 1)
+    assert pid in pool.map(hang_tasks.pid_after, [0.5, 0.5], 1)
 
 
 @processes
 def test_a_value_that_comes_too_late_does_not_count(pool):
-    with pytest.raises(manyhands.TaskTimeout) as caught:
-        pool.apply(hang_tasks.late, (1,), timeout=SHORT)
-    assert not caught.value.killed
+    def come_late(_):
+        with pytest.raises(manyhands.TaskTimeout) as caught:
+            pool.apply(hang_tasks.late, (1,), timeout=SHORT)
+        assert not caught.value.killed
+
+    holds_once(come_late)
 
 
 @processes

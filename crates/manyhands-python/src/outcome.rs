@@ -159,6 +159,15 @@ pub(crate) fn cancelled(py: Python<'_>) -> PyErr {
     build(py, "cancelled", &PyDict::new(py)).unwrap_or_else(|error| error)
 }
 
+/// Whether it is such an error.
+pub(crate) fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    // An outcome of this class exists only if its module was imported.
+    let Ok(modules) = py.import("sys")?.getattr("modules")?.get_item("concurrent.futures") else {
+        return Ok(false);
+    };
+    error.value(py).is_instance(&modules.getattr("CancelledError")?)
+}
+
 fn worker_died(
     py: Python<'_>,
     death: &Death,

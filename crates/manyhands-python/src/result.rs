@@ -17,7 +17,7 @@ use pyo3::types::{PyList, PyType};
 use crate::feed::Feed;
 use crate::held::{Guarded, Held};
 use crate::map::raise_fault;
-use crate::outcome::{Cursor, Described, cancelled};
+use crate::outcome::{Cursor, Described, cancelled, is_cancellation};
 use crate::progress::{Printed, printed};
 use crate::task::Task;
 use crate::typing::of_types;
@@ -345,35 +345,21 @@ impl AsyncResult {
 
     /// Calls `callback(self)` once the result has arrived: in a thread of the pool, or now if it has.
     fn add_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        let this = slf.get();
-        let (mut state, _) = this.settle(py)?;
-        if state.outcome.is_some() {
-            drop(state);
-            callback.call1((slf,))?;
-            return Ok(());
+        let (state, _) = slf.get().settle(slf.py())?;
+        if state.outcome.is_none() {
+            return enlist(slf, state, callback);
         }
-        state.callbacks.push(callback.clone().unbind());
-        let watched = std::mem::replace(&mut state.watched, true);
         drop(state);
-        if watched {
-            return Ok(());
-        }
-        let watch = || py.import("manyhands._callbacks")?.getattr("watch")?.call1((slf,));
-        watch().map(drop).inspect_err(|_| {
-            // There is no thread: the next callback asks for it again.
-            if let Ok(mut state) = this.lock(py) {
-                state.watched = false;
-                state.callbacks.retain(|waiting| !waiting.is(callback));
-            }
-        })
+        callback.call1((slf,)).map(drop)
     }
 
-    /// Keeps the result from everybody else until `release`, for callbacks that come first.
+    /// Calls `callback(self)` in the thread of callbacks, also if the result is there: that thread may wait for what
+    /// this one holds. Until `release`, the result is kept from everybody else.
     #[pyo3(name = "_hold")]
-    fn hold(&self, py: Python<'_>) -> PyResult<()> {
-        self.lock(py)?.held = true;
-        Ok(())
+    fn hold(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut state = slf.get().lock(slf.py())?;
+        state.held = true;
+        enlist(slf, state, callback)
     }
 
     /// Lets everybody have the result.
@@ -463,6 +449,29 @@ impl AsyncResult {
     }
 }
 
+/// Leaves a callback to the thread that runs them.
+fn enlist(
+    result: &Bound<'_, AsyncResult>,
+    mut state: Held<'_, Progressing>,
+    callback: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let (py, this) = (result.py(), result.get());
+    state.callbacks.push(callback.clone().unbind());
+    let watched = std::mem::replace(&mut state.watched, true);
+    drop(state);
+    if watched {
+        return Ok(());
+    }
+    let watch = || py.import("manyhands._callbacks")?.getattr("watch")?.call1((result,));
+    watch().map(drop).inspect_err(|_| {
+        // There is no thread: the next callback asks for it again.
+        if let Ok(mut state) = this.lock(py) {
+            state.watched = false;
+            state.callbacks.retain(|waiting| !waiting.is(callback));
+        }
+    })
+}
+
 /// Made without the lock: a result that is there calls back at once.
 fn waitable<'py>(result: &Bound<'py, AsyncResult>) -> PyResult<Bound<'py, PyAny>> {
     let (py, this) = (result.py(), result.get());
@@ -478,14 +487,6 @@ fn waitable<'py>(result: &Bound<'py, AsyncResult>) -> PyResult<Bound<'py, PyAny>
 /// Whether this thread runs callbacks, which would wait for itself to run those that come first.
 fn is_telling(py: Python<'_>) -> PyResult<bool> {
     py.import("manyhands._callbacks")?.call_method0("is_telling")?.extract()
-}
-
-fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
-    // An outcome of this class exists only if its module was imported.
-    let Ok(modules) = py.import("sys")?.getattr("modules")?.get_item("concurrent.futures") else {
-        return Ok(false);
-    };
-    error.value(py).is_instance(&modules.getattr("CancelledError")?)
 }
 
 impl Drop for AsyncResult {
