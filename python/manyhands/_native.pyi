@@ -25,6 +25,7 @@ from ._native_process import forked as forked
 from ._native_process import is_main_thread as is_main_thread
 from ._native_process import lead_group as lead_group
 from ._native_process import leave_interpreter as leave_interpreter
+from ._native_process import make_handler_stack_roomy as make_handler_stack_roomy
 from ._native_process import release_owned as release_owned
 from ._native_process import run_process_template as run_process_template
 from ._native_process import run_template as run_template
@@ -119,6 +120,7 @@ __all__ = [
     "leave",
     "leave_interpreter",
     "locate_cargo",
+    "make_handler_stack_roomy",
     "mark_again",
     "memory_limits",
     "new_pipe",

@@ -13,6 +13,7 @@ __all__ = [
     "is_main_thread",
     "lead_group",
     "leave_interpreter",
+    "make_handler_stack_roomy",
     "release_owned",
     "run_process_template",
     "run_template",
@@ -126,6 +127,9 @@ def release_owned(lock: object) -> None:
 
 def set_handler(number: int, handler: object) -> None:
     """Set Python's handler of a signal; what the kernel does with it stays as it is."""
+
+def make_handler_stack_roomy() -> None:
+    """Make the stack for handlers that `faulthandler` has given this thread a roomy one."""
 
 def leave_interpreter() -> None:
     """Runs last at the interpreter's exit: threads that wait in the engine stay there."""

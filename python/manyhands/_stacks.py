@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from ._native import copy_fd, stacks_signal
+from ._native import copy_fd, make_handler_stack_roomy, stacks_signal
 from ._threads_of import command_of, descendants, handles_signal, memory_files
 
 TYPE_CHECKING = False
@@ -43,6 +43,7 @@ def offer() -> None:
     try:
         fd = os.memfd_create(FILE)
         faulthandler.register(number, fd, all_threads=True)
+        make_handler_stack_roomy()
     except (OSError, RuntimeError, ValueError):
         return  # without descriptors, or signals: a comfort that is not to be had
     if before is not None and before[1] >= 0 and _identity(before[1]) == before[2]:

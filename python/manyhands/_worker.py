@@ -12,7 +12,13 @@ from __future__ import annotations
 import os
 import sys
 
-from ._native import interrupt_wanted, keep_printed, run_worker, stacks_signal
+from ._native import (
+    interrupt_wanted,
+    keep_printed,
+    make_handler_stack_roomy,
+    run_worker,
+    stacks_signal,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +140,7 @@ def _prepare_signals(stacks: int) -> None:
         signal.signal(stop, signal.SIG_IGN)
     # A crash too: `WorkerDied` says where.
     faulthandler.enable(stacks, all_threads=True)
+    make_handler_stack_roomy()
 
 
 def _on_interrupt(_signum: int, _frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@
 //! | [`footprint`] | how much memory this process has for itself, and a limit of it |
 //! | [`fork`] | forking a process that has one thread |
 //! | [`futex`] | waiting on a word of shared memory |
+//! | [`handler_stack`] | room for handlers of signals in one another |
 //! | [`huge`] | huge pages |
 //! | [`image`] | which loaded file an address belongs to, and what identifies the file |
 //! | [`inherit`] | what a program finds that its own kind has started; before and after `main` |
@@ -45,6 +46,7 @@ pub mod event;
 pub mod footprint;
 pub mod fork;
 pub mod futex;
+pub mod handler_stack;
 pub mod huge;
 pub mod image;
 pub mod inherit;

@@ -1,6 +1,7 @@
 //! Exceptions that are meant for the program, and no failure of the value that was pickled or rebuilt at that moment:
 //! Ctrl-C, and what a handler of a signal raises (`manyhands._interrupts`). And how handlers are changed for a while.
 
+use manyhands_os::handler_stack;
 use manyhands_os::signals::Action;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -36,4 +37,11 @@ pub(crate) fn set_handler(py: Python<'_>, number: i32, handler: &Bound<'_, PyAny
         action.put_back();
     }
     Ok(())
+}
+
+/// After faulthandler has given this thread a stack for handlers: makes it one that handlers in handlers do not overrun.
+#[pyfunction]
+pub(crate) fn make_handler_stack_roomy() {
+    // Without memory for it the program goes on with what it has.
+    let _kept = handler_stack::make_roomy();
 }

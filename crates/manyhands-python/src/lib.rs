@@ -78,7 +78,7 @@ mod _native {
     #[pymodule_export]
     use crate::guarded::Synchronized;
     #[pymodule_export]
-    use crate::interrupt::set_handler;
+    use crate::interrupt::{make_handler_stack_roomy, set_handler};
     #[pymodule_export]
     use crate::iterate::Stream;
     #[pymodule_export]
