@@ -83,8 +83,8 @@ def sleep_on(path):
 
 
 def sleep_until_interrupted(path):
-    write(path, os.getpid())
     try:
+        write(path, os.getpid())
         time.sleep(SLEEP)
     except KeyboardInterrupt:
         write(path, "interrupted")
