@@ -176,48 +176,6 @@ impl Action {
     }
 }
 
-/// Signals that mean nothing to this process; see [`disregard`].
-#[derive(Debug)]
-pub struct Disregarded(Vec<Action>);
-
-/// Gives each of these signals a handler that does nothing, unless it is ignored already. What this process executes
-/// does not inherit that: there they mean what they mean to everybody, as if nothing were ignored or blocked here.
-///
-/// # Errors
-///
-/// Those of [`ignore`]; signals before the one that fails are disregarded then.
-pub fn disregard(signals: &[Signal]) -> io::Result<Disregarded> {
-    let mut before = Vec::with_capacity(signals.len());
-    for signal in signals {
-        let action = Action::current(signal.as_raw())?;
-        if action.action.sa_sigaction != libc::SIG_IGN {
-            set_action(*signal, does_nothing(), libc::SA_RESTART | libc::SA_ONSTACK)?;
-            before.push(action);
-        }
-    }
-    Ok(Disregarded(before))
-}
-
-extern "C" fn nothing(_signal: i32) {}
-
-fn does_nothing() -> libc::sighandler_t {
-    let handler: extern "C" fn(i32) = nothing;
-    handler as libc::sighandler_t
-}
-
-impl Disregarded {
-    /// Lets them mean what they did before, but for those that somebody has given another handler meanwhile.
-    pub fn put_back(&self) {
-        for before in &self.0 {
-            if Action::current(before.number)
-                .is_ok_and(|now| now.action.sa_sigaction == does_nothing())
-            {
-                before.put_back();
-            }
-        }
-    }
-}
-
 /// Whether a process has a handler for a signal, as `/proc` tells; not if that cannot be read.
 pub fn is_handled_by(pid: i32, signal: Signal) -> bool {
     let status = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -249,7 +207,7 @@ pub fn disposition(signal: Signal) -> io::Result<Disposition> {
 ///
 /// `EINVAL` for SIGKILL, SIGSTOP and what the C library keeps for itself.
 pub fn ignore(signal: Signal) -> io::Result<()> {
-    set_action(signal, libc::SIG_IGN, 0)
+    set_plain(signal, libc::SIG_IGN)
 }
 
 /// Gives a signal back its meaning of the kernel's own.
@@ -258,18 +216,18 @@ pub fn ignore(signal: Signal) -> io::Result<()> {
 ///
 /// Those of [`ignore`].
 pub fn restore_default(signal: Signal) -> io::Result<()> {
-    set_action(signal, libc::SIG_DFL, 0)
+    set_plain(signal, libc::SIG_DFL)
 }
 
-fn set_action(signal: Signal, handler: libc::sighandler_t, flags: i32) -> io::Result<()> {
+fn set_plain(signal: Signal, handler: libc::sighandler_t) -> io::Result<()> {
     let action = libc::sigaction {
         sa_sigaction: handler,
         sa_mask: empty_set(),
-        sa_flags: flags,
+        sa_flags: 0,
         sa_restorer: None,
     };
-    // SAFETY: `action` is a whole, valid action whose handler, if it has one, does nothing; the old one
-    // is not asked for.
+    // SAFETY: `action` is a whole, valid action without a handler function; the old one is not
+    // asked for.
     if unsafe { libc::sigaction(signal.as_raw(), &raw const action, ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -279,7 +237,6 @@ fn set_action(signal: Signal, handler: libc::sighandler_t, flags: i32) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ending::signal_number;
     use crate::process::own_pid;
 
     /// The blocked signals of this thread as the kernel shows them.
@@ -331,25 +288,6 @@ mod tests {
         assert_eq!(disposition(Signal::WINCH).unwrap(), Disposition::Default);
         before.put_back();
         assert!(Action::current(libc::SIGKILL + 1000).is_err());
-    }
-
-    #[test]
-    fn signals_are_disregarded_and_put_back() {
-        let io = [Signal::IO, Signal::VTALARM];
-        ignore(Signal::IO).unwrap();
-        let disregarded = disregard(&io).unwrap();
-        assert_eq!(disposition(Signal::IO).unwrap(), Disposition::Ignored);
-        assert_eq!(disposition(Signal::VTALARM).unwrap(), Disposition::Handled);
-        signal_number(own_pid(), Signal::VTALARM).unwrap();
-        disregarded.put_back();
-        assert_eq!(disposition(Signal::VTALARM).unwrap(), Disposition::Default);
-        let disregarded = disregard(&io).unwrap();
-        ignore(Signal::VTALARM).unwrap();
-        disregarded.put_back();
-        assert_eq!(disposition(Signal::VTALARM).unwrap(), Disposition::Ignored, "another's");
-        for signal in io {
-            restore_default(signal).unwrap();
-        }
     }
 
     #[test]

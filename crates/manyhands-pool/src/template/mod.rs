@@ -24,7 +24,6 @@
 //! | [`server`] | the template's side: the loop, imports, forks, burying the dead |
 //! | `workers` | the template's children: watched, ended, reaped |
 //! | `outbox` | reports on their way to the pool |
-//! | `membership` | a template of processes in their process group |
 //! | `offspring` | a forked child on its way to being a worker |
 //! | [`checks`] | whether this process may fork |
 //! | `resting` | threads that are stopped before a fork |
@@ -40,7 +39,6 @@ pub mod checks;
 pub mod client;
 mod connection;
 pub mod host;
-mod membership;
 mod offspring;
 mod outbox;
 pub mod processes;
