@@ -2,8 +2,8 @@
 //!
 //! A fault handler that is to survive an overflow of the stack brings a stack of its own (`sigaltstack`), and every
 //! handler of the thread that asks for such a stack then runs there, as all those of Python do. What fault handlers
-//! bring is enough for one: where registers are large (AVX-512) five handlers in one another, for signals that
-//! come together, run over its end, and the program crashes. Python's `faulthandler` brings such a one.
+//! bring is meant for one: of six handlers in one another, for signals that come together, the last ran over its
+//! end, and the program crashed. Python's `faulthandler` brings such a one.
 //!
 //! It gives no thread a stack that has none.
 #![expect(unsafe_code, reason = "the stack is the C library's to set, and memory of its own")]
