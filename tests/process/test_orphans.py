@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import process_tasks as tasks
-import pytest
 from support import LIMIT, gone, wait_until
 
 import manyhands
@@ -63,14 +62,13 @@ def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_template_takes_no_process_with_it(told, number):
+def test_a_killed_template_takes_no_process_with_it(told):
     process = manyhands.get_context("template").Process(target=tasks.sleep_on, args=(told,))
     process.start()
     wait_until(lambda: tasks.lines(told), "it does not run")
     template = parent_of(process.pid)
     assert template != os.getpid()
-    os.kill(template, number)
+    os.kill(template, signal.SIGKILL)
     wait_until(lambda: gone(template), "the template lives on")
     assert process.is_alive()
     other = manyhands.get_context("template").Process(target=tasks.leave, args=(5,))

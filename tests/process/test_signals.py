@@ -1,4 +1,4 @@
-"""Many signals at a time, in a program, its workers and its processes."""
+"""Signals to a program and its processes: by the kernel, to the whole group, all at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,115 @@ import pytest
 from support import run_script
 
 METHODS = ["template", "fork", "spawn", "forkserver"]
+
+# Without a shell in its session the group is orphaned by whoever ends as a child of another group.
+STOPPED = """
+import os
+import signal
+import subprocess
+import time
+import manyhands as mp
+from support import state_of, wait_until
+
+def end(how):
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "exit":
+        os._exit(3)
+
+if __name__ == "__main__":
+    context = mp.get_context({method!r})
+    hangups = []
+    signal.signal(signal.SIGHUP, lambda *_: hangups.append(1))
+    stopped = subprocess.Popen(["sleep", "1000"])
+    stopped.send_signal(signal.SIGSTOP)
+    wait_until(lambda: state_of(stopped.pid) == "T", "it was not stopped")
+    try:
+        for how in ("return", "exit", "kill"):
+            process = context.Process(target=end, args=(how,))
+            process.start()
+            process.join()
+            print(how, process.exitcode)
+        with context.Pool(2) as pool:
+            print(pool.map(abs, [-1, 2]))
+        time.sleep(0.1)
+        print(len(hangups), state_of(stopped.pid))
+    finally:
+        stopped.kill()
+"""
+
+# The template itself is started by the first process, and is a member from then on.
+SENT = """
+import os
+import signal
+import time
+import manyhands as mp
+
+NUMBERS = [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+           signal.SIGALRM, signal.SIGTSTP]
+
+def count(connection):
+    heard = []
+    for number in NUMBERS:
+        signal.signal(number, lambda number, _: heard.append(number))
+    connection.send("ready")
+    for number in NUMBERS:
+        while number not in heard:
+            time.sleep(0.001)
+        connection.send(number)
+
+def meanings():
+    return [signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+            for number in NUMBERS]
+
+def tell(connection):
+    status = open("/proc/self/status").read()
+    masks = [line for line in status.splitlines() if line.startswith(("SigIgn", "SigBlk"))]
+    connection.send((meanings(), masks))
+
+def ask(context, target):
+    ours, theirs = mp.Pipe()
+    process = context.Process(target=target, args=(theirs,))
+    process.start()
+    return process, ours
+
+if __name__ == "__main__":
+    context = mp.get_context({method!r})
+    before, connection = ask(context, tell)
+    first = connection.recv()
+    before.join()
+    for number in NUMBERS:
+        signal.signal(number, lambda *_: None)
+    process, connection = ask(context, count)
+    assert connection.recv() == "ready"
+    for number in NUMBERS:
+        os.killpg(0, number)
+        assert connection.recv() == number
+    process.join()
+    print(process.exitcode)
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    after, connection = ask(context, tell)
+    print(connection.recv() == first, all(first[0]))
+    after.join()
+    print(after.exitcode)
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stopped_member_of_the_group_harms_nobody(tmp_path, method):
+    """When the last process ended, the kernel sent SIGHUP to the program and all its relatives."""
+    outcome = run_script(tmp_path, STOPPED.format(method=method), start_new_session=True)
+    assert outcome.lines == ["return 0", "exit 3", "kill -9", "[1, 2]", "0 T"], outcome.err
+
+
+# The standard library's fork server ends by them.
+@pytest.mark.parametrize("method", ["template", "fork", "spawn"])
+def test_signals_to_the_group_mean_the_processes_and_not_their_template(tmp_path, method):
+    outcome = run_script(tmp_path, SENT.format(method=method), start_new_session=True)
+    assert outcome.lines == ["0", "True True", "0"], outcome.err
+
 
 MANY = """
 import os

@@ -30,11 +30,10 @@
 
 use core::sync::atomic::{AtomicI32, Ordering};
 use std::io;
-use std::mem::MaybeUninit;
 use std::ptr;
 
 use crate::process::{Signal, own_pid};
-use crate::signals::{empty_set, set_of};
+use crate::signals::{self, Action, empty_set, set_of};
 
 /// How many groups can be registered at a time.
 pub const CAPACITY: usize = 1024;
@@ -131,30 +130,14 @@ fn address(handler: extern "C" fn(i32)) -> libc::sighandler_t {
 }
 
 fn handler_of(signal: i32) -> io::Result<libc::sighandler_t> {
-    let mut current = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: a null action changes nothing; `current` has room for the answer.
-    if unsafe { libc::sigaction(signal, ptr::null(), current.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: filled by the successful call above.
-    Ok(unsafe { current.assume_init() }.sa_sigaction)
+    Ok(Action::current(signal)?.handler())
 }
 
-/// Also called by the handlers: `sigaction` is allowed there.
+/// Restarts what it interrupts: a stop and a continue must not fail the program's system calls.
 fn set_handler(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
-    let action = libc::sigaction {
-        sa_sigaction: handler,
-        sa_mask: empty_set(),
-        // Restart: a stop and a continue must not fail the program's system calls.
-        sa_flags: libc::SA_RESTART,
-        sa_restorer: None,
-    };
-    // SAFETY: `action` is whole; its handler is SIG_DFL or one of the two below, which take the
-    // one argument that a handler without SA_SIGINFO is given and do only what a handler may.
-    if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    // SAFETY: the handler is SIG_DFL or one of the two below, which take the one argument that a handler
+    // without SA_SIGINFO is given and do only what a handler may.
+    unsafe { signals::set_handler(signal, handler, libc::SA_RESTART) }
 }
 
 /// The handler of SIGTSTP: see the steps in the module text.

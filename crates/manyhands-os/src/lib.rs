@@ -9,6 +9,7 @@
 //! | [`budget`] | how much memory this process may use |
 //! | [`clock`] | the monotonic clock |
 //! | [`cpu`] | how many cores this process may use |
+//! | [`disregard`] | signals that mean nothing to this process, but something to its children |
 //! | [`doorbell`] | a stream socket that rings, and tells when the other side is gone |
 //! | [`ending`] | ending processes that may be dead already, and what they have started |
 //! | [`event`] | eventfd: waking a thread that polls |
@@ -40,6 +41,7 @@
 pub mod budget;
 pub mod clock;
 pub mod cpu;
+pub mod disregard;
 pub mod doorbell;
 pub mod ending;
 pub mod event;

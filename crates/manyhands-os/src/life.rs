@@ -24,8 +24,22 @@ use rustix::process::{Pid, test_kill_process};
 use std::fs;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
-use crate::process::{PidFd, own_pid};
+use crate::poll::poll;
+use crate::process::{PidFd, own_pid, parent_pid};
+
+/// How often [`wait_for_parent`] looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Waits until the parent of this process is another than the one with that number: that has died. It looks twice a
+/// second, and needs no descriptor, for where a pidfd of it has been closed behind our back.
+pub fn wait_for_parent(number: i32) {
+    while parent_pid() == number {
+        // Without memory to wait with it looks more often.
+        let _pause = poll(&[], Some(LOOK));
+    }
+}
 
 /// What tells a process from others of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -295,7 +295,7 @@ pub fn make_group_leader(child: i32) -> io::Result<()> {
     Ok(setpgid(Some(child), Some(child))?)
 }
 
-/// Makes a child a member of a process group of this session. The child must not have called exec.
+/// Makes a child, or this process, a member of a process group of this session. A child must not have called exec.
 ///
 /// # Errors
 ///

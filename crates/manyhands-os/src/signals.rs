@@ -167,6 +167,15 @@ impl Action {
         Ok(Self { number, action: unsafe { current.assume_init() } })
     }
 
+    pub(crate) fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// The address of its handler, `SIG_DFL` or `SIG_IGN`.
+    pub(crate) fn handler(&self) -> libc::sighandler_t {
+        self.action.sa_sigaction
+    }
+
     /// Lets it do so again.
     pub fn put_back(&self) {
         // SAFETY: a whole action that was in force; the old one is not asked for. Its handler is still
@@ -194,7 +203,7 @@ fn is_handled_in(status: &str, signal: Signal) -> bool {
 ///
 /// `EINVAL` for a number that the C library keeps for itself.
 pub fn disposition(signal: Signal) -> io::Result<Disposition> {
-    Ok(match Action::current(signal.as_raw())?.action.sa_sigaction {
+    Ok(match Action::current(signal.as_raw())?.handler() {
         libc::SIG_DFL => Disposition::Default,
         libc::SIG_IGN => Disposition::Ignored,
         _ => Disposition::Handled,
@@ -207,7 +216,8 @@ pub fn disposition(signal: Signal) -> io::Result<Disposition> {
 ///
 /// `EINVAL` for SIGKILL, SIGSTOP and what the C library keeps for itself.
 pub fn ignore(signal: Signal) -> io::Result<()> {
-    set_plain(signal, libc::SIG_IGN)
+    // SAFETY: no function.
+    unsafe { set_handler(signal.as_raw(), libc::SIG_IGN, 0) }
 }
 
 /// Gives a signal back its meaning of the kernel's own.
@@ -216,19 +226,33 @@ pub fn ignore(signal: Signal) -> io::Result<()> {
 ///
 /// Those of [`ignore`].
 pub fn restore_default(signal: Signal) -> io::Result<()> {
-    set_plain(signal, libc::SIG_DFL)
+    // SAFETY: no function.
+    unsafe { set_handler(signal.as_raw(), libc::SIG_DFL, 0) }
 }
 
-fn set_plain(signal: Signal, handler: libc::sighandler_t) -> io::Result<()> {
+/// Puts in a handler that blocks nothing but its own signal. It may be called in a handler.
+///
+/// # Errors
+///
+/// Those of [`ignore`].
+///
+/// # Safety
+///
+/// The handler is `SIG_DFL`, `SIG_IGN`, or a function that takes what these flags make the kernel give it,
+/// does only what a handler may, and stays.
+pub(crate) unsafe fn set_handler(
+    number: i32,
+    handler: libc::sighandler_t,
+    flags: i32,
+) -> io::Result<()> {
     let action = libc::sigaction {
         sa_sigaction: handler,
         sa_mask: empty_set(),
-        sa_flags: 0,
+        sa_flags: flags,
         sa_restorer: None,
     };
-    // SAFETY: `action` is a whole, valid action without a handler function; the old one is not
-    // asked for.
-    if unsafe { libc::sigaction(signal.as_raw(), &raw const action, ptr::null_mut()) } != 0 {
+    // SAFETY: `action` is whole, and the caller vouches for its handler; the old one is not asked for.
+    if unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())

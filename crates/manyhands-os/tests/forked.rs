@@ -4,11 +4,15 @@
 #![expect(unsafe_code, reason = "fork and pause in the test's own child")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use manyhands_os::disregard::disregard;
+use manyhands_os::ending::signal_number;
 use manyhands_os::fork::{at_fork, fork_alone};
 use manyhands_os::launch::{Child, Program, spawn_exec};
+use manyhands_os::life::wait_for_parent;
 use manyhands_os::poll::poll;
 use manyhands_os::process::{
-    ExitStatus, PidFd, Signal, become_group_leader, exit_now, kill_group, make_group_leader, reap,
+    ExitStatus, PidFd, Signal, become_group_leader, exit_now, kill_group, make_group_leader,
+    own_pid, reap,
 };
 use manyhands_os::{jobcontrol, stdio};
 use std::fs;
@@ -265,4 +269,38 @@ fn every_fork_is_told_of_on_both_sides() {
         if status == ExitStatus::Exited(0) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
     });
     assert_eq!(reap(&program.pidfd).unwrap(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn a_child_heeds_what_its_parent_disregards() {
+    let disregarded = disregard(&[Signal::VTALARM]).unwrap();
+    signal_number(own_pid(), Signal::VTALARM).unwrap();
+    let heeds = fork(|| signal_number(own_pid(), Signal::VTALARM));
+    let has_put_back = fork(|| {
+        disregarded.put_back();
+        signal_number(own_pid(), Signal::VTALARM)
+    });
+    let alarm = ExitStatus::Signaled { signal: Signal::VTALARM.as_raw(), core: false };
+    assert_eq!(reap(&heeds.pidfd).unwrap(), alarm);
+    assert_eq!(reap(&has_put_back.pidfd).unwrap(), alarm);
+    disregarded.put_back();
+}
+
+#[test]
+fn an_orphan_learns_of_it_without_a_descriptor() {
+    let (mut reader, writer) = pipe().unwrap();
+    let parent = fork(|| {
+        let parent = own_pid();
+        fork(|| {
+            wait_for_parent(parent);
+            rustix::io::write(&writer, b"orphan")?;
+            Ok(())
+        });
+        Ok(())
+    });
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "orphan");
+    reap(&parent.pidfd).unwrap();
 }

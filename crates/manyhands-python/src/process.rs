@@ -1,10 +1,9 @@
 //! What the package needs of the kernel: cores, forks, groups, and the end of the parent.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use manyhands_os::process::{self, PidFd, Signal};
-use manyhands_os::{cpu, jobcontrol, poll, signals};
+use manyhands_os::{cpu, jobcontrol, life, poll, signals};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -54,9 +53,6 @@ pub(crate) fn lead_group() -> PyResult<()> {
     Ok(process::become_group_leader()?)
 }
 
-/// How often a parent is looked for whose descriptor has been closed.
-const LOOK: Duration = Duration::from_millis(500);
-
 /// Ends this process and its group when the process with that number, its parent, has ended.
 #[pyfunction]
 pub(crate) fn watch_parent(pid: i32) -> PyResult<()> {
@@ -67,9 +63,7 @@ pub(crate) fn watch_parent(pid: i32) -> PyResult<()> {
         let ready = poll::poll(&[parent.as_fd()], None);
         // A task may have closed the descriptor, before or while it was polled, or put a file of its own there.
         if ready.is_err() || !parent.is_open() {
-            while process::parent_pid() == pid {
-                let _pause = poll::poll(&[], Some(LOOK));
-            }
+            life::wait_for_parent(pid);
         }
         let _gone = process::kill_group(process::own_pid(), Signal::KILL);
     })?;

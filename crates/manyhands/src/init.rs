@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::process::exit;
 use std::thread;
-use std::time::Duration;
 
+use manyhands_os::life::wait_for_parent;
 use manyhands_os::poll::poll;
 use manyhands_os::process::{
     PidFd, Signal, exit_now, is_main_thread, kill_group, own_group, own_pid, parent_pid,
@@ -68,9 +68,6 @@ fn become_child(arrival: Arrival) -> i32 {
     outcome.unwrap_or_else(|error| complain(&error))
 }
 
-/// How often a parent is looked for whose descriptor has been closed.
-const LOOK: Duration = Duration::from_millis(500);
-
 /// Ends this process, and the group that it leads, when its parent has died or has become another program.
 fn end_with(parent: PidFd, line: OwnedFd) -> io::Result<()> {
     let number = parent_pid();
@@ -80,8 +77,8 @@ fn end_with(parent: PidFd, line: OwnedFd) -> io::Result<()> {
         // Nothing but those two wakes it. If it then finds them closed, a task has closed all descriptors meanwhile.
         while poll(&[parent.as_fd(), line.as_fd()], None).is_err_and(is_short) {}
         // It has closed them before they were polled: only the number of the parent is left.
-        while !parent.is_open() && parent_pid() == number {
-            let _pause = poll(&[], Some(LOOK));
+        if !parent.is_open() {
+            wait_for_parent(number);
         }
         if own_group() == own_pid() {
             // It ends this process too.

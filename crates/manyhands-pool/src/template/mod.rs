@@ -24,6 +24,7 @@
 //! | [`server`] | the template's side: the loop, imports, forks, burying the dead |
 //! | `workers` | the template's children: watched, ended, reaped |
 //! | `outbox` | reports on their way to the pool |
+//! | `membership` | a template of processes in their process group |
 //! | `offspring` | a forked child on its way to being a worker |
 //! | [`checks`] | whether this process may fork |
 //! | `resting` | threads that are stopped before a fork |
@@ -39,6 +40,7 @@ pub mod checks;
 pub mod client;
 mod connection;
 pub mod host;
+mod membership;
 mod offspring;
 mod outbox;
 pub mod processes;

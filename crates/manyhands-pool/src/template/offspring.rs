@@ -24,6 +24,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::host::{Host, Role, Step, WorkerStart};
+use super::membership::Membership;
 use super::protocol::{Blob, malformed};
 
 /// What the pool wants a new worker to be.
@@ -60,6 +61,8 @@ pub(super) struct Offspring {
     pub(super) template: i32,
     /// What SIGHUP did before the template changed it.
     pub(super) hangup: Disposition,
+    /// The template's.
+    pub(super) membership: Membership,
 }
 
 impl Offspring {
@@ -103,6 +106,7 @@ impl Offspring {
     /// The template's handlers go; a worker in a background group is not stopped for writing to
     /// the terminal, and fails instead of stopping when it reads from it.
     fn take_back_signals(&self) -> io::Result<()> {
+        self.membership.take_back_signals();
         clear_in_child()?;
         if self.hangup == Disposition::Default {
             restore_default(Signal::HUP)?;

@@ -5,7 +5,7 @@
 //! ```text
 //! start   ignore SIGHUP, let SIGTERM end the workers too, look at ourselves     -> Ready, or Unfit
 //! import  the host imports; look again                       -> Imported, ImportFailed, or Dropped
-//! fork    look; fork; [template] lead, open, report, open the gate                -> Forked
+//! fork    look; join, for a process; fork; [template] lead, open, report, open the gate -> Forked
 //!                     [child]    see `offspring`: it runs nothing before the gate is open
 //! bury    a worker's pidfd is readable: end its group, then reap it               -> Exited
 //! end     the parent is dead, or hung up, or said so: end every group, return
@@ -16,7 +16,8 @@
 //!   sender. So whoever reads `Forked` knows every worker that ever ran.
 //! - A worker's group is ended while its leader is a zombie: its number cannot be another's yet.
 //! - The parent's pidfd is watched between any two messages. While the host imports nothing can be
-//!   watched: then the parent-death signal is armed, and its handler does what the end does. (It
+//!   watched: then the parent-death signal is armed, and its handler does what the end does. (Of processes, which
+//!   are not ended with us, there is nothing to be done: it is SIGKILL once there is one. It
 //!   fires when the parent's *thread* ends that started us: the pool's supervisor, which ends us
 //!   before it ends.)
 //! - Nothing here waits for the pool: what does not fit into the socket is kept until it does.
@@ -34,6 +35,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::checks::{END_SIGNAL, Reason, unsafe_after_import, unsafe_for_template, unsafe_to_fork};
 use super::host::{Fork, Host, Role, Step, WorkerStart};
+use super::membership::Membership;
 use super::offspring::{Offspring, Orders};
 use super::outbox::Outbox;
 use super::protocol::{CONTROL_FD, FDS_MAX, MESSAGE_MAX, PARENT_FD, Report, Request, VERSION};
@@ -81,6 +83,7 @@ pub fn run(control: OwnedFd, parent: PidFd, host: &mut dyn Host) -> io::Result<O
         parent,
         host,
         workers: Workers::default(),
+        membership: Membership::default(),
         outbox: Outbox::default(),
         unfit: false,
         hangup,
@@ -113,6 +116,7 @@ struct Server<'h> {
     parent: PidFd,
     host: &'h mut dyn Host,
     workers: Workers,
+    membership: Membership,
     outbox: Outbox,
     /// No more forks; only the workers that there are.
     unfit: bool,
@@ -200,15 +204,18 @@ impl<'h> Server<'h> {
 
     fn import(&mut self, module: &str) -> io::Result<()> {
         self.host.reached(Step::Importing);
-        set_parent_death_signal(Some(END_SIGNAL))?;
+        self.membership.leave();
+        let end = if self.membership.has_joined() { Signal::KILL } else { END_SIGNAL };
+        set_parent_death_signal(Some(end))?;
         if self.parent.is_dead() {
             // Too late for the signal: the next round sees it.
             return Ok(());
         }
         let outcome = self.host.import(module);
         set_parent_death_signal(None)?;
+        self.membership.enter();
         let unfit = unsafe_at_fork()
-            .or_else(unsafe_for_template)
+            .or_else(|| self.unfit_as_template())
             .or_else(|| self.host.unfit().map(Reason::Host));
         self.host.reached(Step::Imported);
         match (unfit, outcome) {
@@ -220,23 +227,31 @@ impl<'h> Server<'h> {
 
     /// Forks as ordered; in the child, gives what the child goes on with.
     fn fork(&mut self, orders: Orders) -> io::Result<Option<Offspring>> {
-        if let Some(reason) = unsafe_to_fork().or_else(unsafe_for_template) {
+        if let Some(reason) = unsafe_to_fork().or_else(|| self.unfit_as_template()) {
             self.retire(Report::Unfit { reason: reason.to_string() })?;
             return Ok(None);
         }
         self.host.reached(Step::ForkAllowed);
         let (id, role) = (orders.worker.id, orders.worker.role);
-        match EventFd::new().and_then(|gate| Ok((self.host.fork()?, gate))) {
+        let joined = self.membership.join(role);
+        let gate = joined.and_then(|()| EventFd::new());
+        match gate.and_then(|gate| Ok((self.host.fork()?, gate))) {
             Err(error) => self.fork_failed(id, &error).map(|()| None),
             Ok((Fork::Parent(pid), gate)) => {
                 self.host.reached(Step::Forked);
                 self.adopt((id, pid), role, gate).map(|()| None)
             }
             Ok((Fork::Child, gate)) => {
+                let membership = std::mem::take(&mut self.membership);
                 let (template, hangup) = (self.pid, self.hangup);
-                Ok(Some(Offspring { orders, gate, template, hangup }))
+                Ok(Some(Offspring { orders, gate, template, hangup, membership }))
             }
         }
+    }
+
+    /// Whether an import has taken what ends the workers. Processes are not ended by their template.
+    fn unfit_as_template(&self) -> Option<Reason> {
+        if self.membership.has_joined() { None } else { unsafe_for_template() }
     }
 
     /// Takes a new child under watch and reports it; it runs when the report is out.

@@ -4,6 +4,7 @@
 //! | variable | meaning |
 //! | --- | --- |
 //! | `ACT_KILL` | a [`Step`] at which whoever reaches it first kills... |
+//! | `ACT_SIGNAL` | ... by the signal with this number, not SIGKILL... |
 //! | `ACT_VICTIM` | ... the process with this number; without it, itself |
 //! | `ACT_NO_FORK` | the first fork fails |
 //! | `ACT_MARK` | a file that is made by who reaches it first, so that it happens once |
@@ -66,8 +67,10 @@ impl Host for Actor {
     fn reached(&mut self, step: Step) {
         if env::var("ACT_KILL").is_ok_and(|wanted| wanted == format!("{step:?}")) && is_first() {
             let victim = env::var("ACT_VICTIM").ok().and_then(|pid| pid.parse().ok());
+            let signal = env::var("ACT_SIGNAL").ok().and_then(|number| number.parse().ok());
+            let signal = signal.and_then(Signal::from_named_raw).unwrap_or(Signal::KILL);
             // A victim that is gone already is what was wanted.
-            let _ = PidFd::open(victim.unwrap_or_else(own_pid)).map(|own| own.signal(Signal::KILL));
+            let _ = PidFd::open(victim.unwrap_or_else(own_pid)).map(|own| own.signal(signal));
         }
     }
 }

@@ -132,6 +132,24 @@ fn a_template_killed_at_any_step_costs_no_process_its_end() {
 }
 
 #[test]
+fn a_signal_that_comes_right_after_the_fork_is_not_lost() {
+    for signal in [Signal::INT, Signal::TERM, Signal::USR1, Signal::ALARM] {
+        let (mark, number) = (Mark::new(&format!("early-{signal:?}")), signal.as_raw());
+        let text = number.to_string();
+        let variables =
+            [("ACT_KILL", "ChildBorn"), ("ACT_SIGNAL", &text), ("ACT_MARK", mark.path())];
+        let program = Program::new(&variables);
+        let (id, _) = program.start("wait");
+        let ended = program.processes.ended(id, PATIENCE);
+        let by_signal = ExitStatus::Signaled { signal: number, core: false };
+        assert_eq!(ended, Some(told(by_signal)));
+        let (next, _) = program.start("exit 3");
+        let ended = program.processes.ended(next, PATIENCE);
+        assert_eq!(ended, Some(told(ExitStatus::Exited(3))), "its template was harmed");
+    }
+}
+
+#[test]
 fn one_that_nobody_wants_any_more_is_killed_when_it_comes() {
     let program = Program::new(&[]);
     let (mut reader, writer) = pipe().unwrap();
