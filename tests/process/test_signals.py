@@ -50,8 +50,8 @@ import signal
 import time
 import manyhands as mp
 
-NUMBERS = [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
-           signal.SIGALRM, signal.SIGTSTP]
+NUMBERS = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
+           signal.SIGUSR2, signal.SIGALRM, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH]
 
 def count(connection):
     heard = []
@@ -79,6 +79,9 @@ def ask(context, target):
     return process, ours
 
 if __name__ == "__main__":
+    for number in NUMBERS:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     context = mp.get_context({method!r})
     before, connection = ask(context, tell)
     first = connection.recv()
@@ -114,6 +117,68 @@ def test_a_stopped_member_of_the_group_harms_nobody(tmp_path, method):
 def test_signals_to_the_group_mean_the_processes_and_not_their_template(tmp_path, method):
     outcome = run_script(tmp_path, SENT.format(method=method), start_new_session=True)
     assert outcome.lines == ["0", "True True", "0"], outcome.err
+
+
+HANDLERS = """
+import os
+import signal
+
+NUMBERS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGWINCH]
+
+def end(number, frame):
+    raise SystemExit(f"the module's handler runs in {os.getpid()}")
+
+for number in NUMBERS:
+    signal.signal(number, end)
+
+def tell(connection):
+    ends = [signal.getsignal(number) is end for number in NUMBERS]
+    # The template is told by its number, for it may not be another one afterwards.
+    connection.send((os.getppid(), all(ends)))
+    connection.recv()
+    signal.raise_signal(signal.SIGHUP)
+"""
+
+MODULE = """
+import os
+import signal
+import manyhands as mp
+
+def told(context, target):
+    ours, theirs = mp.Pipe()
+    process = context.Process(target=target, args=(theirs,))
+    process.start()
+    answer = ours.recv()
+    ours.send("go on")
+    process.join()
+    return answer, process.exitcode
+
+def parent(connection):
+    connection.send(os.getppid())
+    connection.recv()
+
+if __name__ == "__main__":
+    context = mp.get_context({method!r})
+    print(told(context, parent)[1])
+    import handlers
+    first = told(context, handlers.tell)
+    print(first[0][1], first[1])
+    for number in handlers.NUMBERS:
+        signal.signal(number, lambda *_: None)
+    for number in handlers.NUMBERS:
+        os.killpg(0, number)
+        signal.signal(number, handlers.end)
+    again = told(context, handlers.tell)
+    print(again == first, told(context, parent)[1])
+"""
+
+
+@pytest.mark.parametrize("method", ["template", "fork"])
+def test_handlers_of_a_module_are_for_the_processes_and_not_for_their_template(tmp_path, method):
+    """The handlers ran in the template, at its next fork, which failed then."""
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    outcome = run_script(tmp_path, MODULE.format(method=method), start_new_session=True)
+    assert outcome.lines == ["0", "True 1", "True 0"], outcome.err
 
 
 MANY = """

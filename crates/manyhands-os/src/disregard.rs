@@ -25,6 +25,8 @@ static DISREGARDED: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 struct Table {
     /// The process that disregards them.
     owner: i32,
+    signals: Vec<Signal>,
+    /// What they did, those that were not ignored.
     before: Vec<Action>,
 }
 
@@ -50,10 +52,23 @@ pub struct Disregarded(&'static Table);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn disregard(signals: &[Signal]) -> io::Result<Disregarded> {
-    let all = signals.iter().map(|signal| Action::current(signal.as_raw()));
-    let mut before = all.collect::<io::Result<Vec<_>>>()?;
-    before.retain(|action| action.handler() != libc::SIG_IGN);
-    let table: &Table = Box::leak(Box::new(Table { owner: own_pid(), before }));
+    install(signals, &[])
+}
+
+/// What was disregarded already did `known` before.
+fn install(signals: &[Signal], known: &[Action]) -> io::Result<Disregarded> {
+    let mut before = Vec::with_capacity(signals.len());
+    for signal in signals {
+        let now = Action::current(signal.as_raw())?;
+        let known = known.iter().find(|known| known.number() == now.number());
+        match known.filter(|_| now.handler() == own_handler()) {
+            Some(known) => before.push(*known),
+            None if now.handler() != libc::SIG_IGN => before.push(now),
+            None => {}
+        }
+    }
+    let table = Table { owner: own_pid(), signals: signals.to_vec(), before };
+    let table: &Table = Box::leak(Box::new(table));
     // Release: whoever comes by the pointer finds what it points to.
     DISREGARDED.store(ptr::from_ref(table).cast_mut(), Ordering::Release);
     let disregarded = Disregarded(table);
@@ -69,6 +84,20 @@ pub fn disregard(signals: &[Signal]) -> io::Result<Disregarded> {
 }
 
 impl Disregarded {
+    /// Disregards those, too, that somebody has given another handler meanwhile: that is what they do to children then.
+    pub fn renew(&mut self) {
+        let has_other = |signal: &Signal| {
+            let now = Action::current(signal.as_raw());
+            now.is_ok_and(|now| ![own_handler(), libc::SIG_IGN].contains(&now.handler()))
+        };
+        if self.0.signals.iter().any(has_other)
+            // The same calls for the same signals have succeeded before.
+            && let Ok(renewed) = install(&self.0.signals, &self.0.before)
+        {
+            *self = renewed;
+        }
+    }
+
     /// Lets them do what they did before, but those that somebody has given another handler meanwhile.
     pub fn put_back(&self) {
         for before in &self.0.before {
@@ -114,12 +143,22 @@ mod tests {
         signal_number(own_pid(), Signal::VTALARM).unwrap();
         disregarded.put_back();
         assert_eq!(disposition(Signal::VTALARM).unwrap(), Disposition::Default);
-        let disregarded = disregard(&signals).unwrap();
+        let mut disregarded = disregard(&signals).unwrap();
         ignore(Signal::VTALARM).unwrap();
         disregarded.put_back();
         assert_eq!(disposition(Signal::VTALARM).unwrap(), Disposition::Ignored, "another's");
         for signal in signals {
             restore_default(signal).unwrap();
+        }
+        disregarded.renew();
+        disregarded.renew();
+        for signal in signals {
+            assert_eq!(disposition(signal).unwrap(), Disposition::Handled);
+            signal_number(own_pid(), signal).unwrap();
+        }
+        disregarded.put_back();
+        for signal in signals {
+            assert_eq!(disposition(signal).unwrap(), Disposition::Default);
         }
         let error = disregard(&[Signal::VTALARM, Signal::KILL]).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EINVAL));

@@ -8,8 +8,8 @@
 //! process termination".) A template that is a member itself changes nothing for its group.
 //!
 //! What is sent to that group, Ctrl-C first of all, is not meant for the template: from then on it disregards it, and
-//! a child heeds it from the first moment on.
-//! While it imports it is out again, in its own group: whatever a module starts is ended with that.
+//! a child heeds it from the first moment on. While the template imports it is out again, in its own group: whatever a
+//! module starts is ended with that. A handler that a module puts in is for the processes, not for the template.
 
 use manyhands_os::disregard::{Disregarded, disregard};
 use manyhands_os::process::{Signal, join_group, own_pid};
@@ -17,9 +17,10 @@ use std::io;
 
 use super::host::Role;
 
-/// What people and programs send to whole groups. SIGHUP is ignored anyway; and who stops for writing to the
-/// terminal, or reading, stops with the others.
-const SENT_TO_GROUPS: [Signal; 7] = [
+/// What people, programs and the terminal send to whole groups. Who stops for writing to the terminal, or reading,
+/// stops with the others.
+const SENT_TO_GROUPS: [Signal; 10] = [
+    Signal::HUP,
     Signal::INT,
     Signal::QUIT,
     Signal::TERM,
@@ -27,6 +28,8 @@ const SENT_TO_GROUPS: [Signal; 7] = [
     Signal::USR2,
     Signal::ALARM,
     Signal::TSTP,
+    Signal::CONT,
+    Signal::WINCH,
 ];
 
 /// The group that the template has joined, if any.
@@ -51,9 +54,10 @@ impl Membership {
         Ok(())
     }
 
-    /// Goes where the processes are.
-    pub(super) fn enter(&self) {
-        if let Some(joined) = &self.0 {
+    /// Goes where the processes are. A handler that was put in meanwhile is the processes'.
+    pub(super) fn enter(&mut self) {
+        if let Some(joined) = &mut self.0 {
+            joined.disregarded.renew();
             // A parent that has changed the session since has no group that we could join.
             let _ = join_group(own_pid(), joined.group);
         }

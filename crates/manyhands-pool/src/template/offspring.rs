@@ -18,7 +18,7 @@ use manyhands_os::lifeline::end_on_hangup;
 use manyhands_os::memory::read_blob;
 use manyhands_os::poll::poll;
 use manyhands_os::process::{Signal, exit_now, parent_pid, set_parent_death_signal};
-use manyhands_os::signals::{Disposition, ignore, restore_default};
+use manyhands_os::signals::{Disposition, disposition, ignore, restore_default};
 use manyhands_os::stdio::{empty_stdin, redirect_stderr, redirect_stdout};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -108,7 +108,8 @@ impl Offspring {
     fn take_back_signals(&self) -> io::Result<()> {
         self.membership.take_back_signals();
         clear_in_child()?;
-        if self.hangup == Disposition::Default {
+        if self.hangup == Disposition::Default && disposition(Signal::HUP)? == Disposition::Ignored
+        {
             restore_default(Signal::HUP)?;
         }
         if self.orders.worker.role != Role::Worker {
