@@ -56,6 +56,22 @@ def holds_once(check, times=5):
     return check(times - 1)
 
 
+def named_objects():
+    """What is in shared memory by name, and what the kernel knows of System V."""
+    found = {path.name for path in Path("/dev/shm").iterdir()}  # noqa: S108 - looked at only
+    for kind in ("sem", "shm", "msg"):
+        table = Path("/proc/sysvipc", kind)
+        rows = table.read_text().splitlines()[1:] if table.exists() else []
+        found |= {(kind, *row.split()[:2]) for row in rows}
+    return found
+
+
+def assert_no_names(before):
+    """Nothing is left that was not in `before`. What is new may be another test's: then it goes."""
+    new = named_objects() - before
+    wait_until(lambda: not new & named_objects(), lambda: f"left: {new & named_objects()}")
+
+
 def gone(pid):
     """Whether process `pid` has ended and been reaped, or only waits to be reaped."""
     try:

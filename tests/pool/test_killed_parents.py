@@ -13,26 +13,14 @@ import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from figures import count
-from support import TESTS, assert_no_process, gone, start_python, wait_until
+from support import TESTS, assert_no_names, assert_no_process, gone, named_objects, start_python
 
 SCRIPT = TESTS / "scripts" / "lives_dangerously.py"
 USES = 5
 LONG = count("MANYHANDS_TEST_PARENTS", 1_000)
-SHARED = Path("/dev/shm")  # noqa: S108 - looked at, never written to
-
-
-def kernel_objects():
-    """What is in shared memory by name, and what the kernel knows of System V."""
-    found = {(SHARED, path.name) for path in SHARED.iterdir()}
-    for kind in ("sem", "shm", "msg"):
-        table = Path("/proc/sysvipc", kind)
-        rows = table.read_text().splitlines()[1:] if table.exists() else []
-        found |= {(kind, tuple(row.split()[:2])) for row in rows}
-    return found
 
 
 def kill_one(seed, directory):
@@ -57,22 +45,19 @@ def kill_one(seed, directory):
 
 
 def storm(kills, directory):
-    before = kernel_objects()
+    before = named_objects()
     seed = random.randrange(2**32)
     print(f"\nseed {seed}")
     with ThreadPoolExecutor(3) as threads:
         outcomes = list(threads.map(lambda n: kill_one(seed + n, directory), range(kills)))
-    wait_until(
-        lambda: kernel_objects() <= before,
-        lambda: f"left: {kernel_objects() - before}, seed {seed}",
-    )
+    assert_no_names(before)
     assert list(directory.iterdir()) == []
     times = sorted(took for _, took in outcomes)
     print(
         f"{kills} programs killed; {dict(Counter(last for last, _ in outcomes))}; seconds until "
         f"nothing was left: median {times[kills // 2]:.3f}, 99 % {times[kills * 99 // 100]:.3f}, "
         f"longest {times[-1]:.3f}; names in shared memory, kernel objects: "
-        f"{len(before)} before, {len(kernel_objects())} after"
+        f"{len(before)} before, {len(named_objects())} after"
     )
 
 
