@@ -84,21 +84,22 @@ class Terminal:
     def wait_stopped(self):
         assert self._next_report() == "stopped"
 
-    def wait_ended(self):
-        """Wait for the end of the job; its exit code, negative for a signal."""
-        word, _, code = self._next_report().partition(" ")
+    def wait_ended(self, look=lambda: None):
+        """Wait for the end of the job; its exit code, negative for a signal. Meanwhile `look()`."""
+        word, _, code = self._next_report(look).partition(" ")
         assert word == "ended", f"the job {word}\n{self.text}"
         while self._screen_is_open:
             assert self._read([self._master], LIMIT), f"the terminal is still held\n{self.text}"
         return int(code)
 
-    def _next_report(self):
+    def _next_report(self, look=lambda: None):
         deadline = time.monotonic() + LIMIT
         while b"\n" not in self._reports:
             left = deadline - time.monotonic()
             if left <= 0:
                 pytest.fail(f"the job neither ends nor stops; the screen shows\n{self.text}")
             self._read([self._report, *([self._master] if self._screen_is_open else [])], left)
+            look()
         line, _, self._reports = self._reports.partition(b"\n")
         return line.decode()
 

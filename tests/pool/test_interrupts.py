@@ -72,6 +72,8 @@ PHASES = {
 TIMES = -(-count("MANYHANDS_TEST_INTERRUPTS", 200) // len(PHASES))
 TRACEBACK = "Traceback (most recent call last)"
 CHAINED = "During handling of the above exception, another exception occurred"
+# CPython ignores what is raised in the callback that ends an import, and says so. Press again.
+SWALLOWED = "Exception ignored in: <function _get_module_lock.<locals>.cb"
 
 
 def interrupt(directory, phase, dice):
@@ -81,17 +83,23 @@ def interrupt(directory, phase, dice):
         sign = directory / ("last" if phase == "exit" else "ready")
         wait_until(sign.exists, lambda: f"it does not begin: {terminal.text}")
         time.sleep(dice.uniform(0, span))
-        terminal.press(CTRL_C)
-        began = time.monotonic()
-        code = terminal.wait_ended()
-        took = time.monotonic() - began
+        pressed = []
+
+        def press_if_swallowed():
+            if len(pressed) == terminal.text.count(SWALLOWED):
+                terminal.press(CTRL_C)
+                pressed.append(time.monotonic())
+
+        press_if_swallowed()
+        code = terminal.wait_ended(press_if_swallowed)
+        took = time.monotonic() - pressed[-1]
         text = terminal.text
     if phase == "exit" and text == "" and code in (0, -signal.SIGINT):
         # It had ended, or was so far that the interpreter handles no signals any more.
         return took if code else None
     # It may come in an `except` block of the standard library, which the traceback then shows, too.
-    assert text.count(TRACEBACK) - text.count(CHAINED) == 1, text
-    assert text.count("KeyboardInterrupt") == 1, text
+    assert text.count(TRACEBACK) - text.count(CHAINED) == len(pressed), text
+    assert text.count("KeyboardInterrupt") == len(pressed), text
     assert code == -signal.SIGINT or (phase == "exit" and code == 0), (code, text)
     return took
 
@@ -142,6 +150,8 @@ def test_an_interrupt_while_the_thread_of_the_records_starts(tmp_path):
                 signal.raise_signal(signal.SIGINT)
 
         threading.Thread.start = interrupted
+        # What a shell starts in its background ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             mp.Pool(2).map(abs, [-1])
         except KeyboardInterrupt:
