@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import time
 
 import pytest
 import tasks
@@ -57,3 +59,31 @@ def test_a_script_without_its_guard_is_told_of_it(tmp_path, method):
 def test_a_bad_start_is_survived():
     with manyhands.Pool(1, context=StillbornContext(6)) as pool:
         assert pool.apply(tasks.square, (3,)) == 9
+
+
+class LastWorkerContext:
+    """A context whose first process is late, whose second one ends at once; it makes no more."""
+
+    def __init__(self):
+        self._fork = multiprocessing.get_context("fork")
+        self._targets = [_late, _end]
+
+    def Process(self, target, args, daemon):  # noqa: N802 - the name that a context has
+        if not self._targets:
+            raise BlockingIOError(errno.EAGAIN, "no process can be started")
+        wrapped = self._targets.pop(0)
+        return self._fork.Process(target=wrapped, args=(target, args), daemon=daemon)
+
+
+def _late(target, args):
+    time.sleep(1)
+    target(*args)
+
+
+def _end(_target, _args):
+    os._exit(7)
+
+
+def test_a_worker_on_its_way_is_waited_for_where_no_other_one_can_be_launched():
+    with manyhands.Pool(2, context=LastWorkerContext()) as pool:
+        assert pool.map(tasks.square, [2, 3]) == [4, 9]

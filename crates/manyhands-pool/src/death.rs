@@ -22,14 +22,8 @@ use crate::call::{CallId, Death, Failure, Fault, InitFailure};
 use crate::state::{Phase, State};
 use crate::worker_seat::{Frame, Notice, Process, REPORT_WAIT, What, Worker};
 
-/// Launches that may fail in a row before the pool gives up, if no worker works.
-const FAILED_LAUNCHES: u32 = 3;
-/// The same for workers that end before they have looked at their lane: somebody may be killing them.
-const FAILED_STARTS: u32 = 12;
 /// Workers that may end in a row while they load the same code, before that is the code's fault.
 const FAILED_LOADS: u32 = 3;
-/// From the third failed start in a row on, each waits so much longer than the one before, up to 20 times.
-const START_PAUSE: Duration = Duration::from_millis(50);
 /// How long a worker that was asked to end may take.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(10);
 
@@ -159,46 +153,6 @@ impl State {
                 call.refusal = Some(Failure::Died(Arc::clone(death)));
             }
             self.sweep(id);
-        }
-    }
-
-    /// Whether a worker is alive that has been at work: then workers can be started here.
-    fn has_proven_worker(&self) -> bool {
-        let works = |worker: &Worker| worker.notice.is_none() && worker.has_started();
-        self.seats.iter().any(|seat| works(&seat.worker))
-    }
-
-    /// How long the next start has to wait.
-    pub(crate) fn start_pause(&self) -> Duration {
-        START_PAUSE * self.failed_starts.saturating_sub(2).min(20)
-    }
-
-    /// Counts starts that failed in a row; too many of them fail a pool in which nobody works.
-    fn count_start(&mut self, went_well: bool, death: &Death) {
-        if went_well || self.phase == Phase::Terminated {
-            self.failed_starts = 0;
-            return;
-        }
-        self.failed_starts += 1;
-        if self.failed_starts >= FAILED_STARTS && !self.has_proven_worker() {
-            self.fail_pool(InitFailure::Launch(format!(
-                "{FAILED_STARTS} workers in a row ended before they could run anything{}",
-                death.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
-            )));
-        }
-    }
-
-    /// A launcher could not make a worker: tries again a little later, and gives up in the end.
-    pub(crate) fn launch_failed(&mut self, key: u64, message: &str) {
-        self.failed_starts += 1;
-        if self.failed_starts >= FAILED_LAUNCHES && !self.has_proven_worker() {
-            return self.fail_pool(InitFailure::Launch(message.to_owned()));
-        }
-        let wait = START_PAUSE * self.failed_starts.min(20);
-        if let Some(lane) = self.worker_mut(key).map(|worker| Arc::clone(&worker.lane)) {
-            let seat =
-                self.seats.iter().find(|seat| seat.worker.key == key).map_or(0, |seat| seat.id);
-            self.launches.retry(key, seat, lane, Instant::now() + wait);
         }
     }
 
@@ -405,6 +359,7 @@ mod tests {
 
     use manyhands_shm::hub::Hub;
 
+    use crate::starts::FAILED_STARTS;
     use crate::state::Config;
 
     fn pool_of(workers: usize) -> State {

@@ -17,6 +17,7 @@
 //! | [`luggage`] | blocks of shared memory that requests and replies name |
 //! | `shared`, `need`, `wait` | who sleeps, who wakes: one leader on the hub, followers behind it |
 //! | `death` | a worker is gone: who pays, who replaces it |
+//! | `starts` | workers that cannot be started, or end at once: tried again, given up |
 //! | `cause` | why it ended |
 //! | `deadline`, `watch` | which item has run for how long, without polling |
 //! | `readiness` | how long workers may take to be ready |
@@ -61,6 +62,7 @@ mod sentence;
 mod severed;
 mod shared;
 mod span;
+mod starts;
 mod state;
 mod supervisor;
 pub mod template;
