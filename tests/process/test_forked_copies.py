@@ -5,6 +5,13 @@ from __future__ import annotations
 import pytest
 from support import run_script
 
+# From 3.12 on Python warns of a fork beside threads, which is what is tried here.
+FORK_BESIDE_THREADS = """
+import warnings
+
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+"""
+
 # A thread of the parent is in the middle of burying a process while the main thread forks.
 IN_THE_MIDDLE = """
 import os
@@ -62,7 +69,8 @@ if __name__ == "__main__":
 
 
 def test_a_copy_starts_processes_though_a_thread_was_joining_one(tmp_path, method):
-    outcome = run_script(tmp_path, IN_THE_MIDDLE.replace("{method!r}", repr(method)))
+    source = FORK_BESIDE_THREADS + IN_THE_MIDDLE.replace("{method!r}", repr(method))
+    outcome = run_script(tmp_path, source)
     assert outcome.lines == ["1", "7", "0", "-9"], outcome.err
     assert outcome.err == ""
 
@@ -190,5 +198,5 @@ print(ends[1][1].recv())
 
 
 def test_a_copy_sends_connections_of_its_own(tmp_path):
-    outcome = run_script(tmp_path, SENDS)
+    outcome = run_script(tmp_path, FORK_BESIDE_THREADS + SENDS)
     assert (outcome.lines, outcome.err) == (["hello", "0", "still here"], "")
