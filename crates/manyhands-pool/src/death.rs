@@ -357,20 +357,8 @@ impl State {
 mod tests {
     use super::*;
 
-    use manyhands_shm::hub::Hub;
-
     use crate::starts::FAILED_STARTS;
     use crate::state::Config;
-
-    fn pool_of(workers: usize) -> State {
-        let config = Config::plain(workers);
-        let (hub, _fd) = Hub::create(1).unwrap();
-        let mut state = State::new(Arc::new(config), Arc::new(hub));
-        for _ in 0..workers {
-            state.add_seat().unwrap();
-        }
-        state
-    }
 
     /// The worker of a seat, none of which has a process yet, says that its initializer raised.
     fn fail_initializer(state: &State, at: usize) {
@@ -384,7 +372,7 @@ mod tests {
     }
 
     fn pool_with_initializer() -> State {
-        let mut state = pool_of(3);
+        let mut state = State::seated(Config::plain(3));
         let code = state.register_code(b"code", Vec::new());
         state.set_initializer("init".into(), vec![code], (b"x", Vec::new())).unwrap();
         state
@@ -443,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_pool_that_gives_up_while_it_buries_lets_all_seats_go() {
-        let mut state = pool_of(3);
+        let mut state = State::seated(Config::plain(3));
         state.failed_starts = FAILED_STARTS - 1;
         let key = state.seats[2].worker.key;
         state.note_death(key, None, None, true);

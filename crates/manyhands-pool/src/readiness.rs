@@ -105,7 +105,6 @@ mod tests {
     use std::process::{Child, Command};
 
     use manyhands_os::process::PidFd;
-    use manyhands_shm::hub::Hub;
     use manyhands_shm::lane::Runner;
 
     use crate::state::Config;
@@ -116,10 +115,7 @@ mod tests {
     /// A pool of two; the worker of the second seat has a process, and runs its initializer.
     fn starting() -> (State, Child) {
         let config = Config { initializer_limit: Some(LIMIT), ..Config::plain(2) };
-        let (hub, _fd) = Hub::create(1).unwrap();
-        let mut state = State::new(Arc::new(config), Arc::new(hub));
-        state.add_seat().unwrap();
-        state.add_seat().unwrap();
+        let mut state = State::seated(config);
         let code = state.register_code(b"code", Vec::new());
         state.set_initializer("init".into(), vec![code], (b"x", Vec::new())).unwrap();
         let child = Command::new("sleep").arg("600").spawn().unwrap();

@@ -2,8 +2,8 @@
 //! and given up in the end, so that nobody waits for ever for a pool that can never work.
 //!
 //! A start fails in two ways. A *launch* fails when there is no process at all: the system has none left.
-//! That tells nothing about the processes that are there, so a pool waits for those that are on their way,
-//! which need nobody to be started. A worker that *ends* before it has looked at its lane may have been
+//! That tells nothing about the processes that are there, so a pool waits for those that are on their way:
+//! they need no launch any more. A worker that *ends* before it has looked at its lane may have been
 //! killed from outside, or be ended by what every other one would do as well: many of those count, and one
 //! more that is on its way is no reason to go on.
 
@@ -60,6 +60,48 @@ impl State {
             let seat =
                 self.seats.iter().find(|seat| seat.worker.key == key).map_or(0, |seat| seat.id);
             self.launches.retry(key, seat, lane, Instant::now() + wait);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    use manyhands_os::process::PidFd;
+
+    use crate::state::Config;
+    use crate::worker_seat::Process;
+
+    #[test]
+    fn launches_that_fail_fail_a_pool_once_it_has_no_process() {
+        let mut state = State::seated(Config::plain(2));
+        let [unborn, born] = [0, 1].map(|at| state.seats[at].worker.key);
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        state.seats[1].worker.process =
+            Some(Process { pid, pidfd: Arc::new(PidFd::open(pid).unwrap()) });
+        for _ in 0..2 * FAILED_STARTS {
+            state.launch_failed(unborn, "no process is left");
+        }
+        assert!(state.fault.is_none(), "the other one is on its way");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        state.note_death(born, None, None, true);
+        state.launch_failed(unborn, "no process is left");
+        let fault = state.fault.as_ref().unwrap();
+        assert!(matches!(&fault.failure, InitFailure::Launch(why) if why == "no process is left"));
+    }
+
+    #[test]
+    fn the_third_launch_in_a_row_is_the_last_one() {
+        let mut state = State::seated(Config::plain(1));
+        let key = state.seats[0].worker.key;
+        for failed in 1..=FAILED_LAUNCHES {
+            assert!(state.fault.is_none());
+            state.launch_failed(key, "no process is left");
+            assert_eq!(state.fault.is_some(), failed == FAILED_LAUNCHES);
         }
     }
 }

@@ -181,6 +181,18 @@ impl State {
         }
     }
 
+    /// A pool with all of its seats, none of whose workers has a process yet, for tests.
+    #[cfg(test)]
+    pub(crate) fn seated(config: Config) -> Self {
+        let (hub, _fd) = Hub::create(1).unwrap();
+        let workers = config.workers;
+        let mut state = Self::new(Arc::new(config), Arc::new(hub));
+        for _ in 0..workers {
+            state.add_seat().unwrap();
+        }
+        state
+    }
+
     /// Adds a seat with a worker whose launch is ordered.
     pub(crate) fn add_seat(&mut self) -> io::Result<()> {
         let id = (0..self.seats.len()).find(|id| self.seats.iter().all(|seat| seat.id != *id));
