@@ -130,8 +130,14 @@ extern "C" fn do_nothing_here(signal: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ending::signal_number;
     use crate::signals::{Disposition, disposition, ignore, restore_default};
+
+    /// Sends it to this thread, which has handled it on return; another one might not have until its action
+    /// is another.
+    fn raise(signal: Signal) {
+        // SAFETY: takes a number.
+        assert_eq!(unsafe { libc::raise(signal.as_raw()) }, 0);
+    }
 
     #[test]
     fn signals_are_disregarded_and_put_back() {
@@ -140,7 +146,7 @@ mod tests {
         let disregarded = disregard(&signals).unwrap();
         assert_eq!(disposition(Signal::IO).unwrap(), Disposition::Ignored);
         assert_eq!(disposition(Signal::VTALARM).unwrap(), Disposition::Handled);
-        signal_number(own_pid(), Signal::VTALARM).unwrap();
+        raise(Signal::VTALARM);
         disregarded.put_back();
         assert_eq!(disposition(Signal::VTALARM).unwrap(), Disposition::Default);
         let mut disregarded = disregard(&signals).unwrap();
@@ -154,7 +160,7 @@ mod tests {
         disregarded.renew();
         for signal in signals {
             assert_eq!(disposition(signal).unwrap(), Disposition::Handled);
-            signal_number(own_pid(), signal).unwrap();
+            raise(signal);
         }
         disregarded.put_back();
         for signal in signals {
